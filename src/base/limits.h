@@ -1,0 +1,45 @@
+/* limits.h: every limit has a name and a reason.
+ *
+ * What can be set by an operator has its default here and its range in app/settings.
+ */
+#ifndef ROTA_BASE_LIMITS_H
+#define ROTA_BASE_LIMITS_H
+
+/* settings */
+#define SETTINGS_BYTES_MAX     (4 * 1024 * 1024) /* a role table of 2^31 nodes in ranges is short; more is a wrong file */
+#define SETTINGS_DEPTH_MAX     64                /* nested arrays and tables; recursion must end before the stack does */
+#define SETTINGS_PROBLEMS_MAX  200               /* problems that one check prints; a wrong file has thousands */
+
+/* roster */
+#define BUCKETS                1024       /* slots of the key space; durable, never changes */
+#define SHARDS_MAX             BUCKETS    /* a shard owns whole buckets, so more would be empty */
+#define NODE_ID_MAX            2147483647 /* what operators' tools hold in 32 bits */
+#define SHARD_RANGES_MAX       4096       /* items in one shard; ranges make more needless */
+#define LEASE_MS               6000
+#define HEARTBEAT_MS           2000
+#define LEASE_MARGIN_MS        500 /* what a node gives away of its lease for clock drift and scheduling */
+#define TASK_BATCH_MAX         1000
+#define TASK_KEY_BYTES_MAX     255
+#define TASK_PAYLOAD_BYTES_MAX 1024 /* a few ids, never content */
+#define TASK_ERROR_BYTES_MAX   2048 /* of an error's end, kept with the task */
+#define TASK_DEATHS_MAX        3    /* incarnations that died with a task before it counts as poison */
+
+/* mail */
+#define MESSAGE_BYTES_MAX      (50 * 1024 * 1024) /* default of lmtp.max-message-size; Postfix' own default is 10 MB */
+#define MESSAGE_PARTS_MAX      1000
+#define MESSAGE_DEPTH_MAX      32
+#define MESSAGE_HEADER_BYTES_MAX (256 * 1024)
+#define MESSAGE_TEXT_BYTES_MAX (4 * 1024 * 1024) /* text taken for search and spam from one message */
+#define ADDRESS_BYTES_MAX      320 /* RFC 5321: 64 + 1 + 255 */
+#define MAILBOX_NAME_BYTES_MAX 255
+#define KEYWORDS_MAX           64
+#define KEYWORD_BYTES_MAX      128
+#define LMTP_LINE_BYTES_MAX    4096 /* a command line; RFC 5321 asks for 512, SMTPUTF8 and parameters for more */
+#define LMTP_RECIPIENTS_MAX    1000
+#define LMTP_SESSIONS_MAX      100
+
+/* store */
+#define DB_ROWS_FETCH_MAX      10000 /* rows of one query that a caller may hold at once */
+#define DB_STATEMENT_SECONDS   30
+
+#endif

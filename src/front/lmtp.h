@@ -1,0 +1,47 @@
+/* lmtp.h: LMTP (RFC 2033) as a machine without sockets: bytes in, bytes out. It knows no table: it asks the house through LmtpHouse.
+ *
+ * PIPELINING, 8BITMIME, SMTPUTF8, SIZE, ENHANCEDSTATUSCODES, CHUNKING (RFC 3030). One reply for each accepted recipient after the data, in
+ * order. After "250" the message is committed; before it nothing is. Each reply to a result comes from one switch.
+ * Bounded: line, recipients, size, commands without progress. Bad input: lines of any length, NULs, bare CR and LF (never an end of data: only
+ * CRLF . CRLF is), missing dots, a client that stops in the middle.
+ *
+ * A session belongs to one thread.
+ */
+#ifndef ROTA_FRONT_LMTP_H
+#define ROTA_FRONT_LMTP_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum { LMTP_RCPT_OK, LMTP_RCPT_UNKNOWN, LMTP_RCPT_OVER_QUOTA, LMTP_RCPT_RETRY } LmtpRcpt;
+typedef enum { LMTP_STORED, LMTP_NO_ACCOUNT, LMTP_FULL, LMTP_LATER } LmtpStored;
+
+typedef struct {
+    char *address;   /* as given */
+    int64_t account; /* of the house */
+    char *detail;    /* after '+', or NULL */
+} LmtpRecipient;
+
+/* What the session asks of the house; all block until answered. */
+typedef struct {
+    LmtpRcpt (*recipient)(const char *address, LmtpRecipient *ret, void *data);
+    /* Takes the message for all recipients: results[i]; durable before it returns LMTP_STORED. */
+    void (*deliver)(const char *from, const LmtpRecipient *recipients, unsigned count, const void *bytes, size_t size,
+                    LmtpStored *results, void *data);
+    void *data;
+    const char *host_name;  /* in the greeting */
+    size_t message_bytes_max;
+} LmtpHouse;
+
+typedef struct LmtpSession LmtpSession;
+LmtpSession *lmtp_session_new(const LmtpHouse *house, GString *out); /* writes the greeting to `out`, borrowed for its life */
+void lmtp_session_free(LmtpSession *session);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(LmtpSession, lmtp_session_free)
+/* Takes the next bytes from the client; replies are appended to `out`. False: the session is over (QUIT or too many errors): write `out`, close. */
+bool lmtp_session_feed(LmtpSession *session, const void *bytes, size_t size);
+/* The server stops: a 421 is appended. */
+void lmtp_session_stop(LmtpSession *session);
+
+#endif

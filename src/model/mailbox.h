@@ -1,0 +1,29 @@
+/* mailbox.h: a user's folders (RFC 8621 Mailbox). All (tx): inside the caller's transaction. Names are UTF-8, NFC, without '/' or
+ * control characters, at most MAILBOX_NAME_BYTES_MAX; a path joins them with '/'.
+ */
+#ifndef ROTA_MODEL_MAILBOX_H
+#define ROTA_MODEL_MAILBOX_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "db/db.h"
+
+typedef struct {
+    int64_t id, parent;
+    char *name, *path, *role;
+    int64_t total, unread;
+} Mailbox;
+void mailbox_free(Mailbox *mailbox);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Mailbox, mailbox_free)
+
+GPtrArray *mailbox_list(Db *db, int64_t account, GError **error);
+/* By role ("inbox", "junk"); ERROR_GONE. */
+bool mailbox_by_role(Db *db, int64_t account, const char *role, int64_t *ret_id, GError **error);
+/* By path, case as it stands (INBOX in any case is the inbox); ERROR_GONE. */
+bool mailbox_by_path(Db *db, int64_t account, const char *path, int64_t *ret_id, GError **error);
+/* As above, made where it is not there, parents too; writes their change rows. */
+bool mailbox_ensure(Db *db, int64_t account, const char *path, int64_t *ret_id, GError **error);
+
+#endif

@@ -1,0 +1,51 @@
+/* node.h: one node's life as steps: join → (heartbeat, expire others, adopt, rounds, wake) … → leave. The worker's lanes run beside it
+ * (worker.h), so that no handler can delay a heartbeat.
+ *
+ * node_step(node, now) does at most one bounded piece of work and returns when it wants to be called next. No thread, no sleep inside. The same
+ * function runs in the heartbeat thread of `rota serve` and in the simulator.
+ */
+#ifndef ROTA_ROSTER_NODE_H
+#define ROTA_ROSTER_NODE_H
+
+#include "roster/adoption.h"
+#include "roster/member.h"
+#include "roster/round.h"
+
+typedef struct Node Node;
+
+typedef struct {
+    Db *db; /* borrowed; the node's own handle */
+    const Clock *clock;
+    const RoleSet *set;
+    int64_t node_id, lease_ms, heartbeat_ms;
+    const char *host, *version;
+    int64_t pid;
+    RoleTable *table;    /* of its own file; a reference is taken */
+    const Round *rounds; /* borrowed */
+    unsigned round_count;
+    char *(*health)(void *data); /* JSON, caller frees; may be NULL */
+    RoleTable *(*reload)(void *data, GError **error); /* reads the file again; NULL: not possible */
+    void *data;
+} NodeConfig;
+
+Node *node_new(const NodeConfig *config);
+void node_free(Node *node);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Node, node_free)
+
+/* One step; returns the monotonic µs at which it wants the next. Logs what it meets (it is an edge: see log.h). */
+int64_t node_step(Node *node);
+/* Asks it to reload at its next step (SIGHUP). Any thread. */
+void node_ask_reload(Node *node);
+
+typedef enum { NODE_STARTING, NODE_UP, NODE_DRAINING, NODE_DRAINED, NODE_STOPPED, NODE_REFUSED } NodeState;
+/* Any thread. REFUSED: another life holds the id and its lease is being renewed. */
+NodeState node_state(const Node *node);
+const Member *node_member(const Node *node);
+/* The table in force as this node last saw it, one reference for the caller; NULL before the first. Any thread. */
+RoleTable *node_table(Node *node);
+/* Lanes tell it: how many tasks they hold. Draining ends when all hold none. Any thread. */
+void node_add_held(Node *node, int delta);
+/* Stop: claim no more (state DRAINING); after the lanes are empty or `give_up`, node_step leaves and the state is STOPPED. Any thread. */
+void node_ask_stop(Node *node);
+
+#endif

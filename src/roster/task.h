@@ -1,0 +1,96 @@
+/* task.h: the one queue. A task is a row, unique by (role, key): add, claim, end, bury, look.
+ *
+ * Invariants
+ * - Add happens inside the caller's transaction, with the change that causes it. Adding a task that is there merges: version grows, due_at
+ *   becomes the earlier one, the payload is replaced unless empty. If it runs now, it runs once more afterwards.
+ * - Claimed in batches, by buckets of the given shard only, oldest due first within a bucket. Free is: owner 0, or an owner that
+ *   has no member row any more (its death is counted). The cost of a claim does not depend on the backlog of other shards, of other
+ *   roles, or of tasks not yet due.
+ * - Ended inside the transaction of the effect, guarded by the fence (owner and generation). A task that changed hands: ERROR_CONFLICT,
+ *   and the whole transaction is rolled back by the caller.
+ * - A task ends as done, again, or a dead letter; never silently.
+ * - At least once: handlers bear twice. In the store exactly once.
+ *
+ * `suspects`: tasks with deaths > 0 may have killed their process. They are claimed one at a time, and by one lane of a process at a
+ * time, so that a poison task does not take innocent ones with it. At TASK_DEATHS_MAX it is buried, not run.
+ *
+ * task_add may be called from any floor that has the Db; the rest is the worker's and the reports'. A handle, one thread (db.h).
+ */
+#ifndef ROTA_ROSTER_TASK_H
+#define ROTA_ROSTER_TASK_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/rand.h"
+#include "db/db.h"
+
+typedef struct {
+    const char *role;
+    unsigned bucket;
+    const char *key;     /* at most TASK_KEY_BYTES_MAX */
+    const char *payload; /* NULL or "": none; at most TASK_PAYLOAD_BYTES_MAX */
+    int64_t due_at;      /* store's wall ms; 0: now */
+} TaskNew;
+
+/* Adds or merges, in the open transaction. Wakes nobody: see task_wake. */
+bool task_add(Db *db, const TaskNew *task, GError **error);
+bool task_add_many(Db *db, const TaskNew *tasks, unsigned count, GError **error);
+/* Removes a task that nobody runs, in the open transaction; *ret_removed says whether it was there and free. */
+bool task_remove(Db *db, const char *role, const char *key, bool *ret_removed, GError **error);
+
+/* After a commit that added tasks of a role: offers a wake-up to this process' lanes (through the hook that app/ set) and, within the transaction
+ * on PostgreSQL, to other nodes (task_notify). A lost one costs at most one poll. */
+typedef void (*TaskWakeHook)(const char *role, void *data);
+void task_set_wake_hook(TaskWakeHook hook, void *data); /* once, before threads start */
+void task_wake(const char *role);
+bool task_notify(Db *db, const char *role, GError **error);
+
+typedef struct {
+    unsigned bucket;
+    int64_t due_at, version, generation;
+    unsigned attempts, deaths;
+    char *key, *payload; /* owned by the claim */
+} Task;
+
+typedef struct {
+    const char *role;
+    unsigned shard, shards;
+    int64_t owner; /* incarnation */
+    GArray *tasks; /* of Task, owned */
+} TaskClaim;
+void task_claim_free(TaskClaim *claim);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(TaskClaim, task_claim_free)
+
+typedef struct {
+    const char *role;
+    unsigned shard, shards;
+    int64_t owner;
+    unsigned batch;     /* at most TASK_BATCH_MAX */
+    bool suspects;      /* this lane holds the process' right to run suspects */
+    unsigned *cursor;   /* bucket to begin with; moved, so that all buckets get their turn; kept by the caller */
+} TaskClaimAsk;
+
+/* Claims in the open write transaction. *ret_claim (owned by the caller) is NULL if nothing is due; then *ret_next_due (may be NULL) gets the
+ * earliest due time of the shard's free tasks, INT64_MAX if there is none. */
+bool task_claim(Db *db, const TaskClaimAsk *ask, TaskClaim **ret_claim, int64_t *ret_next_due, GError **error);
+
+typedef enum { TASK_DONE, TASK_AGAIN, TASK_FAILED, TASK_GIVEN_BACK } TaskEndKind;
+typedef struct {
+    TaskEndKind kind;
+    int64_t due_at;    /* AGAIN, FAILED: the next run, store's wall ms, 0 at once; counted from rota_now() by task_backoff_ms for FAILED */
+    const char *error; /* FAILED: kept */
+    bool bury;         /* FAILED: it was the last attempt */
+} TaskEnd;
+
+/* Ends the tasks of a claim, ends[i] for tasks[i], in the open transaction, guarded by the fence. DONE removes the row, or frees it to
+ * run once more if its version has grown. ERROR_CONFLICT: one is no longer ours; roll back. */
+bool task_end(Db *db, const TaskClaim *claim, const TaskEnd *ends, int64_t node, GError **error);
+/* The fence alone: ERROR_CONFLICT unless all tasks of the claim are ours. For DbFence at a checkpoint. */
+bool task_fence(Db *db, const TaskClaim *claim, GError **error);
+
+/* Pure back-off: exponential from min_ms to max_ms by the number of failed attempts (>= 1), half of it jitter. */
+int64_t task_backoff_ms(unsigned attempts, int64_t min_ms, int64_t max_ms, Rand *rand);
+
+#endif
