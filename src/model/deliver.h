@@ -37,6 +37,7 @@ typedef struct {
     bool import;           /* its mark lasts as long as the account */
     const char *keywords;  /* ' $seen ' or NULL */
     int64_t received_at;   /* wall ms; 0: now */
+    const char *trace;     /* header lines of this delivery, each ending in CRLF (Return-Path, X-Spam-Status, ...), or NULL: see email.h */
 } Delivery;
 
 typedef enum {

@@ -17,6 +17,7 @@ typedef struct {
     int64_t account, id, size, received_at, sent_at, thread;
     Digest blob;
     char *message_id, *subject, *sender, *preview, *keywords; /* keywords: ' $junk $seen ' */
+    char *trace; /* header lines that belong to this delivery and not to the bytes; shown before them when a person reads, '' none */
     bool has_attachment;
     double spam_score;
 } Email;

@@ -113,6 +113,13 @@ CREATE TABLE load_sample (
 
 -- ---------------------------------------------------------------- mail
 
+-- Numbers that are never given out twice.
+CREATE TABLE sequence (
+    name TEXT PRIMARY KEY,              -- 'account'
+    value BIGINT NOT NULL               -- the last one given out
+);
+INSERT INTO sequence (name, value) VALUES ('account', 0);
+
 CREATE TABLE account (
     id BIGINT PRIMARY KEY,
     bucket BIGINT NOT NULL,
@@ -150,15 +157,23 @@ CREATE TABLE mailbox (
 );
 CREATE UNIQUE INDEX mailbox_name ON mailbox (account, parent, name);
 
--- Equal bytes are kept once. `touched_at` grows whenever a delivery links it: the purge's lock against the race.
+-- Equal bytes are kept once. `touched_at` grows whenever a delivery links it: the purge's lock against the race. `data` comes last, so that
+-- the others can be read without it.
 CREATE TABLE blob (
     digest BYTEA PRIMARY KEY,           -- SHA-256 of the plain bytes
     size BIGINT NOT NULL,               -- plain
     codec BIGINT NOT NULL,              -- 0 as it is, 1 zstd
-    data BYTEA NOT NULL,
-    touched_at BIGINT NOT NULL
+    touched_at BIGINT NOT NULL,
+    data BYTEA NOT NULL
 );
 --postgresql ALTER TABLE blob ALTER COLUMN data SET STORAGE EXTERNAL;
+
+-- Blobs that lost a link, and when: what the purge looks at, so that its cost follows what was removed and not what is kept.
+CREATE TABLE blob_loose (
+    digest BYTEA PRIMARY KEY,
+    since BIGINT NOT NULL
+--sqlite ) WITHOUT ROWID;
+--postgresql );
 
 CREATE TABLE email (
     account BIGINT NOT NULL,
@@ -175,6 +190,7 @@ CREATE TABLE email (
     keywords TEXT NOT NULL,             -- sorted, each between spaces: ' $junk $seen ', '' none
     has_attachment BIGINT NOT NULL,
     spam_score DOUBLE PRECISION NOT NULL,  -- 0 to 1; -1: not scored
+    trace TEXT NOT NULL,                -- header lines of this delivery (Return-Path, X-Spam-Status, ...), each ending in CRLF; not in the blob
     changed_seq BIGINT NOT NULL,
     PRIMARY KEY (account, id)
 --sqlite ) WITHOUT ROWID;
