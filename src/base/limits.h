@@ -18,10 +18,12 @@
 #define LEASE_MS               6000
 #define HEARTBEAT_MS           2000
 #define LEASE_MARGIN_MS        500 /* what a node gives away of its lease for clock drift and scheduling */
+#define NODE_STOP_MS           10000 /* what a stop waits for running tasks by default; init systems kill after 90 s */
 #define TASK_BATCH_MAX         1000
 #define TASK_KEY_BYTES_MAX     255
 #define TASK_PAYLOAD_BYTES_MAX 1024 /* a few ids, never content */
 #define TASK_ERROR_BYTES_MAX   2048 /* of an error's end, kept with the task */
+#define TASK_DEATHS_SUSPECT    2    /* from here it runs alone: one death may be any of a batch */
 #define TASK_DEATHS_MAX        3    /* incarnations that died with a task before it counts as poison */
 
 /* mail */

@@ -25,6 +25,10 @@ typedef struct {
     unsigned round_count;
     char *(*health)(void *data); /* JSON, caller frees; may be NULL */
     RoleTable *(*reload)(void *data, GError **error); /* reads the file again; NULL: not possible */
+    /* The node polls for all its lanes: called for a role that has something due in a shard of this node, and with NULL (all roles) when more may
+     * have changed: state, table, a death. From node_step's thread; NULL: nobody to wake. */
+    void (*wake)(const char *role, void *data);
+    int64_t stop_ms; /* how long node_ask_stop waits for the lanes; 0: NODE_STOP_MS */
     void *data;
 } NodeConfig;
 
@@ -41,11 +45,18 @@ typedef enum { NODE_STARTING, NODE_UP, NODE_DRAINING, NODE_DRAINED, NODE_STOPPED
 /* Any thread. REFUSED: another life holds the id and its lease is being renewed. */
 NodeState node_state(const Node *node);
 const Member *node_member(const Node *node);
-/* The table in force as this node last saw it, one reference for the caller; NULL before the first. Any thread. */
-RoleTable *node_table(Node *node);
+/* The table in force as this node last saw it, one reference for the caller, and its epoch (ret may be NULL); NULL before the first. Any thread. */
+RoleTable *node_table(Node *node, int64_t *ret_epoch);
+/* A lane saw that another table is in force: the next step reads it. Any thread. */
+void node_ask_refresh(Node *node);
+/* May a lane start work: state UP and the lease trusted. Any thread. */
+bool node_may_work(const Node *node);
+/* The right to run suspects (task.h), one for each node: true if the caller has it now. Any thread. */
+bool node_take_suspects(Node *node);
+void node_give_suspects(Node *node);
 /* Lanes tell it: how many tasks they hold. Draining ends when all hold none. Any thread. */
 void node_add_held(Node *node, int delta);
-/* Stop: claim no more (state DRAINING); after the lanes are empty or `give_up`, node_step leaves and the state is STOPPED. Any thread. */
+/* Stop: claim no more (state DRAINING); after the lanes are empty or stop_ms have passed, node_step leaves and the state is STOPPED. Any thread. */
 void node_ask_stop(Node *node);
 
 #endif

@@ -11,8 +11,9 @@
  * - A task ends as done, again, or a dead letter; never silently.
  * - At least once: handlers bear twice. In the store exactly once.
  *
- * `suspects`: tasks with deaths > 0 may have killed their process. They are claimed one at a time, and by one lane of a process at a
- * time, so that a poison task does not take innocent ones with it. At TASK_DEATHS_MAX it is buried, not run.
+ * Suspects have died with TASK_DEATHS_SUSPECT incarnations and may have killed them: they are claimed one at a time, and by one
+ * lane of a node at a time (`suspects` of the ask), so that a poison task does not take innocent ones with it. After
+ * TASK_DEATHS_MAX deaths a task is buried, not run. The first death makes no suspect: a node that held thousands is to be taken over in batches.
  *
  * task_add may be called from any floor that has the Db; the rest is the worker's and the reports'. A handle, one thread (db.h).
  */
@@ -37,14 +38,17 @@ typedef struct {
 /* Adds or merges, in the open transaction. Wakes nobody: see task_wake. */
 bool task_add(Db *db, const TaskNew *task, GError **error);
 bool task_add_many(Db *db, const TaskNew *tasks, unsigned count, GError **error);
-/* Removes a task that nobody runs, in the open transaction; *ret_removed says whether it was there and free. */
-bool task_remove(Db *db, const char *role, const char *key, bool *ret_removed, GError **error);
+/* Removes a task that nobody runs, in the open transaction; *ret_removed says whether it was there and free. `bucket` as it was added with. */
+bool task_remove(Db *db, const char *role, unsigned bucket, const char *key, bool *ret_removed, GError **error);
 
 /* After a commit that added tasks of a role: offers a wake-up to this process' lanes (through the hook that app/ set) and, within the transaction
- * on PostgreSQL, to other nodes (task_notify). A lost one costs at most one poll. */
+ * on PostgreSQL, to other nodes (task_notify). NULL: all roles; other nodes hear that as TASK_WAKE_ALL, and a listener hands what it hears to
+ * task_wake_word. A lost one costs at most one poll. Any thread. */
+#define TASK_WAKE_ALL "*"
 typedef void (*TaskWakeHook)(const char *role, void *data);
 void task_set_wake_hook(TaskWakeHook hook, void *data); /* once, before threads start */
 void task_wake(const char *role);
+void task_wake_word(const char *word);
 bool task_notify(Db *db, const char *role, GError **error);
 
 typedef struct {
@@ -58,7 +62,8 @@ typedef struct {
     const char *role;
     unsigned shard, shards;
     int64_t owner; /* incarnation */
-    GArray *tasks; /* of Task, owned */
+    GArray *tasks;  /* of Task, owned */
+    GArray *buried; /* of Task, owned: buried by this claim, since they died with too many; empty as a rule */
 } TaskClaim;
 void task_claim_free(TaskClaim *claim);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TaskClaim, task_claim_free)
@@ -68,13 +73,23 @@ typedef struct {
     unsigned shard, shards;
     int64_t owner;
     unsigned batch;     /* at most TASK_BATCH_MAX */
-    bool suspects;      /* this lane holds the process' right to run suspects */
+    bool suspects;      /* this lane holds its node's right to run suspects */
+    int64_t epoch;      /* of the table that `shards` is from: nothing is claimed if another is in force; 0: do not ask */
+    int64_t node;       /* for burials */
     unsigned *cursor;   /* bucket to begin with; moved, so that all buckets get their turn; kept by the caller */
 } TaskClaimAsk;
 
-/* Claims in the open write transaction. *ret_claim (owned by the caller) is NULL if nothing is due; then *ret_next_due (may be NULL) gets the
- * earliest due time of the shard's free tasks, INT64_MAX if there is none. */
-bool task_claim(Db *db, const TaskClaimAsk *ask, TaskClaim **ret_claim, int64_t *ret_next_due, GError **error);
+typedef struct {
+    TaskClaim *claim;    /* owned by the caller; NULL if nothing was to be had. Its tasks may be none if it only buried */
+    bool stale;          /* another table is in force */
+    int64_t now;         /* the store's clock */
+    int64_t next_due_at; /* with no claim: the earliest due time to come in the shard; INT64_MAX: none */
+} TaskClaimed;
+
+/* Claims in the open write transaction. True with *ret filled. After an unknown outcome of the commit: task_verify. */
+bool task_claim(Db *db, const TaskClaimAsk *ask, TaskClaimed *ret, GError **error);
+/* Drops from the claim, in the open transaction, the tasks that are not (or no longer) its owner's in the store. */
+bool task_verify(Db *db, TaskClaim *claim, GError **error);
 
 typedef enum { TASK_DONE, TASK_AGAIN, TASK_FAILED, TASK_GIVEN_BACK } TaskEndKind;
 typedef struct {
@@ -84,8 +99,9 @@ typedef struct {
     bool bury;         /* FAILED: it was the last attempt */
 } TaskEnd;
 
-/* Ends the tasks of a claim, ends[i] for tasks[i], in the open transaction, guarded by the fence. DONE removes the row, or frees it to
- * run once more if its version has grown. ERROR_CONFLICT: one is no longer ours; roll back. */
+/* Ends the tasks of a claim, ends[i] for tasks[i], in the open transaction, guarded by the fence. A row whose version has grown during
+ * the run is freed to run once more: at once after DONE, AGAIN and a burial, after its back-off when FAILED.
+ * ERROR_CONFLICT: one is no longer ours; roll back. */
 bool task_end(Db *db, const TaskClaim *claim, const TaskEnd *ends, int64_t node, GError **error);
 /* The fence alone: ERROR_CONFLICT unless all tasks of the claim are ours. For DbFence at a checkpoint. */
 bool task_fence(Db *db, const TaskClaim *claim, GError **error);
