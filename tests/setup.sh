@@ -1,0 +1,62 @@
+# setup.sh: what a machine needs, named once; sourced by ./run, ./test and ./bench. Debian 12.
+#
+# setup_packages NAME...   installs those that are missing, and nothing else. As root, or by sudo.
+# Debian's own tools come first in PATH: another python3 or meson of this machine may lack what ours need.
+# A failed installation stops the caller with what to do.
+
+export PATH="/usr/bin:/bin:/usr/sbin:/sbin:$PATH"
+
+PACKAGES_RUN=(gcc libc6-dev make pkg-config meson ninja-build python3 libglib2.0-dev libgmime-3.0-dev libsqlite3-dev libpq-dev
+    libssl-dev libzstd-dev libicu-dev libjansson-dev libstemmer-dev libcmocka-dev)
+PACKAGES_TEST=("${PACKAGES_RUN[@]}" clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev cppcheck spin postgresql-15
+    python3-pytest zstd)
+
+setup_packages()
+{
+    local missing=() name
+    for name in "$@"; do
+        [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || missing+=("$name")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+
+    local root=()
+    if [ "$(id -u)" != 0 ]; then
+        if ! command -v sudo >/dev/null; then
+            echo "These packages are missing, and only root may install them: ${missing[*]}" >&2
+            echo "Run as root: apt-get install ${missing[*]}" >&2
+            exit 2
+        fi
+        root=(sudo)
+    fi
+    echo "Installing ${#missing[@]} Debian packages: ${missing[*]}"
+    # The tests start a PostgreSQL of their own; the package shall not start one for the whole machine.
+    if [[ " ${missing[*]} " == *" postgresql-15 "* ]] && [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+        "${root[@]}" mkdir -p /etc/postgresql-common
+        echo 'create_main_cluster = false' | "${root[@]}" tee /etc/postgresql-common/createcluster.conf >/dev/null
+    fi
+    local apt=("${root[@]}" env DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1 apt-get -qq -o Dpkg::Use-Pty=0
+        -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout=300)
+    local log
+    log=$(mktemp)
+    if ! { "${apt[@]}" update && "${apt[@]}" install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 </dev/null; then
+        tail -n 20 "$log" >&2
+        rm -f "$log"
+        echo "The packages could not be installed: ${missing[*]}" >&2
+        exit 2
+    fi
+    rm -f "$log"
+}
+
+# setup_build FOLDER [MESON OPTION...]: a build folder that fits the options; made anew if it cannot be used.
+setup_build()
+{
+    local folder=$1 log
+    shift
+    mkdir -p var
+    log=var/$(basename "$folder").log
+    if [ -f "$folder/build.ninja" ] && ninja -C "$folder" -t query all >/dev/null 2>&1; then
+        return 0
+    fi
+    rm -rf "$folder"
+    meson setup "$folder" "$@" >"$log" 2>&1 || { tail -n 30 "$log" >&2; return 1; }
+}
