@@ -1,4 +1,7 @@
-int main(void)
+/* main: the program is its table of commands. */
+#include "app/command.h"
+
+int main(int argc, char **argv)
 {
-    return 0;
+    return command_main(argc, argv);
 }

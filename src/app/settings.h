@@ -1,0 +1,96 @@
+/* settings.h: the settings as this program uses them: read once, checked whole, typed, immutable
+ * after.
+ *
+ * One file for all nodes of a cluster. Everything has a default that works: no file, or an empty
+ * one, is a whole one-node system on SQLite. Every setting is one line of the constant table in
+ * settings_table.c: name, type, default, range, meaning; docs/settings.md and examples/rota.toml
+ * are compared with it by a test. What is wrong is told all at once, each problem with file, line
+ * and column, what was found and what to write. A relative path in a file counts from that file's
+ * folder; without a file, from the current folder.
+ *
+ * Thread safety: a Settings may be read by any thread.
+ */
+#ifndef ROTA_APP_SETTINGS_H
+#define ROTA_APP_SETTINGS_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/log.h"
+#include "db/db.h"
+#include "duty/duty.h"
+#include "roster/round.h"
+#include "roster/table.h"
+
+typedef struct {
+    char *type, *path, *url;
+    DbConfig db; /* of the three; its strings are borrowed from here */
+    char *purge_schedule;
+} StoreSettings;
+
+typedef struct {
+    int64_t concurrency; /* threads of the role on this node */
+    int64_t batch;
+    int64_t attempts;
+    int64_t retry_min_ms, retry_max_ms;
+} LaneSettings;
+
+typedef struct {
+    char **listen; /* "127.0.0.1:11024", "[::1]:11024", "unix:/path"; NULL-terminated; empty: no
+                      LMTP */
+    int64_t message_bytes_max, sessions_max, timeout_ms;
+    char *host_name; /* of the greeting; "" in the file: the machine's */
+} LmtpSettings;
+
+typedef struct {
+    bool enabled;
+    double score_spam; /* 0 to 1: at or above it mail goes to Junk */
+} SpamSettings;
+
+typedef struct {
+    char *file; /* NULL: no file */
+    int64_t node_id, lease_ms, heartbeat_ms;
+    RoleTable *table;
+    unsigned
+        *role_lines; /* for each role of duty_roles: the line that configures it, 0 if none does */
+    StoreSettings data;
+    char *account_purge_schedule;
+    DutySettings duty;
+    LmtpSettings lmtp;
+    SpamSettings spam;
+    LaneSettings *lanes; /* for each role of duty_roles */
+    LogLevel log_level;
+    LogFormat log_format;
+    char *time_zone; /* of the schedules */
+} Settings;
+void settings_free(Settings *settings);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Settings, settings_free)
+
+typedef struct {
+    bool warning;          /* else it makes the settings broken */
+    unsigned line, column; /* 0: not of a place in the file */
+    char *text;            /* "rota.toml:3:10: found …; write …" */
+} SettingsProblem;
+/* An empty list of SettingsProblem; freed with g_ptr_array_unref. */
+GPtrArray *settings_problems_new(void);
+/* One a line, without a newline at the end; the caller frees it. */
+char *settings_problems_format(const GPtrArray *problems);
+
+/* The file that a command uses: `option` (-c) if not NULL, else $ROTA_CONFIG, else rota.toml, else
+ * /etc/rota/rota.toml, else NULL. The caller frees it. The first two are taken even if no file is
+ * there, so that reading it says so. */
+char *settings_find(const char *option);
+/* NULL if there is a problem that is no warning; problems are added to `problems`. `path` names the
+ * file in texts. */
+Settings *settings_load(const char *path, const char *text, size_t size, GPtrArray *problems);
+Settings *settings_read(const char *path, GPtrArray *problems);
+Settings *settings_default(GPtrArray *problems);
+
+/* What the settings say for a role of duty_roles; borrowed. */
+const LaneSettings *settings_lane(const Settings *settings, const Role *role);
+/* The rounds that this build's roles have (those with a handler), as GArray of Round, which borrow
+ * from the settings; the caller frees it. */
+GArray *settings_rounds(const Settings *settings);
+
+#endif
