@@ -1,4 +1,5 @@
-/* fuzz_main: runs a fuzzer's body on the files it is given (or the files of folders), so that what fuzzing found stays a test.
+/* fuzz_main: runs a fuzzer's body on the files it is given (or the files of folders), so that what
+ * fuzzing found stays a test.
  */
 #include <glib.h>
 #include <stddef.h>

@@ -1,7 +1,9 @@
-/* banned.h: functions that must not be used, and so do not compile. Included into every file of ours by the build (-include).
+/* banned.h: functions that must not be used, and so do not compile. Included into every file of
+ * ours by the build (-include).
  *
- * strcpy and its like have no bound; atoi has no error; localtime and its like share a buffer; time and rand are hidden devices (base/clock.h,
- * base/rand.h are the ones); sleep waits for time instead of a condition; GLib can compile its own assertions away (base/must.h cannot).
+ * strcpy and its like have no bound; atoi has no error; localtime and its like share a buffer; time
+ * and rand are hidden devices (base/clock.h, base/rand.h are the ones); sleep waits for time
+ * instead of a condition; GLib can compile its own assertions away (base/must.h cannot).
  */
 #ifndef ROTA_BASE_BANNED_H
 #define ROTA_BASE_BANNED_H
@@ -14,7 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BANNED(declaration) extern declaration __attribute__((deprecated("banned: see base/banned.h")))
+#define BANNED(declaration)                                                                        \
+    extern declaration __attribute__((deprecated("banned: see base/banned.h")))
 BANNED(char *strcpy(char *, const char *));
 BANNED(char *strcat(char *, const char *));
 BANNED(char *strncpy(char *, const char *, size_t));

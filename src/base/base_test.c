@@ -87,7 +87,7 @@ static void log_line_stays_one_line(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hash_has_known_values),       cmocka_unit_test(rand_repeats_by_seed),
+        cmocka_unit_test(hash_has_known_values),        cmocka_unit_test(rand_repeats_by_seed),
         cmocka_unit_test(manual_clock_moves_when_told), cmocka_unit_test(error_keeps_kind_and_text),
         cmocka_unit_test(log_line_stays_one_line),
     };

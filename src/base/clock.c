@@ -1,7 +1,8 @@
 /* clock: the real clocks, and one that tests move.
  *
- * Failures: none. Known weak point: the wall clock counts microseconds in a manual clock only to the millisecond, so a
- * sum of tiny advances loses up to a millisecond; nothing compares the two clocks.
+ * Failures: none. Known weak point: the wall clock counts microseconds in a manual clock only to
+ * the millisecond, so a sum of tiny advances loses up to a millisecond; nothing compares the two
+ * clocks.
  */
 #include "base/clock.h"
 

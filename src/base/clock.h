@@ -1,9 +1,9 @@
 /* clock.h: time is a device that is handed in.
  *
- * Two clocks: monotonic for waiting and for a node's trust in its own lease; wall for people and for rows. Monotonic
- * never goes back; wall may jump, and callers survive it. Leases are compared by the STORE's clock (rota_now() in
- * SQL, see db.h), so that a node's skew costs delay, not safety. Deadlines are values: an int64 of monotonic
- * microseconds.
+ * Two clocks: monotonic for waiting and for a node's trust in its own lease; wall for people and
+ * for rows. Monotonic never goes back; wall may jump, and callers survive it. Leases are compared
+ * by the STORE's clock (rota_now() in SQL, see db.h), so that a node's skew costs delay, not
+ * safety. Deadlines are values: an int64 of monotonic microseconds.
  *
  * The real clock may be read by any thread; a manual one belongs to the thread that moves it.
  */

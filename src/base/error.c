@@ -1,6 +1,7 @@
 /* error: the one GError domain.
  *
- * Failures: none of its own. An error that is already filled must not be filled again: that is our bug, and a MUST.
+ * Failures: none of its own. An error that is already filled must not be filled again: that is our
+ * bug, and a MUST.
  */
 #include "base/error.h"
 

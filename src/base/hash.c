@@ -1,6 +1,7 @@
 /* hash: SHA-256 by OpenSSL, and the 64 bits of it that place a key in the key space.
  *
- * Failures: OpenSSL's one-shot SHA-256 fails only out of memory, which GLib programs do not survive either (MUST).
+ * Failures: OpenSSL's one-shot SHA-256 fails only out of memory, which GLib programs do not survive
+ * either (MUST).
  */
 #include "base/hash.h"
 

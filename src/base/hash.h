@@ -1,8 +1,8 @@
 /* hash.h: the fixed hash of the key space, and digests of content.
  *
- * hash64(key) is the first eight bytes, big-endian, of SHA-256(key): the same on every node, build and year, and
- * anyone can check it with sha256sum. Durable rows depend on it (buckets), so it never changes.
- * Thread safety: all functions, any thread.
+ * hash64(key) is the first eight bytes, big-endian, of SHA-256(key): the same on every node, build
+ * and year, and anyone can check it with sha256sum. Durable rows depend on it (buckets), so it
+ * never changes. Thread safety: all functions, any thread.
  */
 #ifndef ROTA_BASE_HASH_H
 #define ROTA_BASE_HASH_H

@@ -1,8 +1,10 @@
-/* log: one line for one event, to standard error, in the form that the reader at the other end wants.
+/* log: one line for one event, to standard error, in the form that the reader at the other end
+ * wants.
  *
- * How it fits: the context (node, role, shard, task, account) is a small stack for each thread; work pushes and pops it.
- * Failures: a standard error that cannot be written is ignored: there is nobody left to tell.
- * Known weak point: a line over 4 KiB is cut, so that it is written by one write(2) and never mixed with another thread's.
+ * How it fits: the context (node, role, shard, task, account) is a small stack for each thread;
+ * work pushes and pops it. Failures: a standard error that cannot be written is ignored: there is
+ * nobody left to tell. Known weak point: a line over 4 KiB is cut, so that it is written by one
+ * write(2) and never mixed with another thread's.
  */
 #include "base/log.h"
 
@@ -92,8 +94,9 @@ static void append_escaped(GString *line, const char *text, bool json)
 
 static void append_json(GString *line, LogLevel level, const char *event, const char *text)
 {
-    g_string_append_printf(line, "{\"time\":%" G_GINT64_FORMAT ",\"level\":\"%s\",\"event\":\"%s\",\"text\":\"",
-                           clock_wall_ms(clock_real()), level_names[level], event);
+    g_string_append_printf(
+        line, "{\"time\":%" G_GINT64_FORMAT ",\"level\":\"%s\",\"event\":\"%s\",\"text\":\"",
+        clock_wall_ms(clock_real()), level_names[level], event);
     g_autofree char *valid = g_utf8_make_valid(text, -1);
     append_escaped(line, valid, true);
     g_string_append_c(line, '"');
@@ -113,7 +116,8 @@ static void append_text(GString *line, LogLevel level, const char *event, const 
     } else {
         g_autoptr(GDateTime) now = g_date_time_new_now_local();
         g_autofree char *time = g_date_time_format(now, "%H:%M:%S");
-        g_string_append_printf(line, "%s.%03d %s%-5s%s ", time, g_date_time_get_microsecond(now) / 1000,
+        g_string_append_printf(line, "%s.%03d %s%-5s%s ", time,
+                               g_date_time_get_microsecond(now) / 1000,
                                log_colour ? level_colours[level] : "", level_names[level],
                                log_colour && *level_colours[level] ? "\033[0m" : "");
     }

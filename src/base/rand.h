@@ -1,8 +1,9 @@
 /* rand.h: chance is a device that is handed in.
  *
- * A Rand is a small deterministic generator (xoshiro256** by Blackman and Vigna, seeded by splitmix64): the same seed gives the
- * same numbers on every machine, so that a simulation replays exactly. Not for secrets: those come from rand_secret.
- * A Rand belongs to one thread; rand_secret may be called by any.
+ * A Rand is a small deterministic generator (xoshiro256** by Blackman and Vigna, seeded by
+ * splitmix64): the same seed gives the same numbers on every machine, so that a simulation replays
+ * exactly. Not for secrets: those come from rand_secret. A Rand belongs to one thread; rand_secret
+ * may be called by any.
  */
 #ifndef ROTA_BASE_RAND_H
 #define ROTA_BASE_RAND_H
@@ -23,7 +24,8 @@ uint64_t rand_u64(Rand *rand);
 uint64_t rand_below(Rand *rand, uint64_t bound);
 /* A number in [0, 1). */
 double rand_unit(Rand *rand);
-/* Fills `size` bytes for a secret (token, password) from the kernel's generator; aborts where there is none. */
+/* Fills `size` bytes for a secret (token, password) from the kernel's generator; aborts where there
+ * is none. */
 void rand_secret(void *bytes, size_t size);
 
 #endif

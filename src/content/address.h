@@ -16,7 +16,8 @@ typedef struct {
     char *plain;  /* local@domain: the key for accounts and aliases */
 } Address;
 
-/* Parses one addr-spec (RFC 5321 Mailbox, SMTPUTF8 allowed; no name, no route). ERROR_REJECT says what is wrong with it. */
+/* Parses one addr-spec (RFC 5321 Mailbox, SMTPUTF8 allowed; no name, no route). ERROR_REJECT says
+ * what is wrong with it. */
 Address *address_parse(const char *text, GError **error);
 void address_free(Address *address);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Address, address_free)

@@ -1,8 +1,9 @@
 /* message.h: from the bytes of a mail to a struct that borrows nothing.
  *
- * It never fails for bad mail: it gives the best reading, and a list of defects. Bounded in parts, depth, header bytes and text
- * (base/limits.h): over a limit it cuts and says so as a defect. The same bytes give the same struct on every machine. All text is
- * valid UTF-8 without NUL. All GMime names stay in message.c (and message_text.c).
+ * It never fails for bad mail: it gives the best reading, and a list of defects. Bounded in parts,
+ * depth, header bytes and text (base/limits.h): over a limit it cuts and says so as a defect. The
+ * same bytes give the same struct on every machine. All text is valid UTF-8 without NUL. All GMime
+ * names stay in message.c (and message_text.c).
  *
  * Thread safety: pure; call message_library_init once before threads start.
  */
@@ -26,20 +27,21 @@ typedef struct {
 } MessageAddress;
 
 typedef struct {
-    char *subject;               /* decoded, "" if none */
+    char *subject;                           /* decoded, "" if none */
     GArray *from, *to, *cc, *bcc, *reply_to; /* of MessageAddress; never NULL */
-    char *message_id;            /* without <>, "" if none */
-    GPtrArray *references;       /* of char *: References then In-Reply-To, without <> */
-    int64_t date_ms;             /* Date header, UTC; 0 none or unreadable */
-    char *list_id;               /* "" if none */
+    char *message_id;                        /* without <>, "" if none */
+    GPtrArray *references; /* of char *: References then In-Reply-To, without <> */
+    int64_t date_ms;       /* Date header, UTC; 0 none or unreadable */
+    char *list_id;         /* "" if none */
     /* From here with MESSAGE_FULL only. */
-    GString *text;               /* all body text as people see it, part by part with newlines; HTML as text; attached messages' too */
-    GPtrArray *attachments;      /* of char *: file names, decoded */
+    GString *text; /* all body text as people see it, part by part with newlines; HTML as text;
+                      attached messages' too */
+    GPtrArray *attachments; /* of char *: file names, decoded */
     bool has_attachment;
-    bool has_calendar;           /* a text/calendar part */
-    char *preview;               /* first 256 characters of the text, white space folded */
+    bool has_calendar; /* a text/calendar part */
+    char *preview;     /* first 256 characters of the text, white space folded */
     unsigned parts;
-    GPtrArray *defects;          /* of static const char *: "too many parts", "no header", … */
+    GPtrArray *defects; /* of static const char *: "too many parts", "no header", … */
 } Message;
 
 /* Parses; never NULL. */

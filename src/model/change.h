@@ -1,7 +1,8 @@
-/* change.h: what happened to an account's objects, in order. Append and read; trimmed by purge.accounts. All (tx).
+/* change.h: what happened to an account's objects, in order. Append and read; trimmed by
+ * purge.accounts. All (tx).
  *
- * change_next takes the account's next number under the account row's lock, so numbers have no gaps and commit in order: a reader that saw n has
- * seen all up to n.
+ * change_next takes the account's next number under the account row's lock, so numbers have no gaps
+ * and commit in order: a reader that saw n has seen all up to n.
  */
 #ifndef ROTA_MODEL_CHANGE_H
 #define ROTA_MODEL_CHANGE_H
@@ -20,8 +21,10 @@ typedef struct {
     ChangeAction action;
 } Change;
 
-bool change_append(Db *db, int64_t account, ChangeKind kind, int64_t object, ChangeAction action, int64_t *ret_seq, GError **error);
-/* Changes after `since`, oldest first, at most `limit`, as GArray of Change. ERROR_GONE: `since` is older than what is kept (cannotCalculateChanges). */
+bool change_append(Db *db, int64_t account, ChangeKind kind, int64_t object, ChangeAction action,
+                   int64_t *ret_seq, GError **error);
+/* Changes after `since`, oldest first, at most `limit`, as GArray of Change. ERROR_GONE: `since` is
+ * older than what is kept (cannotCalculateChanges). */
 GArray *change_read(Db *db, int64_t account, int64_t since, unsigned limit, GError **error);
 /* Keeps the newest `keep`; removes at most `limit` of the others; returns how many, -1 on error. */
 int64_t change_trim(Db *db, int64_t account, int64_t keep, unsigned limit, GError **error);

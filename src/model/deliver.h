@@ -1,9 +1,11 @@
-/* deliver.h: one message into one account, all or nothing. Used by LMTP, import, (later) JMAP and imip alike; no other code inserts an email row.
+/* deliver.h: one message into one account, all or nothing. Used by LMTP, import, (later) JMAP and
+ * imip alike; no other code inserts an email row.
  *
- * One transaction creates: blob (or its touch), email, email_mailbox, the mailbox's and account's counts, change row, the delivery mark
- * (table expiring, kind "delivery", one day; kind "import" never expires by time but with the account), and the tasks
- *   fts-indexing  key ACCOUNT
- * The same delivery key twice gives the first result again: a second try after an unknown outcome makes no second copy.
+ * One transaction creates: blob (or its touch), email, email_mailbox, the mailbox's and account's
+ * counts, change row, the delivery mark (table expiring, kind "delivery", one day; kind "import"
+ * never expires by time but with the account), and the tasks fts-indexing  key ACCOUNT The same
+ * delivery key twice gives the first result again: a second try after an unknown outcome makes no
+ * second copy.
  */
 #ifndef ROTA_MODEL_DELIVER_H
 #define ROTA_MODEL_DELIVER_H
@@ -18,8 +20,8 @@
 
 /* A message made ready once for all its recipients, outside any transaction. */
 typedef struct {
-    Message *message; /* owned */
-    Blob *blob;       /* owned: the bytes as they will be exported */
+    Message *message;  /* owned */
+    Blob *blob;        /* owned: the bytes as they will be exported */
     double spam_score; /* -1: not scored */
     bool junk;
 } Letter;
@@ -31,22 +33,24 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Letter, letter_free)
 typedef struct {
     const Letter *letter;
     int64_t account;
-    const char *folder;    /* path, NULL: inbox (Junk for junk); a plus-address' folder is used only if it is there */
-    bool make_folder;      /* import: make it */
-    const char *key;       /* delivery key, see deliver_key */
-    bool import;           /* its mark lasts as long as the account */
-    const char *keywords;  /* ' $seen ' or NULL */
-    int64_t received_at;   /* wall ms; 0: now */
-    const char *trace;     /* header lines of this delivery, each ending in CRLF (Return-Path, X-Spam-Status, ...), or NULL: see email.h */
+    const char *folder; /* path, NULL: inbox (Junk for junk); a plus-address' folder is used only if
+                           it is there */
+    bool make_folder;   /* import: make it */
+    const char *key;    /* delivery key, see deliver_key */
+    bool import;        /* its mark lasts as long as the account */
+    const char *keywords; /* ' $seen ' or NULL */
+    int64_t received_at;  /* wall ms; 0: now */
+    const char *trace;    /* header lines of this delivery, each ending in CRLF (Return-Path,
+                             X-Spam-Status, ...), or NULL: see email.h */
 } Delivery;
 
 typedef enum {
     DELIVER_STORED,
-    DELIVER_DUPLICATE,  /* stored before: ids are the first one's */
+    DELIVER_DUPLICATE, /* stored before: ids are the first one's */
     DELIVER_NO_ACCOUNT,
     DELIVER_OVER_QUOTA,
-    DELIVER_RETRY,      /* nothing happened; try later */
-    DELIVER_UNKNOWN,    /* the commit's outcome is not known: try again with the same key */
+    DELIVER_RETRY,   /* nothing happened; try later */
+    DELIVER_UNKNOWN, /* the commit's outcome is not known: try again with the same key */
 } DeliverResult;
 
 typedef struct {
@@ -54,12 +58,15 @@ typedef struct {
     int64_t email, mailbox; /* STORED, DUPLICATE */
 } Delivered;
 
-/* recipient + Message-ID if there is one (duplicates within a day, RFC 5321 retries), else recipient + digest + envelope sender. Caller frees. */
+/* recipient + Message-ID if there is one (duplicates within a day, RFC 5321 retries), else
+ * recipient + digest + envelope sender. Caller frees. */
 char *deliver_key(const Letter *letter, const char *recipient, const char *envelope_from);
 
-/* Delivers up to 100 in one durable transaction (one fsync), each all or nothing by itself (savepoints): results[i] for deliveries[i]. If the
- * transaction as a whole fails, all are RETRY or UNKNOWN and *error (may be NULL) says why. Wakes fts-indexing. */
+/* Delivers up to 100 in one durable transaction (one fsync), each all or nothing by itself
+ * (savepoints): results[i] for deliveries[i]. If the transaction as a whole fails, all are RETRY or
+ * UNKNOWN and *error (may be NULL) says why. Wakes fts-indexing. */
 #define DELIVER_BATCH_MAX 100
-bool deliver_many(Db *db, const Delivery *deliveries, unsigned count, Delivered *results, GError **error);
+bool deliver_many(Db *db, const Delivery *deliveries, unsigned count, Delivered *results,
+                  GError **error);
 
 #endif

@@ -1,4 +1,5 @@
-/* load.h: work counts of this process by role and shard, and their way into the store (table load_sample) with the heartbeat.
+/* load.h: work counts of this process by role and shard, and their way into the store (table
+ * load_sample) with the heartbeat.
  *
  * Thread safety: load_add from any thread; load_flush from one.
  */
@@ -16,7 +17,8 @@ Load *load_new(void);
 void load_free(Load *load);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Load, load_free)
 void load_add(Load *load, const char *role, unsigned shard, const LoadCounts *counts);
-/* Adds what has gathered to the store's current minute, in the open transaction; it is forgotten here only by load_flushed. */
+/* Adds what has gathered to the store's current minute, in the open transaction; it is forgotten
+ * here only by load_flushed. */
 bool load_flush(Load *load, Db *db, int64_t node, GError **error);
 void load_flushed(Load *load, bool done);
 

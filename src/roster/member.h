@@ -1,16 +1,19 @@
 /* member.h: a node's lease: join, renew, give back, look at all.
  *
- * One effective life for a node-id: the incarnation only grows, over the whole cluster, and a transaction fenced with one that
- * has no row any more cannot commit. Lease times are compared by the store's clock alone (rota_now()). A node trusts ITSELF only
- * until its own monotonic clock at the sending of its last confirmed heartbeat + lease − LEASE_MARGIN_MS: past that it starts
- * nothing irreversible. An unknown outcome of a renewal means "not renewed" until the next one is confirmed.
+ * One effective life for a node-id: the incarnation only grows, over the whole cluster, and a
+ * transaction fenced with one that has no row any more cannot commit. Lease times are compared by
+ * the store's clock alone (rota_now()). A node trusts ITSELF only until its own monotonic clock at
+ * the sending of its last confirmed heartbeat + lease − LEASE_MARGIN_MS: past that it starts
+ * nothing irreversible. An unknown outcome of a renewal means "not renewed" until the next one is
+ * confirmed.
  *
- * Expiry removes the row. Tasks need no release of their own: a task whose owner has no row is free (task.h), so that a node that
- * held a million tasks is taken over as fast as one that held none.
+ * Expiry removes the row. Tasks need no release of their own: a task whose owner has no row is free
+ * (task.h), so that a node that held a million tasks is taken over as fast as one that held none.
  *
  * Not promised: that two lives never RUN at once, only that one of them can write.
  *
- * A Member belongs to one thread, but for `trusted_until_us` and `incarnation`, which others read (atomic).
+ * A Member belongs to one thread, but for `trusted_until_us` and `incarnation`, which others read
+ * (atomic).
  */
 #ifndef ROTA_ROSTER_MEMBER_H
 #define ROTA_ROSTER_MEMBER_H
@@ -35,24 +38,30 @@ typedef struct {
 } Member;
 
 /* host and version are copied. */
-Member *member_new(int64_t node, int64_t lease_ms, const char *host, int64_t pid, const char *version);
+Member *member_new(int64_t node, int64_t lease_ms, const char *host, int64_t pid,
+                   const char *version);
 void member_free(Member *member);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Member, member_free)
 
-/* Takes the node's row with a new incarnation. ERROR_CONFLICT: another living incarnation holds the id, and the text says "node 3 is already
- * running on host H, pid P". A row whose lease has run out is taken over. Proposes `table` (member rows carry it). */
-bool member_join(Member *member, Db *db, const Clock *clock, const RoleTable *table, GError **error);
+/* Takes the node's row with a new incarnation. ERROR_CONFLICT: another living incarnation holds the
+ * id, and the text says "node 3 is already running on host H, pid P". A row whose lease has run out
+ * is taken over. Proposes `table` (member rows carry it). */
+bool member_join(Member *member, Db *db, const Clock *clock, const RoleTable *table,
+                 GError **error);
 
 typedef struct {
-    bool drain;  /* an operator wishes it; seen until member_wish_met */
+    bool drain; /* an operator wishes it; seen until member_wish_met */
     bool reload;
 } MemberWish;
 
-/* One heartbeat, one transaction: renews the lease, reads the operator's wish, writes `health` (JSON; may be NULL) and the proposed table.
- * ERROR_CONFLICT: the lease was taken; the Member is no longer joined. ERROR_RETRY, ERROR_UNKNOWN: not renewed; trust runs on to its end. */
-bool member_renew(Member *member, Db *db, const Clock *clock, const char *health, MemberWish *ret_wish, GError **error);
+/* One heartbeat, one transaction: renews the lease, reads the operator's wish, writes `health`
+ * (JSON; may be NULL) and the proposed table. ERROR_CONFLICT: the lease was taken; the Member is no
+ * longer joined. ERROR_RETRY, ERROR_UNKNOWN: not renewed; trust runs on to its end. */
+bool member_renew(Member *member, Db *db, const Clock *clock, const char *health,
+                  MemberWish *ret_wish, GError **error);
 bool member_propose(Member *member, Db *db, const RoleTable *table, GError **error);
-bool member_set_state(Member *member, Db *db, const char *state, GError **error); /* 'up', 'draining', 'drained'; clears the wish */
+bool member_set_state(Member *member, Db *db, const char *state,
+                      GError **error); /* 'up', 'draining', 'drained'; clears the wish */
 /* Gives the lease back; the Member is no longer joined, whatever the outcome. */
 bool member_leave(Member *member, Db *db, GError **error);
 
@@ -61,8 +70,8 @@ bool member_trusts(const Member *member, const Clock *clock);
 /* Inside a transaction: ERROR_CONFLICT unless this incarnation still has its row. For DbFence. */
 bool member_check(const Member *member, Db *db, GError **error);
 
-/* Removes the rows whose lease has run out, inside the caller's transaction; returns how many, -1 on error. `ret_nodes` (may be NULL) gets their
- * ids as int64 appended. */
+/* Removes the rows whose lease has run out, inside the caller's transaction; returns how many, -1
+ * on error. `ret_nodes` (may be NULL) gets their ids as int64 appended. */
 int member_expire(Db *db, GArray *ret_nodes, GError **error);
 
 typedef struct {
@@ -70,9 +79,11 @@ typedef struct {
     char *host, *version, *state, *wish, *proposed_table, *proposed_digest, *health;
     bool living; /* its lease has not run out by the store's clock */
 } MemberRow;
-/* All members by node, as MemberRow with a free function set; owned by the caller. Inside the caller's transaction. */
+/* All members by node, as MemberRow with a free function set; owned by the caller. Inside the
+ * caller's transaction. */
 GPtrArray *member_list(Db *db, GError **error);
-/* An operator's wish for a node: "drain", "reload", "" ; node 0: all. Rows touched, -1 on error. Inside the caller's transaction. */
+/* An operator's wish for a node: "drain", "reload", "" ; node 0: all. Rows touched, -1 on error.
+ * Inside the caller's transaction. */
 int64_t member_set_wish(Db *db, int64_t node, const char *wish, GError **error);
 
 #endif

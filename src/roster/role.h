@@ -1,4 +1,5 @@
-/* role.h: what a role is. The ten are one constant table in duty/duty.c, handed to the roster at start; tests hand in their own.
+/* role.h: what a role is. The ten are one constant table in duty/duty.c, handed to the roster at
+ * start; tests hand in their own.
  *
  * Pure data; any thread.
  */
@@ -19,18 +20,20 @@ typedef struct {
     const char *other_name; /* another accepted name, or NULL */
     const char *summary;    /* one line for people */
     RoleUnit unit;
-    const char *schedule;         /* default cron or "every 1m" of its rounds; NULL: only queued */
-    const char *schedule_setting; /* its full setting, "store.*.purge.frequency"; NULL with no rounds */
-    bool heavy;       /* lower CPU and I/O priority; yields the store */
-    bool people_wait; /* the audit keeps it apart from heavy ones */
-    bool must_shard;  /* one item with several nodes is refused */
-    bool fragile;     /* one node alone hurts here: the audit says so */
-    unsigned concurrency; /* default number of threads on a node */
-    unsigned batch;       /* default number of tasks in one claim, at most TASK_BATCH_MAX */
-    unsigned attempts;    /* failed runs before burial */
+    const char *schedule; /* default cron or "every 1m" of its rounds; NULL: only queued */
+    const char
+        *schedule_setting; /* its full setting, "store.*.purge.frequency"; NULL with no rounds */
+    bool heavy;            /* lower CPU and I/O priority; yields the store */
+    bool people_wait;      /* the audit keeps it apart from heavy ones */
+    bool must_shard;       /* one item with several nodes is refused */
+    bool fragile;          /* one node alone hurts here: the audit says so */
+    unsigned concurrency;  /* default number of threads on a node */
+    unsigned batch;        /* default number of tasks in one claim, at most TASK_BATCH_MAX */
+    unsigned attempts;     /* failed runs before burial */
     int64_t retry_min_ms, retry_max_ms; /* back-off: exponential between these, with jitter */
     int64_t run_ms;                     /* a run's deadline */
-    const Handler *handler; /* NULL: this build does not do it; its tasks wait, its lane is not started, status says so */
+    const Handler *handler; /* NULL: this build does not do it; its tasks wait, its lane is not
+                               started, status says so */
 } Role;
 
 typedef struct {

@@ -1,8 +1,10 @@
-/* round.h: work that comes by the clock. A slot is a row: it is recorded in the transaction that enqueues its task, so it runs at most once for a
- * shard, whichever node comes first and however late another comes. Slots missed while no node of the shard lived run as one.
+/* round.h: work that comes by the clock. A slot is a row: it is recorded in the transaction that
+ * enqueues its task, so it runs at most once for a shard, whichever node comes first and however
+ * late another comes. Slots missed while no node of the shard lived run as one.
  *
- * A schedule is a cron expression of five fields in a time zone, or "every DURATION". Slots are computed from the STORE's clock. Spread: each
- * (role, unit, shard) starts a stable part of a minute (of the interval, if shorter) after its slot.
+ * A schedule is a cron expression of five fields in a time zone, or "every DURATION". Slots are
+ * computed from the STORE's clock. Spread: each (role, unit, shard) starts a stable part of a
+ * minute (of the interval, if shorter) after its slot.
  */
 #ifndef ROTA_ROSTER_ROUND_H
 #define ROTA_ROSTER_ROUND_H
@@ -12,17 +14,18 @@
 
 typedef struct {
     const Role *role;
-    const char *unit;     /* store name, …, "" */
-    const char *schedule; /* checked before (base/cron.h) */
+    const char *unit;      /* store name, …, "" */
+    const char *schedule;  /* checked before (base/cron.h) */
     const char *time_zone; /* NULL: UTC */
 } Round;
 
-/* Enqueues, in the open transaction, the due rounds of the shards that `node` serves by `table`. *ret_enqueued counts them; *ret_next_at (store's
- * wall ms) is the next slot's time, INT64_MAX if there is none. */
+/* Enqueues, in the open transaction, the due rounds of the shards that `node` serves by `table`.
+ * *ret_enqueued counts them; *ret_next_at (store's wall ms) is the next slot's time, INT64_MAX if
+ * there is none. */
 bool round_step(Db *db, const RoleTable *table, int64_t node, const Round *rounds, unsigned count,
                 unsigned *ret_enqueued, int64_t *ret_next_at, GError **error);
-/* Enqueues a round of one shard now, outside its schedule (`rota run`); shard 0: all shards. The task's key, so that a caller can follow it, is
- * "round/UNIT/SHARD". */
+/* Enqueues a round of one shard now, outside its schedule (`rota run`); shard 0: all shards. The
+ * task's key, so that a caller can follow it, is "round/UNIT/SHARD". */
 bool round_now(Db *db, const RoleTable *table, const Round *round, unsigned shard, GError **error);
 
 #endif

@@ -1,9 +1,12 @@
-/* worker.h: one lane of one role: claim a batch, run its handler, end the tasks. A step, not a thread.
+/* worker.h: one lane of one role: claim a batch, run its handler, end the tasks. A step, not a
+ * thread.
  *
- * Order of a step: may we work (state UP, lease trusted)? → claim for the next of our shards in turn → run → end. The end of a batch and the
- * claim of the next are one transaction where there is a next. Fair: each role has its own lanes, and within a role the shards take turns and
- * the buckets within a shard take turns (cursor), so no role, shard or account can starve another. A handler has a deadline and is asked to stop,
- * not killed; one that fails a MUST takes the process down, and the lease frees its tasks. One event in the log for each task's end.
+ * Order of a step: may we work (state UP, lease trusted)? → claim for the next of our shards in
+ * turn → run → end. The end of a batch and the claim of the next are one transaction where there is
+ * a next. Fair: each role has its own lanes, and within a role the shards take turns and the
+ * buckets within a shard take turns (cursor), so no role, shard or account can starve another. A
+ * handler has a deadline and is asked to stop, not killed; one that fails a MUST takes the process
+ * down, and the lease frees its tasks. One event in the log for each task's end.
  */
 #ifndef ROTA_ROSTER_WORKER_H
 #define ROTA_ROSTER_WORKER_H
@@ -33,8 +36,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Worker, worker_free)
 
 /* One step; returns the monotonic µs of the next wish: now if there may be more. */
 int64_t worker_step(Worker *worker);
-/* The step cut in two, for the simulator, which lets other nodes act between a claim and its end: worker_claim returns true if it holds tasks
- * now; worker_finish runs and ends them. worker_step is both. */
+/* The step cut in two, for the simulator, which lets other nodes act between a claim and its end:
+ * worker_claim returns true if it holds tasks now; worker_finish runs and ends them. worker_step is
+ * both. */
 bool worker_claim(Worker *worker, int64_t *ret_next_us);
 void worker_finish(Worker *worker);
 /* Forgets what it holds without telling the store: the simulator's kill -9. */
