@@ -39,6 +39,9 @@
 #define LMTP_LINE_BYTES_MAX    4096 /* a command line; RFC 5321 asks for 512, SMTPUTF8 and parameters for more */
 #define LMTP_RECIPIENTS_MAX    1000
 #define LMTP_SESSIONS_MAX      100
+#define LMTP_ERRORS_MAX        20  /* wrong commands since the last message; a mail server makes none */
+#define LMTP_IDLE_COMMANDS_MAX 100 /* NOOP, RSET and their like since the last message; connection caches send a few */
+#define LMTP_DISCARD_BYTES_MAX (256 * 1024 * 1024) /* read of a message over its limit before we hang up on it */
 
 /* store */
 #define DB_ROWS_FETCH_MAX      10000 /* rows of one query that a caller may hold at once */

@@ -1,9 +1,13 @@
-/* lmtp.h: LMTP (RFC 2033) as a machine without sockets: bytes in, bytes out. It knows no table: it asks the house through LmtpHouse.
+/* lmtp.h: LMTP (RFC 2033) as a machine without sockets: bytes in, bytes out. It knows no table: it
+ * asks the house through LmtpHouse.
  *
- * PIPELINING, 8BITMIME, SMTPUTF8, SIZE, ENHANCEDSTATUSCODES, CHUNKING (RFC 3030). One reply for each accepted recipient after the data, in
- * order. After "250" the message is committed; before it nothing is. Each reply to a result comes from one switch.
- * Bounded: line, recipients, size, commands without progress. Bad input: lines of any length, NULs, bare CR and LF (never an end of data: only
- * CRLF . CRLF is), missing dots, a client that stops in the middle.
+ * PIPELINING, 8BITMIME, SMTPUTF8, SIZE, ENHANCEDSTATUSCODES, CHUNKING (RFC 3030). One reply for
+ * each accepted recipient after the data, in order. After "250" the message is committed; before it
+ * nothing is. Each reply to a result comes from one switch. The bytes are kept as they come:
+ * nothing is folded, converted or cut; only the dots that the sender has stuffed are taken out.
+ * Bounded: line, recipients, size, commands without progress, bytes thrown away. Bad input: lines
+ * of any length, NULs, bare CR and LF (never an end of data: only CRLF . CRLF is), missing dots, a
+ * client that stops in the middle (then nothing is stored).
  *
  * A session belongs to one thread.
  */
@@ -19,29 +23,40 @@ typedef enum { LMTP_RCPT_OK, LMTP_RCPT_UNKNOWN, LMTP_RCPT_OVER_QUOTA, LMTP_RCPT_
 typedef enum { LMTP_STORED, LMTP_NO_ACCOUNT, LMTP_FULL, LMTP_LATER } LmtpStored;
 
 typedef struct {
-    char *address;   /* as given */
+    char *address;   /* as given; filled by the session */
     int64_t account; /* of the house */
-    char *detail;    /* after '+', or NULL */
+    char *detail;    /* after '+', or NULL; filled by the house, freed with g_free by the session */
 } LmtpRecipient;
 
 /* What the session asks of the house; all block until answered. */
 typedef struct {
+    /* Fills account and detail where it says LMTP_RCPT_OK. What is no address at all is
+     * LMTP_RCPT_UNKNOWN. */
     LmtpRcpt (*recipient)(const char *address, LmtpRecipient *ret, void *data);
-    /* Takes the message for all recipients: results[i]; durable before it returns LMTP_STORED. */
-    void (*deliver)(const char *from, const LmtpRecipient *recipients, unsigned count, const void *bytes, size_t size,
-                    LmtpStored *results, void *data);
+    /* Takes the message for all recipients: results[i]; durable before it returns LMTP_STORED.
+     * `from` is "" for <>. */
+    void (*deliver)(const char *from, const LmtpRecipient *recipients, unsigned count,
+                    const void *bytes, size_t size, LmtpStored *results, void *data);
     void *data;
-    const char *host_name;  /* in the greeting */
+    const char *host_name; /* in the greeting */
     size_t message_bytes_max;
 } LmtpHouse;
 
 typedef struct LmtpSession LmtpSession;
-LmtpSession *lmtp_session_new(const LmtpHouse *house, GString *out); /* writes the greeting to `out`, borrowed for its life */
+LmtpSession *
+lmtp_session_new(const LmtpHouse *house,
+                 GString *out); /* writes the greeting to `out`; both are borrowed for its life */
 void lmtp_session_free(LmtpSession *session);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(LmtpSession, lmtp_session_free)
-/* Takes the next bytes from the client; replies are appended to `out`. False: the session is over (QUIT or too many errors): write `out`, close. */
+/* Takes the next bytes from the client; replies are appended to `out`. False: the session is over
+ * (QUIT or too many errors): write `out`, close. */
 bool lmtp_session_feed(LmtpSession *session, const void *bytes, size_t size);
-/* The server stops: a 421 is appended. */
-void lmtp_session_stop(LmtpSession *session);
+/* The session ends from our side: a 421 with the reason is appended, and what is fed from now on is
+ * refused. */
+typedef enum { LMTP_STOP_SHUTDOWN, LMTP_STOP_TIMEOUT, LMTP_STOP_TOO_MANY } LmtpStop;
+void lmtp_session_stop(LmtpSession *session, LmtpStop reason);
+/* True between messages: nothing of one has come that the client would have to send again. A stop
+ * waits for that, for a moment. */
+bool lmtp_session_idle(const LmtpSession *session);
 
 #endif
