@@ -1,9 +1,12 @@
 /* support: shared parts of the C tests. */
 #include "support.h"
 
+#include <glib/gstdio.h>
 #include <stdio.h>
 
+#include "base/error.h"
 #include "base/must.h"
+#include "db/migrate.h"
 
 char *test_data(const char *name)
 {
@@ -20,4 +23,81 @@ char *test_archive(const char *name)
     MUST(!g_getenv("CI"));
     print_message("archive \"%s\" is not here: its suite did not run\n", name);
     return NULL;
+}
+
+/* ---- stores */
+
+static const char *const kind_names[] = {[DB_SQLITE] = "sqlite", [DB_POSTGRESQL] = "postgresql"};
+
+static void store_new_sqlite(TestStore *store)
+{
+    g_autofree char *folder = g_dir_make_tmp("rota-test-XXXXXX", NULL);
+    MUST(folder);
+    store->config.path = g_build_filename(folder, "store.db", NULL);
+}
+
+static void store_remove_sqlite(TestStore *store)
+{
+    static const char *const ends[] = {"", "-wal", "-shm"};
+    for (unsigned i = 0; i < G_N_ELEMENTS(ends); i++) {
+        g_autofree char *path = g_strconcat(store->config.path, ends[i], NULL);
+        g_unlink(path);
+    }
+    g_autofree char *folder = g_path_get_dirname(store->config.path);
+    g_rmdir(folder);
+    g_free((void *)(uintptr_t)store->config.path);
+}
+
+Db *test_store_open(const TestStore *store)
+{
+    GError *error = NULL;
+    Db *db = db_open(&store->config, &error);
+    if (!db)
+        fail_msg("%s", error->message);
+    return db;
+}
+
+/* *state comes in as a DbKind, see test_on_both_stores. */
+static int store_setup(void **state)
+{
+    TestStore *store = g_new0(TestStore, 1);
+    store->config.kind = (DbKind)GPOINTER_TO_INT(*state);
+    store_new_sqlite(store);
+    store->db = test_store_open(store);
+    unsigned applied;
+    GError *error = NULL;
+    if (!migrate_upgrade(store->db, &applied, &error))
+        fail_msg("%s", error->message);
+    *state = store;
+    return 0;
+}
+
+static int store_teardown(void **state)
+{
+    TestStore *store = *state;
+    db_close(store->db);
+    store_remove_sqlite(store);
+    g_free(store);
+    return 0;
+}
+
+int test_on_both_stores(const char *group, const struct CMUnitTest *tests, size_t count)
+{
+    unsigned kinds = 1;
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GArray) all = g_array_new(FALSE, TRUE, sizeof(struct CMUnitTest));
+    for (unsigned kind = 0; kind < kinds; kind++) {
+        for (size_t i = 0; i < count; i++) {
+            struct CMUnitTest test = tests[i];
+            MUST(!test.setup_func && !test.teardown_func && !test.initial_state);
+            test.name = g_strdup_printf("%s: %s", kind_names[kind], test.name);
+            test.setup_func = store_setup;
+            test.teardown_func = store_teardown;
+            test.initial_state = GINT_TO_POINTER(kind);
+            g_ptr_array_add(names, (void *)(uintptr_t)test.name);
+            g_array_append_val(all, test);
+        }
+    }
+    return _cmocka_run_group_tests(group, (const struct CMUnitTest *)all->data, all->len, NULL,
+                                   NULL);
 }

@@ -19,4 +19,8 @@ bool migrate_version(Db *db, unsigned *ret_version, GError **error);
  * several nodes do it at once. */
 bool migrate_upgrade(Db *db, unsigned *ret_applied, GError **error);
 
+/* The statements of a migration's text for one kind of store, as a NULL-ended array owned by the
+ * caller; for tests. */
+char **migrate_split(const char *text, DbKind kind);
+
 #endif

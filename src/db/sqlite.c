@@ -1,0 +1,695 @@
+/* sqlite: the driver for the embedded store.
+ *
+ * One file in WAL mode: readers never wait, one writer at a time. The turn to write goes in fair
+ * order within the process (writer_lock.h); against other processes SQLite's busy handler polls.
+ * DB_WRITE syncs the log at its commit, DB_WRITE_LAZY does not (PRAGMA synchronous, switched
+ * between transactions, and only when it changes).
+ *
+ * Checkpoints: moving the log into the file costs two syncs and many writes, which a delivery's
+ * commit should not pay. They are made after a commit, when the turn to write has been given back:
+ * by background handles from CHECKPOINT_PAGES on, by others only when four times as much has piled
+ * up. A checkpoint that was overtaken by writers all the way (the log can then not start anew) is
+ * finished under the turn to write once the log has LOG_PAGES_MAX.
+ *
+ * Statements are prepared once per handle and found by their DbSql's address. Parameters are
+ * SQLite's "$n" names.
+ *
+ * Failures: busy (by another process), disk full, read-only, I/O errors: ERROR_RETRY. A damaged
+ * file: ERROR_REJECT. An I/O error during COMMIT is DB_UNKNOWN: the commit record may be in the log
+ * though its sync failed. Known weak point: SQLite sees no difference between a full disk and a
+ * full quota, and the text says "disk full" for both.
+ */
+#include "db/db.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sqlite3.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/must.h"
+#include "db/driver.h"
+#include "db/writer_lock.h"
+
+#define CHECKPOINT_PAGES     1000  /* 4 MB of log: SQLite's own default */
+#define LOG_PAGES_MAX        16000 /* 64 MB of log: reading through it begins to cost */
+#define PROGRESS_STEPS       20000 /* between looks at the clock, about a millisecond */
+#define BUSY_POLL_US_MAX     5000
+#define CACHE_KIB            2048
+#define CACHE_KIB_BACKGROUND 1024
+
+typedef struct {
+    sqlite3_stmt *stmt;
+    int *places; /* parameter $n is bound at places[n-1]; 0: this store's text does not use it */
+    unsigned count;
+    bool counts; /* INSERT, UPDATE, DELETE: sqlite3_changes speaks of it */
+    bool writes;
+} Statement;
+
+typedef struct {
+    DbRows base;
+    Statement *statement; /* NULL: not in use, or its transaction was rolled back */
+    bool ended;
+} SqliteRows;
+
+typedef struct {
+    Db base;
+    sqlite3 *sqlite;
+    char *path;
+    WriterLock *lock; /* NULL for ":memory:" */
+    bool background;
+    bool has_turn;
+    bool lazy; /* synchronous is NORMAL now */
+    bool log_grew;
+    int log_pages;
+    int64_t statement_us;
+    int64_t deadline; /* of the running statement; 0: its clock has not started */
+    int64_t busy_until;
+    GHashTable *statements; /* DbSql address -> Statement */
+    sqlite3_stmt *begin_read, *begin_write, *commit, *rollback;
+    SqliteRows rows;
+} SqliteDb;
+
+static ErrorKind kind_of(int code)
+{
+    switch (code & 0xff) {
+    case SQLITE_CONSTRAINT:
+        return ERROR_CONFLICT;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_INTERRUPT:
+    case SQLITE_NOMEM:
+    case SQLITE_FULL:
+    case SQLITE_READONLY:
+    case SQLITE_IOERR:
+    case SQLITE_CANTOPEN:
+    case SQLITE_PROTOCOL:
+        return ERROR_RETRY;
+    default:
+        return ERROR_REJECT;
+    }
+}
+
+static bool sqlite_fail(SqliteDb *db, int code, const char *sql, GError **error)
+{
+    const char *reason = db->sqlite ? sqlite3_errmsg(db->sqlite) : sqlite3_errstr(code);
+    int system = db->sqlite ? sqlite3_system_errno(db->sqlite) : 0;
+    bool about_file = (code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CANTOPEN;
+    const char *why = about_file && system ? g_strerror(system) : "";
+    if ((code & 0xff) == SQLITE_INTERRUPT)
+        why = "it took too long";
+    return fail(error, kind_of(code), "store \"%s\": %s%s%s%s%.200s", db->path, reason,
+                *why ? ": " : "", why, sql ? ": " : "", sql ? sql : "");
+}
+
+static int on_busy(void *data, int tries)
+{
+    SqliteDb *db = data;
+    int64_t now = g_get_monotonic_time();
+    if (tries == 0)
+        db->busy_until = now + DB_BUSY_MS * INT64_C(1000);
+    else if (now >= db->busy_until)
+        return 0;
+    /* Another process writes; there is nothing to wait on but time, so the waits are short. */
+    g_usleep((gulong)MIN(BUSY_POLL_US_MAX, 200 << MIN(tries, 10)));
+    return 1;
+}
+
+static int on_progress(void *data)
+{
+    SqliteDb *db = data;
+    int64_t now = g_get_monotonic_time();
+    if (db->deadline == 0)
+        db->deadline = now + db->statement_us;
+    return now > db->deadline;
+}
+
+static int on_log(void *data, sqlite3 *sqlite, const char *name, int pages)
+{
+    (void)sqlite;
+    (void)name;
+    SqliteDb *db = data;
+    db->log_grew = true;
+    db->log_pages = pages;
+    return SQLITE_OK;
+}
+
+static void sql_now(sqlite3_context *context, int count, sqlite3_value **args)
+{
+    (void)count;
+    (void)args;
+    sqlite3_result_int64(context, clock_wall_ms(sqlite3_user_data(context)));
+}
+
+static void statement_free(void *data)
+{
+    Statement *statement = data;
+    sqlite3_finalize(statement->stmt);
+    g_free(statement->places);
+    g_free(statement);
+}
+
+/* ---- statements */
+
+static bool counts_changes(const char *sql)
+{
+    static const char *const words[] = {"INSERT", "UPDATE", "DELETE", "REPLACE", "WITH"};
+    sql += strspn(sql, " \t\n(");
+    for (unsigned i = 0; i < G_N_ELEMENTS(words); i++) {
+        if (g_ascii_strncasecmp(sql, words[i], strlen(words[i])) == 0)
+            return true;
+    }
+    return false;
+}
+
+static Statement *prepare(SqliteDb *db, const char *sql, unsigned count, unsigned flags,
+                          GError **error)
+{
+    sqlite3_stmt *stmt = NULL;
+    const char *tail = NULL;
+    int code = sqlite3_prepare_v3(db->sqlite, sql, -1, flags, &stmt, &tail);
+    if (code != SQLITE_OK) {
+        sqlite_fail(db, code, sql, error);
+        return NULL;
+    }
+    MUST(stmt);
+    MUST(tail[strspn(tail, " \t\n;")] == '\0'); /* one statement each */
+    Statement *statement = g_new0(Statement, 1);
+    statement->stmt = stmt;
+    statement->count = count;
+    statement->places = g_new0(int, count + 1);
+    int used = 0;
+    for (unsigned i = 0; i < count; i++) {
+        char name[16];
+        g_snprintf(name, sizeof name, "$%u", i + 1);
+        statement->places[i] = sqlite3_bind_parameter_index(stmt, name);
+        used += statement->places[i] > 0;
+    }
+    MUST(used == sqlite3_bind_parameter_count(stmt)); /* each $n has its value */
+    statement->writes = !sqlite3_stmt_readonly(stmt);
+    statement->counts = statement->writes && counts_changes(sql);
+    return statement;
+}
+
+static Statement *find_statement(SqliteDb *db, const DbSql *sql, unsigned count, GError **error)
+{
+    Statement *statement = g_hash_table_lookup(db->statements, sql);
+    if (!statement) {
+        statement = prepare(db, sql->sql, count, SQLITE_PREPARE_PERSISTENT, error);
+        if (!statement)
+            return NULL;
+        g_hash_table_insert(db->statements, (void *)(uintptr_t)sql, statement);
+    }
+    MUST(statement->count == count);
+    if (statement->writes && db->base.mode == DB_READ) {
+        fail(error, ERROR_REJECT, "store \"%s\": a write in a read-only transaction: %.200s",
+             db->path, sql->sql);
+        return NULL;
+    }
+    return statement;
+}
+
+static bool bind_one(SqliteDb *db, sqlite3_stmt *stmt, int place, const DbValue *value,
+                     GError **error)
+{
+    int code = SQLITE_OK;
+    switch (value->type) {
+    case DB_VALUE_NULL:
+        code = sqlite3_bind_null(stmt, place);
+        break;
+    case DB_VALUE_INT:
+        code = sqlite3_bind_int64(stmt, place, value->integer);
+        break;
+    case DB_VALUE_REAL:
+        code = sqlite3_bind_double(stmt, place, value->real);
+        break;
+    case DB_VALUE_BYTES:
+        code = sqlite3_bind_blob64(stmt, place, value->data, value->size, SQLITE_STATIC);
+        break;
+    case DB_VALUE_TEXT:
+        /* SQLite would keep anything; PostgreSQL refuses this, and so does rota. */
+        if (!g_utf8_validate_len(value->data, value->size, NULL))
+            return fail(error, ERROR_REJECT, "store \"%s\": a text is not UTF-8", db->path);
+        code =
+            sqlite3_bind_text64(stmt, place, value->data, value->size, SQLITE_STATIC, SQLITE_UTF8);
+        break;
+    }
+    return code == SQLITE_OK || sqlite_fail(db, code, sqlite3_sql(stmt), error);
+}
+
+static bool bind(SqliteDb *db, const Statement *statement, const DbValue *args, GError **error)
+{
+    for (unsigned i = 0; i < statement->count; i++) {
+        int place = statement->places[i];
+        if (place > 0 && !bind_one(db, statement->stmt, place, &args[i], error))
+            return false;
+    }
+    db->deadline = 0;
+    db->base.counts.statements++;
+    return true;
+}
+
+/* Runs a bound statement to its end. */
+static int64_t run(SqliteDb *db, const Statement *statement, GError **error)
+{
+    int64_t rows = 0;
+    int code;
+    while ((code = sqlite3_step(statement->stmt)) == SQLITE_ROW)
+        rows++;
+    if (code != SQLITE_DONE) {
+        sqlite_fail(db, code, sqlite3_sql(statement->stmt), error);
+        rows = -1;
+    } else if (statement->counts && sqlite3_column_count(statement->stmt) == 0) {
+        rows = sqlite3_changes64(db->sqlite);
+    }
+    sqlite3_reset(statement->stmt);
+    return rows;
+}
+
+static int64_t sqlite_exec(Db *base, const DbSql *sql, const DbValue *args, unsigned count,
+                           GError **error)
+{
+    SqliteDb *db = (SqliteDb *)base;
+    Statement *statement = find_statement(db, sql, count, error);
+    if (!statement || !bind(db, statement, args, error))
+        return -1;
+    return run(db, statement, error);
+}
+
+static bool sqlite_exec_many(Db *base, const DbSql *sql, const DbValue *args, unsigned width,
+                             unsigned rows, int64_t *ret_changed, GError **error)
+{
+    SqliteDb *db = (SqliteDb *)base;
+    Statement *statement = find_statement(db, sql, width, error);
+    if (!statement)
+        return false;
+    for (unsigned i = 0; i < rows; i++) {
+        int64_t changed =
+            bind(db, statement, args + (size_t)i * width, error) ? run(db, statement, error) : -1;
+        if (changed < 0)
+            return false;
+        if (ret_changed)
+            ret_changed[i] = changed;
+    }
+    return true;
+}
+
+static bool sqlite_run_text(Db *base, const char *sql, GError **error)
+{
+    SqliteDb *db = (SqliteDb *)base;
+    Statement *statement = prepare(db, sql, 0, 0, error);
+    if (!statement)
+        return false;
+    bool done = bind(db, statement, NULL, error) && run(db, statement, error) >= 0;
+    statement_free(statement);
+    return done;
+}
+
+/* ---- rows */
+
+static int rows_next(DbRows *base, GError **error)
+{
+    SqliteRows *rows = (SqliteRows *)base;
+    SqliteDb *db = (SqliteDb *)((char *)rows - offsetof(SqliteDb, rows));
+    MUST(rows->statement);
+    if (rows->ended) /* SQLite would begin again */
+        return 0;
+    int code = sqlite3_step(rows->statement->stmt);
+    if (code == SQLITE_ROW)
+        return 1;
+    rows->ended = true;
+    if (code == SQLITE_DONE)
+        return 0;
+    sqlite_fail(db, code, sqlite3_sql(rows->statement->stmt), error);
+    return -1;
+}
+
+/* The statement of a row that is being read; a wrong column is our bug. */
+static sqlite3_stmt *row_of(DbRows *base, unsigned column)
+{
+    SqliteRows *rows = (SqliteRows *)base;
+    MUST(rows->statement);
+    MUST(column < (unsigned)sqlite3_data_count(rows->statement->stmt));
+    return rows->statement->stmt;
+}
+
+static int64_t rows_int(DbRows *rows, unsigned column)
+{
+    return sqlite3_column_int64(row_of(rows, column), (int)column);
+}
+
+static double rows_real(DbRows *rows, unsigned column)
+{
+    return sqlite3_column_double(row_of(rows, column), (int)column);
+}
+
+static const char *rows_text(DbRows *rows, unsigned column)
+{
+    return (const char *)sqlite3_column_text(row_of(rows, column), (int)column);
+}
+
+static const void *rows_bytes(DbRows *rows, unsigned column, size_t *ret_size)
+{
+    sqlite3_stmt *stmt = row_of(rows, column);
+    bool null = sqlite3_column_type(stmt, (int)column) == SQLITE_NULL;
+    const void *bytes = sqlite3_column_blob(stmt, (int)column);
+    *ret_size = (size_t)sqlite3_column_bytes(stmt, (int)column);
+    return null ? NULL : bytes ? bytes : "";
+}
+
+static bool rows_is_null(DbRows *rows, unsigned column)
+{
+    return sqlite3_column_type(row_of(rows, column), (int)column) == SQLITE_NULL;
+}
+
+static void rows_free(DbRows *base)
+{
+    SqliteRows *rows = (SqliteRows *)base;
+    if (rows->statement)
+        sqlite3_reset(rows->statement->stmt);
+    rows->statement = NULL;
+}
+
+static const DbRowsDriver rows_driver = {
+    .next = rows_next,
+    .get_int = rows_int,
+    .get_real = rows_real,
+    .get_text = rows_text,
+    .get_bytes = rows_bytes,
+    .is_null = rows_is_null,
+    .free = rows_free,
+};
+
+static DbRows *sqlite_query(Db *base, const DbSql *sql, const DbValue *args, unsigned count,
+                            GError **error)
+{
+    SqliteDb *db = (SqliteDb *)base;
+    Statement *statement = find_statement(db, sql, count, error);
+    if (!statement || !bind(db, statement, args, error))
+        return NULL;
+    db->rows = (SqliteRows){.base = {.driver = &rows_driver}, .statement = statement};
+    return &db->rows.base;
+}
+
+/* ---- transactions */
+
+static bool pragma(SqliteDb *db, const char *sql, GError **error)
+{
+    int code = sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL);
+    return code == SQLITE_OK || sqlite_fail(db, code, sql, error);
+}
+
+static int step_once(SqliteDb *db, sqlite3_stmt *stmt)
+{
+    db->deadline = 0;
+    int code = sqlite3_step(stmt);
+    sqlite3_reset(stmt);
+    return code;
+}
+
+static void give_turn(SqliteDb *db)
+{
+    if (db->has_turn)
+        writer_lock_give(db->lock);
+    db->has_turn = false;
+}
+
+static bool take_turn(SqliteDb *db, GError **error)
+{
+    if (!db->lock)
+        return true;
+    int64_t patience = MIN(db->statement_us / 1000, DB_BUSY_MS);
+    if (!writer_lock_take(db->lock, db->background, patience))
+        return fail(error, ERROR_RETRY, "store \"%s\": other writers did not end in %d ms",
+                    db->path, (int)patience);
+    db->has_turn = true;
+    return true;
+}
+
+static bool sqlite_begin(Db *base, DbMode mode, GError **error)
+{
+    SqliteDb *db = (SqliteDb *)base;
+    db->log_grew = false;
+    bool lazy = mode == DB_WRITE_LAZY;
+    if (mode != DB_READ && lazy != db->lazy) {
+        if (!pragma(db, lazy ? "PRAGMA synchronous=NORMAL" : "PRAGMA synchronous=FULL", error))
+            return false;
+        db->lazy = lazy;
+    }
+    if (mode != DB_READ && !take_turn(db, error))
+        return false;
+    int code = step_once(db, mode == DB_READ ? db->begin_read : db->begin_write);
+    if (code == SQLITE_DONE)
+        return true;
+    sqlite_fail(db, code, NULL, error);
+    give_turn(db);
+    return false;
+}
+
+/* Moves the log into the file, as the opening of this file says. What fails here fails again in a
+ * statement that matters. */
+static void checkpoint(SqliteDb *db)
+{
+    int threshold = db->background ? CHECKPOINT_PAGES : CHECKPOINT_PAGES * 4;
+    if (!db->log_grew || db->log_pages < threshold)
+        return;
+    int log = 0, moved = 0;
+    int code =
+        sqlite3_wal_checkpoint_v2(db->sqlite, "main", SQLITE_CHECKPOINT_PASSIVE, &log, &moved);
+    if (code != SQLITE_OK || log < LOG_PAGES_MAX)
+        return;
+    if (take_turn(db, NULL)) {
+        sqlite3_wal_checkpoint_v2(db->sqlite, "main", SQLITE_CHECKPOINT_PASSIVE, &log, &moved);
+        give_turn(db);
+    }
+}
+
+static void sqlite_rollback(Db *base)
+{
+    SqliteDb *db = (SqliteDb *)base;
+    if (db->rows.statement) {
+        sqlite3_reset(db->rows.statement->stmt);
+        db->rows.statement = NULL;
+    }
+    if (!sqlite3_get_autocommit(db->sqlite))
+        step_once(db, db->rollback);
+    give_turn(db);
+}
+
+static DbOutcome sqlite_commit(Db *base, GError **error)
+{
+    SqliteDb *db = (SqliteDb *)base;
+    if (sqlite3_get_autocommit(db->sqlite)) {
+        fail(error, ERROR_RETRY, "store \"%s\": the transaction was rolled back", db->path);
+        return DB_NOT_DONE;
+    }
+    int code = step_once(db, db->commit);
+    if (code == SQLITE_DONE) {
+        give_turn(db);
+        checkpoint(db);
+        return DB_DONE;
+    }
+    if ((code & 0xff) == SQLITE_IOERR) {
+        g_autoptr(GError) reason = NULL;
+        sqlite_fail(db, code, NULL, &reason);
+        fail(error, ERROR_UNKNOWN, "%s", reason->message);
+        return DB_UNKNOWN;
+    }
+    sqlite_fail(db, code, NULL, error);
+    return DB_NOT_DONE;
+}
+
+static bool sqlite_savepoint(Db *base, DbSavepoint step, GError **error)
+{
+    static const char *const sql[] = {"SAVEPOINT door", "RELEASE door",
+                                      "ROLLBACK TO door; RELEASE door"};
+    return pragma((SqliteDb *)base, sql[step], error);
+}
+
+/* ---- the rest of the door */
+
+static bool sqlite_notify(Db *base, const char *word, GError **error)
+{
+    (void)base;
+    (void)word;
+    (void)error;
+    return true;
+}
+
+static bool sqlite_listen(Db *base, int timeout_ms, char **ret_word, GError **error)
+{
+    (void)base;
+    (void)error;
+    poll(NULL, 0, timeout_ms);
+    *ret_word = NULL;
+    return true;
+}
+
+static bool free_pages(Db *base, int64_t *ret_pages, GError **error)
+{
+    static const DbSql count_free = {.sql = "PRAGMA freelist_count"};
+    DbRows *rows = sqlite_query(base, &count_free, DB_NO_ARGS, error);
+    if (!rows)
+        return false;
+    int step = rows_next(rows, error);
+    if (step == 1)
+        *ret_pages = rows_int(rows, 0);
+    rows_free(rows);
+    return step >= 0;
+}
+
+static bool sqlite_give_back_pages(Db *base, int64_t max_pages, int64_t *ret_pages, GError **error)
+{
+    int64_t before = 0, after = 0;
+    char text[64];
+    g_snprintf(text, sizeof text, "PRAGMA incremental_vacuum(%" G_GINT64_FORMAT ")",
+               MAX(max_pages, 1));
+    if (!free_pages(base, &before, error))
+        return false;
+    if (before > 0 && !pragma((SqliteDb *)base, text, error))
+        return false;
+    if (!free_pages(base, &after, error))
+        return false;
+    *ret_pages = before - after;
+    return true;
+}
+
+static void sqlite_close(Db *base)
+{
+    SqliteDb *db = (SqliteDb *)base;
+    g_hash_table_unref(db->statements);
+    sqlite3_finalize(db->begin_read);
+    sqlite3_finalize(db->begin_write);
+    sqlite3_finalize(db->commit);
+    sqlite3_finalize(db->rollback);
+    if (db->sqlite)
+        MUST(sqlite3_close(db->sqlite) == SQLITE_OK);
+    if (db->lock)
+        writer_lock_unref(db->lock);
+    g_free(db->path);
+    g_free(db);
+}
+
+static const DbDriver driver = {
+    .begin = sqlite_begin,
+    .commit = sqlite_commit,
+    .rollback = sqlite_rollback,
+    .savepoint = sqlite_savepoint,
+    .exec = sqlite_exec,
+    .exec_many = sqlite_exec_many,
+    .query = sqlite_query,
+    .run_text = sqlite_run_text,
+    .notify = sqlite_notify,
+    .listen = sqlite_listen,
+    .give_back_pages = sqlite_give_back_pages,
+    .close = sqlite_close,
+};
+
+/* ---- opening */
+
+/* Makes a new file readable by its owner alone; SQLite would go by the umask. Under the opening
+ * lock: closing a descriptor drops the locks that SQLite holds on the same file in this process, so
+ * this must happen before anybody here has it open. */
+static void create_private(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        close(fd);
+}
+
+static void limit(sqlite3 *sqlite)
+{
+    sqlite3_limit(sqlite, SQLITE_LIMIT_LENGTH, DB_VALUE_BYTES_MAX);
+    sqlite3_limit(sqlite, SQLITE_LIMIT_ATTACHED, 0);
+    sqlite3_limit(sqlite, SQLITE_LIMIT_EXPR_DEPTH, 200);
+    sqlite3_db_config(sqlite, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(sqlite, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    sqlite3_db_config(sqlite, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
+    sqlite3_db_config(sqlite, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
+    sqlite3_db_config(sqlite, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
+    sqlite3_extended_result_codes(sqlite, 1);
+}
+
+static bool set_up(SqliteDb *db, const Clock *clock, GError **error)
+{
+    limit(db->sqlite);
+    sqlite3_busy_handler(db->sqlite, on_busy, db);
+    sqlite3_progress_handler(db->sqlite, PROGRESS_STEPS, on_progress, db);
+    int code = sqlite3_create_function_v2(db->sqlite, "rota_now", 0, SQLITE_UTF8 | SQLITE_INNOCUOUS,
+                                          (void *)(uintptr_t)clock, sql_now, NULL, NULL, NULL);
+    if (code != SQLITE_OK)
+        return sqlite_fail(db, code, NULL, error);
+    char cache[64];
+    g_snprintf(cache, sizeof cache, "PRAGMA cache_size=-%d",
+               db->background ? CACHE_KIB_BACKGROUND : CACHE_KIB);
+    if (!pragma(db, "PRAGMA auto_vacuum=INCREMENTAL", error) ||
+        !pragma(db, "PRAGMA journal_mode=WAL", error) ||
+        !pragma(db, "PRAGMA synchronous=FULL", error) ||
+        !pragma(db, "PRAGMA temp_store=MEMORY", error) ||
+        !pragma(db, "PRAGMA journal_size_limit=67108864", error) || !pragma(db, cache, error))
+        return false;
+    sqlite3_wal_hook(db->sqlite, on_log, db);
+    const struct {
+        sqlite3_stmt **stmt;
+        const char *sql;
+    } fixed[] = {{&db->begin_read, "BEGIN"},
+                 {&db->begin_write, "BEGIN IMMEDIATE"},
+                 {&db->commit, "COMMIT"},
+                 {&db->rollback, "ROLLBACK"}};
+    for (unsigned i = 0; i < G_N_ELEMENTS(fixed); i++) {
+        code = sqlite3_prepare_v3(db->sqlite, fixed[i].sql, -1, SQLITE_PREPARE_PERSISTENT,
+                                  fixed[i].stmt, NULL);
+        if (code != SQLITE_OK)
+            return sqlite_fail(db, code, fixed[i].sql, error);
+    }
+    return true;
+}
+
+static bool open_file(SqliteDb *db, const DbConfig *config, GError **error)
+{
+    static GMutex opening;
+    static gsize configured;
+    if (g_once_init_enter(&configured)) {
+        sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* its counters are one lock for all threads */
+        g_once_init_leave(&configured, 1);
+    }
+    bool memory = strcmp(config->path, ":memory:") == 0;
+    g_mutex_lock(&opening);
+    if (!memory)
+        create_private(config->path);
+    int code =
+        sqlite3_open_v2(config->path, &db->sqlite,
+                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+    bool open = code == SQLITE_OK ? set_up(db, config->clock ? config->clock : clock_real(), error)
+                                  : sqlite_fail(db, code, NULL, error);
+    g_mutex_unlock(&opening);
+    struct stat info;
+    if (!open || memory)
+        return open;
+    if (stat(config->path, &info) != 0)
+        return fail(error, ERROR_RETRY, "could not open store \"%s\": %s", config->path,
+                    g_strerror(errno));
+    db->lock = writer_lock_ref(info.st_dev, info.st_ino);
+    return true;
+}
+
+Db *sqlite_open(const DbConfig *config, GError **error)
+{
+    MUST(config->path);
+    SqliteDb *db = g_new0(SqliteDb, 1);
+    db->base.driver = &driver;
+    db->base.kind = DB_SQLITE;
+    db->path = g_strdup(config->path);
+    db->background = config->background;
+    int seconds = config->statement_seconds > 0 ? config->statement_seconds : DB_STATEMENT_SECONDS;
+    db->statement_us = seconds * INT64_C(1000000);
+    db->statements = g_hash_table_new_full(NULL, NULL, NULL, statement_free);
+    if (!open_file(db, config, error)) {
+        sqlite_close(&db->base);
+        return NULL;
+    }
+    return &db->base;
+}

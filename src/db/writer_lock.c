@@ -1,0 +1,114 @@
+/* writer_lock: the turn to write to one SQLite file, in fair order among the threads of this
+ * process.
+ *
+ * Two queues, of those for whom people wait and of background work. Whoever gives the turn back
+ * hands it to the next in line, so nobody can barge in between, and each waiter sleeps on a
+ * condition of its own. Background work goes when nobody else waits, or when it has waited
+ * WRITER_YIELD_MS: a purge under a flood of mail is slow, but it goes on.
+ *
+ * Failures: a waiter's time may end. Known weak point: the turn says nothing about other processes.
+ */
+#include "db/writer_lock.h"
+
+#include <glib.h>
+
+#include "base/limits.h"
+#include "base/must.h"
+
+typedef struct {
+    GCond go;
+    bool has_turn;
+    int64_t since; /* monotonic microseconds */
+} Waiter;
+
+struct WriterLock {
+    dev_t device;
+    ino_t inode;
+    unsigned refs; /* under `registry` */
+
+    GMutex mutex; /* for what follows */
+    bool taken;
+    GQueue people; /* of Waiter, on the stacks of their threads */
+    GQueue background;
+};
+
+static GMutex registry;
+static GSList *locks; /* under `registry`; a process has one or two */
+
+WriterLock *writer_lock_ref(dev_t device, ino_t inode)
+{
+    g_mutex_lock(&registry);
+    WriterLock *found = NULL;
+    for (GSList *at = locks; at && !found; at = at->next) {
+        WriterLock *lock = at->data;
+        if (lock->device == device && lock->inode == inode)
+            found = lock;
+    }
+    if (!found) {
+        found = g_new0(WriterLock, 1);
+        found->device = device;
+        found->inode = inode;
+        g_mutex_init(&found->mutex);
+        g_queue_init(&found->people);
+        g_queue_init(&found->background);
+        locks = g_slist_prepend(locks, found);
+    }
+    found->refs++;
+    g_mutex_unlock(&registry);
+    return found;
+}
+
+void writer_lock_unref(WriterLock *lock)
+{
+    g_mutex_lock(&registry);
+    MUST(lock->refs > 0);
+    if (--lock->refs == 0) {
+        locks = g_slist_remove(locks, lock);
+        g_mutex_clear(&lock->mutex);
+        g_free(lock);
+    }
+    g_mutex_unlock(&registry);
+}
+
+bool writer_lock_take(WriterLock *lock, bool background, int64_t timeout_ms)
+{
+    g_mutex_lock(&lock->mutex);
+    if (!lock->taken) {
+        lock->taken = true;
+        g_mutex_unlock(&lock->mutex);
+        return true;
+    }
+    int64_t now = g_get_monotonic_time();
+    Waiter waiter = {.since = now};
+    g_cond_init(&waiter.go);
+    GQueue *queue = background ? &lock->background : &lock->people;
+    g_queue_push_tail(queue, &waiter);
+    while (!waiter.has_turn) {
+        if (!g_cond_wait_until(&waiter.go, &lock->mutex, now + timeout_ms * 1000))
+            break;
+    }
+    if (!waiter.has_turn)
+        g_queue_remove(queue, &waiter);
+    g_mutex_unlock(&lock->mutex);
+    g_cond_clear(&waiter.go);
+    return waiter.has_turn;
+}
+
+void writer_lock_give(WriterLock *lock)
+{
+    g_mutex_lock(&lock->mutex);
+    MUST(lock->taken);
+    Waiter *patient = g_queue_peek_head(&lock->background);
+    bool waited_enough =
+        patient && g_get_monotonic_time() - patient->since >= WRITER_YIELD_MS * INT64_C(1000);
+    Waiter *next = waited_enough ? NULL : g_queue_pop_head(&lock->people);
+    if (!next)
+        next = g_queue_pop_head(&lock->background);
+    if (next) {
+        next->has_turn = true;
+        g_cond_signal(&next->go);
+    } else {
+        lock->taken = false;
+    }
+    g_mutex_unlock(&lock->mutex);
+}

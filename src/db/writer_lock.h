@@ -1,0 +1,28 @@
+/* writer_lock.h: the turn to write to one SQLite file, in fair order among the threads of this
+ * process.
+ *
+ * SQLite lets one writer in at a time, and makes the others poll: a poller loses time, and may
+ * starve. So the handles of one process queue here before they ask SQLite; only other processes are
+ * waited for by polling. First come, first served, but for handles marked as background, which let
+ * the others go first, at most for WRITER_YIELD_MS.
+ *
+ * One lock per file, found by device and inode, counted by reference. Thread safety: all functions,
+ * any thread; a turn may be given back by another thread than took it.
+ */
+#ifndef ROTA_DB_WRITER_LOCK_H
+#define ROTA_DB_WRITER_LOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+typedef struct WriterLock WriterLock;
+
+/* The lock of a file; it is to be unref'd. */
+WriterLock *writer_lock_ref(dev_t device, ino_t inode);
+void writer_lock_unref(WriterLock *lock);
+/* Waits for the turn, at most timeout_ms; false: the time is over. */
+bool writer_lock_take(WriterLock *lock, bool background, int64_t timeout_ms);
+void writer_lock_give(WriterLock *lock);
+
+#endif
