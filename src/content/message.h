@@ -3,7 +3,7 @@
  * It never fails for bad mail: it gives the best reading, and a list of defects. Bounded in parts,
  * depth, header bytes and text (base/limits.h): over a limit it cuts and says so as a defect. The
  * same bytes give the same struct on every machine. All text is valid UTF-8 without NUL. All GMime
- * names stay in message.c (and message_text.c).
+ * names stay in the files of this part (message*.c, encoded_word.c).
  *
  * Thread safety: pure; call message_library_init once before threads start.
  */
