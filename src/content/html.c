@@ -179,7 +179,7 @@ static bool attributes_hide(const char *at, const char *end)
             folded[size++] = ' ';
     folded[size] = '\0';
     return strstr(folded, "display:none") || strstr(folded, "visibility:hidden") ||
-           g_str_has_prefix(folded, " hidden ") || g_str_has_prefix(folded, " hidden>");
+           g_str_has_prefix(folded, "hidden ") || g_str_has_prefix(folded, "hidden>");
 }
 
 /* Past "</name" and its tag; the page's end if it never comes. */
@@ -231,7 +231,7 @@ static void read_tag(Page *page)
         at++;
     }
     name[size] = '\0';
-    if (!size && !closing) {
+    if (!closing && (!size || g_ascii_isdigit(name[0]) || name[0] == ':')) {
         g_string_append_c(page->out, '<');
         page->at++;
         return;
