@@ -30,6 +30,7 @@
 #define MESSAGE_BYTES_MAX      (50 * 1024 * 1024) /* default of lmtp.max-message-size; Postfix' own default is 10 MB */
 #define MESSAGE_PARTS_MAX      1000
 #define MESSAGE_DEPTH_MAX      32
+#define MESSAGE_ID_BYTES_MAX   998 /* of a Message-ID, as a row holds it: RFC 5322's line; PostgreSQL's index bears 2,704 */
 #define MESSAGE_HEADER_BYTES_MAX (256 * 1024)
 #define MESSAGE_TEXT_BYTES_MAX (4 * 1024 * 1024) /* text taken for search and spam from one message */
 #define ADDRESS_BYTES_MAX      320 /* RFC 5321: 64 + 1 + 255 */

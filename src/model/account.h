@@ -1,8 +1,9 @@
-/* account.h: accounts, their aliases and quota.
+/* account.h: accounts, their aliases, quota and password.
  *
- * Functions take a Db; those marked (tx) run inside the caller's transaction, others open and end their own. An account's bucket is
- * bucket_of(its id in decimal). Ids are never used twice. Deleting marks (address freed, delivery refused); purge.accounts removes after the
- * retention; until then it can be undeleted.
+ * Functions take a Db; those marked (tx) run inside the caller's transaction, others open and end
+ * their own. An account's bucket is bucket_of(its id in decimal). Ids are never used twice.
+ * Deleting marks (address freed, delivery refused); purge.accounts removes after the retention;
+ * until then it can be undeleted.
  */
 #ifndef ROTA_MODEL_ACCOUNT_H
 #define ROTA_MODEL_ACCOUNT_H
@@ -16,27 +17,46 @@
 typedef struct {
     int64_t id;
     unsigned bucket;
-    char *address, *name;
+    char *address, *name;                           /* address: as it was, for a deleted one too */
     int64_t quota_bytes, used_bytes, used_messages; /* quota 0: none */
     int64_t created_at, deleted_at;                 /* deleted 0: living */
-    GPtrArray *aliases;                             /* of char *, without its own address; by account_list and account_find only */
+    bool has_password;
+    GPtrArray *aliases; /* of char *, without its own address; a deleted account has none */
 } Account;
 void account_free(Account *account);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Account, account_free)
 
-/* Creates it with its mailboxes (Inbox, Drafts, Sent, Junk, Trash, Archive). ERROR_CONFLICT: the address is taken; ERROR_REJECT: not an address. */
-bool account_add(Db *db, const char *address, const char *name, int64_t quota_bytes, int64_t *ret_id, GError **error);
+/* Creates it with its mailboxes (Inbox, Drafts, Sent, Junk, Trash, Archive). ERROR_CONFLICT: the
+ * address is taken; ERROR_REJECT: not an address. */
+bool account_add(Db *db, const char *address, const char *name, int64_t quota_bytes,
+                 int64_t *ret_id, GError **error);
 /* By address or alias, living only; ERROR_GONE. (tx) */
 Account *account_find(Db *db, const char *address, GError **error);
-/* The id of the living account behind an address (folded by content/address); ERROR_GONE. Cheap: for RCPT. (tx) */
+/* The id of the living account behind an address (folded by content/address); ERROR_GONE. Cheap:
+ * for RCPT. (tx) */
 bool account_resolve(Db *db, const char *address, int64_t *ret_id, GError **error);
 /* All, by address; deleted ones too where asked. (tx) */
 GPtrArray *account_list(Db *db, bool deleted, GError **error);
 bool account_add_alias(Db *db, const char *address, const char *alias, GError **error);
+/* ERROR_GONE: there is no such alias; ERROR_REJECT: it is an account's own address. */
 bool account_remove_alias(Db *db, const char *alias, GError **error);
 bool account_set_quota(Db *db, const char *address, int64_t quota_bytes, GError **error);
 bool account_delete(Db *db, const char *address, GError **error);
-/* The latest deleted one of that address comes back. ERROR_GONE, ERROR_CONFLICT. */
+/* The latest deleted one of that address comes back, without its aliases. ERROR_GONE,
+ * ERROR_CONFLICT. */
 bool account_undelete(Db *db, const char *address, GError **error);
+
+/* Keeps the argon2id digest of a password ("" takes it away); costs 64 MB and some 100 ms, outside
+ * any transaction. */
+bool account_set_password(Db *db, const char *address, const char *password, GError **error);
+/* Opens a read transaction of its own; *ret_right. As slow as setting it; a wrong address costs as
+ * much as a wrong password. */
+bool account_check_password(Db *db, const char *address, const char *password, bool *ret_right,
+                            GError **error);
+
+/* Tasks for an account's work: the bucket of its id, and the id in decimal as a key. `key` has room
+ * for 21 bytes. */
+#define ACCOUNT_KEY_BYTES 21
+unsigned account_bucket(int64_t id, char key[ACCOUNT_KEY_BYTES]);
 
 #endif

@@ -1,7 +1,10 @@
-/* blob.h: bytes by their digest. Equal bytes are kept once, compressed by zstd where that helps. All (tx).
+/* blob.h: bytes by their digest. Equal bytes are kept once, compressed by zstd where that helps.
+ * All but blob_new (tx).
  *
- * Linking and purging never miss each other: blob_put touches the row it links under the row's lock, and the purge removes only what was not touched
- * within the grace and has no link at that moment.
+ * Linking and purging never miss each other: blob_put touches the row it links under the row's
+ * lock, and the purge removes only what was not touched within the grace and has no link at that
+ * moment. Who takes a link away says so with blob_loosen; only what is listed so is looked at by
+ * the purge.
  */
 #ifndef ROTA_MODEL_BLOB_H
 #define ROTA_MODEL_BLOB_H
@@ -19,15 +22,30 @@ typedef struct {
     int codec;   /* 0 as it is, 1 zstd */
     GBytes *data;
 } Blob;
+/* Any thread; `bytes` is borrowed for the call. */
 Blob *blob_new(const void *bytes, size_t size);
 void blob_free(Blob *blob);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Blob, blob_free)
 
 bool blob_put(Db *db, const Blob *blob, GError **error);
-/* The plain bytes, owned by the caller; checked against the digest (ERROR_REJECT: damaged). ERROR_GONE. */
+/* blob_put for many, in the order of their digests, so that two writers cannot lock each other out.
+ */
+bool blob_put_many(Db *db, const Blob *const *blobs, unsigned count, GError **error);
+/* The plain bytes, owned by the caller; checked against the digest (ERROR_REJECT: damaged).
+ * ERROR_GONE. */
 GBytes *blob_get(Db *db, const Digest *digest, GError **error);
-/* Up to `limit` blobs of the buckets that a purge owns (first two digest bytes, big-endian, % BUCKETS % shards == shard - 1), that nothing links to
- * and that were last touched before `before` (ms), are removed (or, dry, only counted). Returns their number, -1 on error; adds their stored size. */
-int64_t blob_purge(Db *db, unsigned shard, unsigned shards, int64_t before, unsigned limit, bool dry, int64_t *bytes, GError **error);
+/* A link to it was taken away (the caller's row is gone in this transaction): the purge looks at it
+ * after the grace. */
+bool blob_loosen(Db *db, const Digest *digest, GError **error);
+
+/* The purge's share: blobs whose first two digest bytes, big-endian, % shards == shard - 1. Looks
+ * at up to `limit` of the listed ones after *cursor (NULL at first; moved; owned by the caller)
+ * that lost a link before `before` (store's ms). Those that nothing links to and that were last
+ * touched before it are removed (dry: only counted); those that are linked leave the list. */
+typedef struct {
+    int64_t looked, removed, bytes; /* bytes: plain, of the removed */
+} BlobPurged;
+bool blob_purge(Db *db, unsigned shard, unsigned shards, int64_t before, unsigned limit, bool dry,
+                GBytes **cursor, BlobPurged *ret, GError **error);
 
 #endif

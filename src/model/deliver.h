@@ -6,6 +6,9 @@
  * never expires by time but with the account), and the tasks fts-indexing  key ACCOUNT The same
  * delivery key twice gives the first result again: a second try after an unknown outcome makes no
  * second copy.
+ *
+ * A message joins the thread of the earliest message of the account that it names (Message-ID,
+ * References, In-Reply-To), else it begins one.
  */
 #ifndef ROTA_MODEL_DELIVER_H
 #define ROTA_MODEL_DELIVER_H
@@ -25,7 +28,7 @@ typedef struct {
     double spam_score; /* -1: not scored */
     bool junk;
 } Letter;
-/* Parses and compresses. `bytes` is borrowed for the call. */
+/* Parses and compresses; any thread. `bytes` is borrowed for the call. */
 Letter *letter_new(const void *bytes, size_t size);
 void letter_free(Letter *letter);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Letter, letter_free)
@@ -34,11 +37,11 @@ typedef struct {
     const Letter *letter;
     int64_t account;
     const char *folder; /* path, NULL: inbox (Junk for junk); a plus-address' folder is used only if
-                           it is there */
-    bool make_folder;   /* import: make it */
+                           it is there and it is no junk */
+    bool make_folder;   /* import: make it, whatever becomes of this message */
     const char *key;    /* delivery key, see deliver_key */
     bool import;        /* its mark lasts as long as the account */
-    const char *keywords; /* ' $seen ' or NULL */
+    const char *keywords; /* ' $seen ' (keywords_set) or NULL */
     int64_t received_at;  /* wall ms; 0: now */
     const char *trace;    /* header lines of this delivery, each ending in CRLF (Return-Path,
                              X-Spam-Status, ...), or NULL: see email.h */
@@ -59,12 +62,14 @@ typedef struct {
 } Delivered;
 
 /* recipient + Message-ID if there is one (duplicates within a day, RFC 5321 retries), else
- * recipient + digest + envelope sender. Caller frees. */
+ * recipient + digest + envelope sender; as the 64 hex digits of a SHA-256. Caller frees. */
 char *deliver_key(const Letter *letter, const char *recipient, const char *envelope_from);
 
-/* Delivers up to 100 in one durable transaction (one fsync), each all or nothing by itself
- * (savepoints): results[i] for deliveries[i]. If the transaction as a whole fails, all are RETRY or
- * UNKNOWN and *error (may be NULL) says why. Wakes fts-indexing. */
+/* Delivers up to 100 in one durable transaction (one fsync), each all or nothing by itself:
+ * results[i] for deliveries[i]. What can be wrong with one of them (account, quota, duplicate) is
+ * decided before anything is written, so that no savepoints are needed; if the store refuses the
+ * batch all the same, each is tried by itself. False: some are RETRY or UNKNOWN because of the
+ * store, and *error (may be NULL) says why. Wakes fts-indexing. */
 #define DELIVER_BATCH_MAX 100
 bool deliver_many(Db *db, const Delivery *deliveries, unsigned count, Delivered *results,
                   GError **error);

@@ -1,16 +1,37 @@
-/* expiring.h: short-lived keys: delivery marks, login failures, …. All (tx). Purged by purge.stores; an expired one reads as gone at once.
+/* expiring.h: short-lived keys: delivery marks, login failures, …. All (tx). Purged by
+ * purge.stores; an expired one reads as gone at once.
  */
 #ifndef ROTA_MODEL_EXPIRING_H
 #define ROTA_MODEL_EXPIRING_H
 
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "db/db.h"
 
-/* Adds unless a living one is there: *ret_added; *ret_value (may be NULL, caller frees) is then the one that is there. ttl_ms 0: lasts with its account. */
-bool expiring_add(Db *db, int64_t account, const char *kind, const char *key, const char *value, int64_t ttl_ms,
-                  bool *ret_added, char **ret_value, GError **error);
-bool expiring_set(Db *db, int64_t account, const char *kind, const char *key, const char *value, int64_t ttl_ms, GError **error);
+typedef struct {
+    int64_t account; /* 0: of no account */
+    const char *kind, *key;
+    const char *value; /* NULL: "" */
+    int64_t ttl_ms;    /* 0: lasts with its account */
+} ExpiringNew;
+
+/* Adds unless a living one is there: *ret_added; *ret_value (may be NULL, caller frees) is then the
+ * one that is there, else NULL. */
+bool expiring_add(Db *db, const ExpiringNew *key, bool *ret_added, char **ret_value,
+                  GError **error);
+/* The same for many, in order: ret_added[i] for keys[i]. */
+bool expiring_add_many(Db *db, const ExpiringNew *keys, unsigned count, bool *ret_added,
+                       GError **error);
+/* A living one's value, caller frees; *ret_value NULL where there is none. */
+bool expiring_find(Db *db, int64_t account, const char *kind, const char *key, char **ret_value,
+                   GError **error);
+bool expiring_set(Db *db, const ExpiringNew *key, GError **error);
 bool expiring_remove(Db *db, int64_t account, const char *kind, const char *key, GError **error);
-/* Removes (dry: counts) at most `limit` expired ones of the shard's accounts; returns how many, -1 on error. */
-int64_t expiring_purge(Db *db, unsigned shard, unsigned shards, unsigned limit, bool dry, GError **error);
+/* Removes (dry: counts, all of them) at most `limit` expired ones of the shard (account % shards ==
+ * shard - 1); returns how many, -1 on error. */
+int64_t expiring_purge(Db *db, unsigned shard, unsigned shards, unsigned limit, bool dry,
+                       GError **error);
 
 #endif

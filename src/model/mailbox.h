@@ -1,5 +1,6 @@
-/* mailbox.h: a user's folders (RFC 8621 Mailbox). All (tx): inside the caller's transaction. Names are UTF-8, NFC, without '/' or
- * control characters, at most MAILBOX_NAME_BYTES_MAX; a path joins them with '/'.
+/* mailbox.h: a user's folders (RFC 8621 Mailbox). All (tx): inside the caller's transaction. Names
+ * are UTF-8, NFC, without '/' or control characters, at most MAILBOX_NAME_BYTES_MAX; a path joins
+ * them with '/'.
  */
 #ifndef ROTA_MODEL_MAILBOX_H
 #define ROTA_MODEL_MAILBOX_H
@@ -18,12 +19,23 @@ typedef struct {
 void mailbox_free(Mailbox *mailbox);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Mailbox, mailbox_free)
 
+/* All of an account by path, as GPtrArray of Mailbox. */
 GPtrArray *mailbox_list(Db *db, int64_t account, GError **error);
 /* By role ("inbox", "junk"); ERROR_GONE. */
 bool mailbox_by_role(Db *db, int64_t account, const char *role, int64_t *ret_id, GError **error);
 /* By path, case as it stands (INBOX in any case is the inbox); ERROR_GONE. */
 bool mailbox_by_path(Db *db, int64_t account, const char *path, int64_t *ret_id, GError **error);
-/* As above, made where it is not there, parents too; writes their change rows. */
-bool mailbox_ensure(Db *db, int64_t account, const char *path, int64_t *ret_id, GError **error);
+/* As above, made where it is not there, parents too; writes their change rows. *ret_made (may be
+ * NULL): one was made. ERROR_REJECT: not a path. */
+bool mailbox_ensure(Db *db, int64_t account, const char *path, int64_t *ret_id, bool *ret_made,
+                    GError **error);
+/* A new one below `parent` (0: top) with a role or ''. The name is one mailbox_name_make gives.
+ * ERROR_CONFLICT: there is one of that name. */
+bool mailbox_add(Db *db, int64_t account, int64_t parent, const char *name, const char *role,
+                 int64_t *ret_id, GError **error);
+
+/* A name out of any text, for folders from elsewhere: valid UTF-8, NFC, '/' and control characters
+ * as '_', cut to the limit at a character; "_" for an empty one. Caller frees. */
+char *mailbox_name_make(const char *text);
 
 #endif

@@ -1,0 +1,299 @@
+/* account: who has mail here.
+ *
+ * How it fits: the doors resolve an address at RCPT or login, `rota account` manages,
+ * purge.accounts removes what was deleted (model/purge_accounts.c). All addresses that are
+ * delivered to are rows of `alias`, the account's own too, so that one look-up answers RCPT and the
+ * store's unique key keeps two accounts from having one address. Deleting removes those rows and
+ * renames the account's own to "id#address".
+ *
+ * Failures: the store's; ERROR_CONFLICT for a taken address, ERROR_GONE for one that is not there,
+ * ERROR_REJECT for what is no address.
+ */
+#include "model/account.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/limits.h"
+#include "content/address.h"
+#include "model/mailbox.h"
+
+void account_free(Account *account)
+{
+    if (!account)
+        return;
+    g_free(account->address);
+    g_free(account->name);
+    if (account->aliases)
+        g_ptr_array_unref(account->aliases);
+    g_free(account);
+}
+
+unsigned account_bucket(int64_t id, char key[ACCOUNT_KEY_BYTES])
+{
+    int size = snprintf(key, ACCOUNT_KEY_BYTES, "%" G_GINT64_FORMAT, id);
+    return (unsigned)(hash64(key, (size_t)size) % BUCKETS);
+}
+
+/* An address as rows hold it. Plus details are for delivery, not for names. */
+static char *address_fold(const char *text, bool detail, GError **error)
+{
+    g_autoptr(Address) address = address_parse(text, error);
+    if (!address)
+        return NULL;
+    if (address->detail && !detail) {
+        fail(error, ERROR_REJECT,
+             "\"%s\" has a '+': what follows it names a folder and is no part of an address of an "
+             "account",
+             text);
+        return NULL;
+    }
+    return g_strdup(address->plain);
+}
+
+/* Commits; an outcome that is not known is an error to the caller, who can look whether it
+ * happened. */
+static bool commit(Db *db, GError **error)
+{
+    return db_commit(db, error) == DB_DONE;
+}
+
+static const DbSql SQL_ADD_ALIAS = {
+    "INSERT INTO alias (address, account) VALUES ($1, $2) ON CONFLICT (address) DO NOTHING", NULL};
+
+static bool alias_insert(Db *db, const char *address, int64_t account, GError **error)
+{
+    int64_t changed =
+        db_exec(db, &SQL_ADD_ALIAS, DB_ARGS(db_text(address), db_int(account)), error);
+    if (changed < 0)
+        return false;
+    return changed > 0 || fail(error, ERROR_CONFLICT, "address \"%s\" is taken", address);
+}
+
+static bool make_mailboxes(Db *db, int64_t account, GError **error)
+{
+    static const struct {
+        const char *name, *role;
+    } mailboxes[] = {{"Inbox", "inbox"}, {"Drafts", "drafts"}, {"Sent", "sent"},
+                     {"Junk", "junk"},   {"Trash", "trash"},   {"Archive", "archive"}};
+    for (size_t i = 0; i < G_N_ELEMENTS(mailboxes); i++) {
+        int64_t id;
+        if (!mailbox_add(db, account, 0, mailboxes[i].name, mailboxes[i].role, &id, error))
+            return false;
+    }
+    return true;
+}
+
+bool account_add(Db *db, const char *address, const char *name, int64_t quota_bytes,
+                 int64_t *ret_id, GError **error)
+{
+    static const DbSql number = {
+        "UPDATE sequence SET value = value + 1 WHERE name = 'account' RETURNING value", NULL};
+    static const DbSql add = {"INSERT INTO account (id, bucket, address, name, quota_bytes, "
+                              "used_bytes, used_messages, next_email, next_mailbox, change_seq, "
+                              "change_floor, password, created_at, deleted_at) VALUES ($1, $2, $3, "
+                              "$4, $5, 0, 0, 1, 1, 0, 0, '', rota_now(), 0)",
+                              NULL};
+    g_autofree char *plain = address_fold(address, false, error);
+    if (!plain)
+        return false;
+    if (quota_bytes < 0)
+        return fail(error, ERROR_REJECT, "a quota cannot be negative");
+    if (!db_begin(db, DB_WRITE, error))
+        return false;
+    g_auto(DbScope) scope = db_scope(db);
+    int64_t id = 0;
+    if (db_query_int(db, &number, DB_NO_ARGS, &id, error) <= 0)
+        return error && *error ? false
+                               : fail(error, ERROR_REJECT, "the store has no sequence \"account\"");
+    char key[ACCOUNT_KEY_BYTES];
+    unsigned bucket = account_bucket(id, key);
+    if (!alias_insert(db, plain, id, error) ||
+        db_exec(db, &add,
+                DB_ARGS(db_int(id), db_int(bucket), db_text(plain), db_text(name ? name : ""),
+                        db_int(quota_bytes)),
+                error) < 0 ||
+        !make_mailboxes(db, id, error) || !commit(db, error))
+        return false;
+    *ret_id = id;
+    return true;
+}
+
+#define ACCOUNT_COLUMNS                                                                            \
+    "a.id, a.bucket, a.address, a.name, a.quota_bytes, a.used_bytes, a.used_messages, "            \
+    "a.created_at, a.deleted_at, a.password"
+
+static Account *account_read(DbRows *rows)
+{
+    Account *account = g_new0(Account, 1);
+    account->id = db_rows_int(rows, 0);
+    account->bucket = (unsigned)db_rows_int(rows, 1);
+    const char *address = db_rows_text(rows, 2);
+    account->deleted_at = db_rows_int(rows, 8);
+    const char *mark = account->deleted_at ? strchr(address, '#') : NULL;
+    account->address = g_strdup(mark ? mark + 1 : address);
+    account->name = g_strdup(db_rows_text(rows, 3));
+    account->quota_bytes = db_rows_int(rows, 4);
+    account->used_bytes = db_rows_int(rows, 5);
+    account->used_messages = db_rows_int(rows, 6);
+    account->created_at = db_rows_int(rows, 7);
+    account->has_password = *db_rows_text(rows, 9) != '\0';
+    account->aliases = g_ptr_array_new_with_free_func(g_free);
+    return account;
+}
+
+static bool read_aliases(Db *db, Account *account, GError **error)
+{
+    static const DbSql sql = {"SELECT address FROM alias WHERE account = $1 ORDER BY address",
+                              NULL};
+    g_autoptr(DbRows) rows = db_query(db, &sql, DB_ARGS(db_int(account->id)), error);
+    int step = -1;
+    while (rows && (step = db_rows_next(rows, error)) > 0)
+        if (strcmp(db_rows_text(rows, 0), account->address) != 0)
+            g_ptr_array_add(account->aliases, g_strdup(db_rows_text(rows, 0)));
+    return step == 0;
+}
+
+Account *account_find(Db *db, const char *address, GError **error)
+{
+    static const DbSql sql = {
+        "SELECT " ACCOUNT_COLUMNS
+        " FROM alias l JOIN account a ON a.id = l.account WHERE l.address = $1 "
+        "AND a.deleted_at = 0",
+        NULL};
+    g_autofree char *plain = address_fold(address, true, error);
+    if (!plain)
+        return NULL;
+    g_autoptr(DbRows) rows = db_query(db, &sql, DB_ARGS(db_text(plain)), error);
+    int step = rows ? db_rows_next(rows, error) : -1;
+    if (step == 0)
+        fail(error, ERROR_GONE, "there is no account \"%s\"", plain);
+    if (step <= 0)
+        return NULL;
+    g_autoptr(Account) account = account_read(rows);
+    g_clear_pointer(&rows, db_rows_free);
+    return read_aliases(db, account, error) ? g_steal_pointer(&account) : NULL;
+}
+
+bool account_resolve(Db *db, const char *address, int64_t *ret_id, GError **error)
+{
+    static const DbSql sql = {"SELECT account FROM alias WHERE address = $1", NULL};
+    g_autofree char *plain = address_fold(address, true, error);
+    if (!plain)
+        return false;
+    int got = db_query_int(db, &sql, DB_ARGS(db_text(plain)), ret_id, error);
+    return got > 0 || (got == 0 && fail(error, ERROR_GONE, "there is no account \"%s\"", plain));
+}
+
+GPtrArray *account_list(Db *db, bool deleted, GError **error)
+{
+    static const DbSql sql = {
+        "SELECT " ACCOUNT_COLUMNS
+        " FROM account a WHERE a.deleted_at = 0 OR $1 = 1 ORDER BY a.address, a.id",
+        NULL};
+    g_autoptr(GPtrArray) accounts = g_ptr_array_new_with_free_func((GDestroyNotify)account_free);
+    g_autoptr(DbRows) rows = db_query(db, &sql, DB_ARGS(db_int(deleted)), error);
+    int step = -1;
+    while (rows && (step = db_rows_next(rows, error)) > 0)
+        g_ptr_array_add(accounts, account_read(rows));
+    if (step < 0)
+        return NULL;
+    g_clear_pointer(&rows, db_rows_free);
+    for (guint i = 0; i < accounts->len; i++)
+        if (!read_aliases(db, accounts->pdata[i], error))
+            return NULL;
+    return g_steal_pointer(&accounts);
+}
+
+/* Runs a change of one living account's row; ERROR_GONE where there is none. */
+static bool change_one(Db *db, const DbSql *sql, const char *address, DbValue value, GError **error)
+{
+    if (!db_begin(db, DB_WRITE, error))
+        return false;
+    g_auto(DbScope) scope = db_scope(db);
+    int64_t id = 0;
+    return account_resolve(db, address, &id, error) &&
+           db_exec(db, sql, DB_ARGS(db_int(id), value), error) >= 0 && commit(db, error);
+}
+
+bool account_add_alias(Db *db, const char *address, const char *alias, GError **error)
+{
+    g_autofree char *plain = address_fold(alias, false, error);
+    if (!plain || !db_begin(db, DB_WRITE, error))
+        return false;
+    g_auto(DbScope) scope = db_scope(db);
+    int64_t id = 0;
+    return account_resolve(db, address, &id, error) && alias_insert(db, plain, id, error) &&
+           commit(db, error);
+}
+
+bool account_remove_alias(Db *db, const char *alias, GError **error)
+{
+    static const DbSql sql = {"DELETE FROM alias WHERE address = $1 AND NOT EXISTS (SELECT 1 FROM "
+                              "account a WHERE a.id = alias.account "
+                              "AND a.address = alias.address)",
+                              NULL};
+    g_autofree char *plain = address_fold(alias, false, error);
+    if (!plain || !db_begin(db, DB_WRITE, error))
+        return false;
+    g_auto(DbScope) scope = db_scope(db);
+    int64_t id = 0;
+    if (!account_resolve(db, plain, &id, error))
+        return false;
+    int64_t removed = db_exec(db, &sql, DB_ARGS(db_text(plain)), error);
+    if (removed == 0)
+        return fail(error, ERROR_REJECT, "\"%s\" is the account's own address, not an alias",
+                    plain);
+    return removed > 0 && commit(db, error);
+}
+
+bool account_set_quota(Db *db, const char *address, int64_t quota_bytes, GError **error)
+{
+    static const DbSql sql = {"UPDATE account SET quota_bytes = $2 WHERE id = $1", NULL};
+    if (quota_bytes < 0)
+        return fail(error, ERROR_REJECT, "a quota cannot be negative");
+    return change_one(db, &sql, address, db_int(quota_bytes), error);
+}
+
+bool account_delete(Db *db, const char *address, GError **error)
+{
+    static const DbSql mark = {"UPDATE account SET deleted_at = rota_now(), address = CAST(id AS "
+                               "TEXT) || '#' || address WHERE id = $1 "
+                               "AND deleted_at = 0",
+                               NULL};
+    static const DbSql free_addresses = {"DELETE FROM alias WHERE account = $1", NULL};
+    if (!db_begin(db, DB_WRITE, error))
+        return false;
+    g_auto(DbScope) scope = db_scope(db);
+    int64_t id = 0;
+    return account_resolve(db, address, &id, error) &&
+           db_exec(db, &mark, DB_ARGS(db_int(id)), error) >= 0 &&
+           db_exec(db, &free_addresses, DB_ARGS(db_int(id)), error) >= 0 && commit(db, error);
+}
+
+bool account_undelete(Db *db, const char *address, GError **error)
+{
+    /* A purge that has begun says so by a negative time: what is half gone does not come back. */
+    static const DbSql latest = {
+        "SELECT id FROM account WHERE address = CAST(id AS TEXT) || '#' || $1 AND deleted_at > 0 "
+        "ORDER BY deleted_at DESC, id DESC LIMIT 1",
+        NULL};
+    static const DbSql restore = {
+        "UPDATE account SET deleted_at = 0, address = $2 WHERE id = $1 AND deleted_at > 0", NULL};
+    g_autofree char *plain = address_fold(address, false, error);
+    if (!plain || !db_begin(db, DB_WRITE, error))
+        return false;
+    g_auto(DbScope) scope = db_scope(db);
+    int64_t id = 0;
+    int got = db_query_int(db, &latest, DB_ARGS(db_text(plain)), &id, error);
+    if (got == 0)
+        return fail(error, ERROR_GONE, "there is no deleted account \"%s\"", plain);
+    if (got < 0 || !alias_insert(db, plain, id, error))
+        return false;
+    int64_t changed = db_exec(db, &restore, DB_ARGS(db_int(id), db_text(plain)), error);
+    if (changed == 0)
+        return fail(error, ERROR_GONE, "the deleted account \"%s\" is being purged", plain);
+    return changed > 0 && commit(db, error);
+}

@@ -1,0 +1,83 @@
+/* change: the log of what happened to an account's objects.
+ *
+ * How it fits: each verb of model/ that changes an email or a mailbox appends here; the index, push
+ * and (later) JMAP states read. The number comes from the account's row, whose lock the appender
+ * then holds until its commit: numbers have no gaps and commit in order.
+ *
+ * Failures: the store's; ERROR_GONE for an account that is not there, and for a reader that comes
+ * after the trim.
+ */
+#include "model/change.h"
+
+#include "base/error.h"
+
+bool change_append(Db *db, int64_t account, ChangeKind kind, int64_t object, ChangeAction action,
+                   int64_t *ret_seq, GError **error)
+{
+    static const DbSql next = {
+        "UPDATE account SET change_seq = change_seq + 1 WHERE id = $1 RETURNING change_seq", NULL};
+    static const DbSql append = {"INSERT INTO change (account, seq, kind, object, action, at) "
+                                 "VALUES ($1, $2, $3, $4, $5, rota_now())",
+                                 NULL};
+    int64_t seq = 0;
+    int got = db_query_int(db, &next, DB_ARGS(db_int(account)), &seq, error);
+    if (got < 0)
+        return false;
+    if (got == 0)
+        return fail(error, ERROR_GONE, "there is no account %" G_GINT64_FORMAT, account);
+    if (db_exec(db, &append,
+                DB_ARGS(db_int(account), db_int(seq), db_int(kind), db_int(object), db_int(action)),
+                error) < 0)
+        return false;
+    if (ret_seq)
+        *ret_seq = seq;
+    return true;
+}
+
+GArray *change_read(Db *db, int64_t account, int64_t since, unsigned limit, GError **error)
+{
+    static const DbSql floor_of = {"SELECT change_floor FROM account WHERE id = $1", NULL};
+    static const DbSql read = {"SELECT seq, object, kind, action FROM change WHERE account = $1 "
+                               "AND seq > $2 ORDER BY seq LIMIT $3",
+                               NULL};
+    int64_t floor = 0;
+    int got = db_query_int(db, &floor_of, DB_ARGS(db_int(account)), &floor, error);
+    if (got < 0)
+        return NULL;
+    if (got == 0 || since < floor) {
+        fail(error, ERROR_GONE,
+             "changes of account %" G_GINT64_FORMAT " since %" G_GINT64_FORMAT " are not kept",
+             account, since);
+        return NULL;
+    }
+    g_autoptr(DbRows) rows =
+        db_query(db, &read, DB_ARGS(db_int(account), db_int(since), db_int(limit)), error);
+    g_autoptr(GArray) changes = g_array_new(false, false, sizeof(Change));
+    int step = -1;
+    while (rows && (step = db_rows_next(rows, error)) > 0) {
+        Change change = {.seq = db_rows_int(rows, 0),
+                         .object = db_rows_int(rows, 1),
+                         .kind = (ChangeKind)db_rows_int(rows, 2),
+                         .action = (ChangeAction)db_rows_int(rows, 3)};
+        g_array_append_val(changes, change);
+    }
+    return step < 0 ? NULL : g_steal_pointer(&changes);
+}
+
+int64_t change_trim(Db *db, int64_t account, int64_t keep, unsigned limit, GError **error)
+{
+    /* The floor is moved first and by the row's lock, so that a reader never finds a gap it was not
+     * told of. */
+    static const DbSql move = {"UPDATE account SET change_floor = CASE WHEN change_floor + $3 < "
+                               "change_seq - $2 THEN change_floor + $3 "
+                               "ELSE change_seq - $2 END WHERE id = $1 AND change_seq - $2 > "
+                               "change_floor RETURNING change_floor",
+                               NULL};
+    static const DbSql remove = {"DELETE FROM change WHERE account = $1 AND seq <= $2", NULL};
+    int64_t floor = 0;
+    int got = db_query_int(db, &move, DB_ARGS(db_int(account), db_int(keep), db_int(limit)), &floor,
+                           error);
+    if (got <= 0)
+        return got;
+    return db_exec(db, &remove, DB_ARGS(db_int(account), db_int(floor)), error);
+}

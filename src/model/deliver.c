@@ -1,0 +1,216 @@
+/* deliver: the one way of a message into an account.
+ *
+ * How it fits: LMTP and import make letters (parse, compress) outside any transaction, and hand in
+ * up to a hundred deliveries; one durable commit answers all of them. What the batch needs of an
+ * account is read once under its row's lock and written once at the end, and each table's rows go
+ * in as one pipeline, so that the cost of a delivery is a few inserts.
+ *
+ * Order of locks, the same for all who write mail: accounts by id, then what is theirs, then blobs
+ * by digest, then tasks.
+ *
+ * Failures: ours none. Of one delivery: no account, over quota, stored before: decided before
+ * anything is written. Of the store: the whole batch is RETRY or, where the commit's outcome is not
+ * known, UNKNOWN; the caller tries again with the same keys, and the marks keep a second copy out.
+ * A batch that the store refuses for its content is taken apart, so that one letter costs no other
+ * its delivery. Known weak point: a reply that comes before the message it answers begins a thread
+ * of its own.
+ */
+#include "model/deliver.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/must.h"
+#include "model/account.h"
+#include "model/change.h"
+#include "model/deliver_batch.h"
+#include "model/email.h"
+#include "model/expiring.h"
+#include "model/mailbox.h"
+#include "roster/task.h"
+
+#define DELIVERY_MARK_MS                                                                           \
+    (24 * 3600 * 1000ll) /* how long a second try is known: RFC 5321 senders give up after days,   \
+                            but retry within hours */
+
+static bool write_accounts(Batch *batch, GError **error)
+{
+    static const DbSql account = {"UPDATE account SET used_bytes = used_bytes + $2, used_messages "
+                                  "= used_messages + $3, next_email = $4, "
+                                  "change_seq = change_seq + $3 WHERE id = $1",
+                                  NULL};
+    static const DbSql mailbox = {"UPDATE mailbox SET total = total + $3, unread = unread + $4 "
+                                  "WHERE account = $1 AND id = $2",
+                                  NULL};
+    for (unsigned i = 0; i < batch->account_count; i++) {
+        const AccountUse *use = &batch->accounts[i];
+        if (!use->stored)
+            continue;
+        if (db_exec(batch->db, &account,
+                    DB_ARGS(db_int(use->id), db_int(use->stored_bytes), db_int(use->stored),
+                            db_int(use->next_email)),
+                    error) < 0)
+            return false;
+        for (guint k = 0; k < use->mailboxes->len; k++) {
+            const MailboxUse *box = use->mailboxes->pdata[k];
+            if (box->total && db_exec(batch->db, &mailbox,
+                                      DB_ARGS(db_int(use->id), db_int(box->id), db_int(box->total),
+                                              db_int(box->unread)),
+                                      error) < 0)
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool add_tasks(Batch *batch, GError **error)
+{
+    g_autofree TaskNew *tasks = g_new0(TaskNew, batch->account_count);
+    char keys[DELIVER_BATCH_MAX][ACCOUNT_KEY_BYTES];
+    unsigned count = 0;
+    for (unsigned i = 0; i < batch->account_count; i++) {
+        if (!batch->accounts[i].stored)
+            continue;
+        unsigned bucket = account_bucket(batch->accounts[i].id, keys[count]);
+        tasks[count] = (TaskNew){.role = "fts-indexing", .bucket = bucket, .key = keys[count]};
+        count++;
+    }
+    return task_add_many(batch->db, tasks, count, error) &&
+           task_notify(batch->db, "fts-indexing", error);
+}
+
+/* The ids of what was stored before; a mark that is not there any more was one of this batch that
+ * did not get in. */
+static bool read_mark(Batch *batch, unsigned i, GError **error)
+{
+    const Delivery *delivery = &batch->deliveries[i];
+    g_autofree char *value = NULL;
+    Delivered *result = &batch->results[i];
+    if (!expiring_find(batch->db, delivery->account, mark_kind(delivery), delivery->key, &value,
+                       error))
+        return false;
+    *result = (Delivered){.result = DELIVER_RETRY};
+    if (value && sscanf(value, "%" SCNd64 " %" SCNd64, &result->email, &result->mailbox) == 2)
+        result->result = DELIVER_DUPLICATE;
+    return true;
+}
+
+/* Marks all, so that what was stored before is known; each gets the id that it would have. */
+static bool mark_all(Batch *batch, bool *ret_added, GError **error)
+{
+    ExpiringNew marks[DELIVER_BATCH_MAX] = {0};
+    char values[DELIVER_BATCH_MAX][2 * ACCOUNT_KEY_BYTES];
+    bool added[DELIVER_BATCH_MAX];
+    unsigned places[DELIVER_BATCH_MAX], count = 0;
+    for (unsigned i = 0; i < batch->count; i++) {
+        const Delivery *delivery = &batch->deliveries[i];
+        AccountUse *use = batch->account_of[i];
+        if (!use->there)
+            continue;
+        batch->results[i] =
+            (Delivered){DELIVER_STORED, use->next_tentative++, batch->mailbox_of[i]->id};
+        snprintf(values[count], sizeof values[count], "%" PRId64 " %" PRId64,
+                 batch->results[i].email, batch->results[i].mailbox);
+        marks[count] = (ExpiringNew){delivery->account, mark_kind(delivery), delivery->key,
+                                     values[count], delivery->import ? 0 : DELIVERY_MARK_MS};
+        places[count++] = i;
+    }
+    if (!expiring_add_many(batch->db, marks, count, added, error))
+        return false;
+    memset(ret_added, 0, DELIVER_BATCH_MAX * sizeof *ret_added);
+    for (unsigned k = 0; k < count; k++)
+        ret_added[places[k]] = added[k];
+    return true;
+}
+
+/* Decides each delivery's result; what is to be stored is counted into its account and mailbox. */
+static bool decide_all(Batch *batch, GError **error)
+{
+    bool added[DELIVER_BATCH_MAX];
+    if (!mark_all(batch, added, error))
+        return false;
+    for (unsigned i = 0; i < batch->count; i++) {
+        const Delivery *delivery = &batch->deliveries[i];
+        AccountUse *use = batch->account_of[i];
+        int64_t size = (int64_t)delivery->letter->blob->size;
+        if (!use->there) {
+            batch->results[i] = (Delivered){.result = DELIVER_NO_ACCOUNT};
+        } else if (!added[i]) {
+            if (!read_mark(batch, i, error))
+                return false;
+        } else if (use->quota && use->used_bytes + use->stored_bytes + size > use->quota) {
+            if (!expiring_remove(batch->db, delivery->account, mark_kind(delivery), delivery->key,
+                                 error))
+                return false;
+            batch->results[i] = (Delivered){.result = DELIVER_OVER_QUOTA};
+        } else {
+            use->next_email = batch->results[i].email + 1;
+            use->stored_bytes += size;
+            batch->seqs[i] = use->change_seq + ++use->stored;
+            batch->mailbox_of[i]->total++;
+            batch->mailbox_of[i]->unread +=
+                keywords_unread(delivery->keywords ? delivery->keywords : "");
+            batch->stored++;
+        }
+    }
+    return true;
+}
+
+/* One transaction for all. False: nothing is stored, or it is not known (ERROR_UNKNOWN). */
+static bool deliver_batch(Db *db, const Delivery *deliveries, unsigned count, Delivered *results,
+                          GError **error)
+{
+    if (!db_begin(db, DB_WRITE, error))
+        return false;
+    g_auto(DbScope) scope = db_scope(db);
+    g_autoptr(Batch) batch = batch_new(db, deliveries, count, results);
+    if (!batch_read(batch, error) || !decide_all(batch, error))
+        return false;
+    if (!batch->stored) {
+        db_rollback(db);
+        return true;
+    }
+    if (!batch_insert(batch, error) || !write_accounts(batch, error) || !add_tasks(batch, error) ||
+        db_commit(db, error) != DB_DONE)
+        return false;
+    task_wake("fts-indexing");
+    return true;
+}
+
+static void fill(Delivered *results, unsigned count, const GError *error)
+{
+    for (unsigned i = 0; i < count; i++)
+        results[i] = (Delivered){.result = error_kind(error) == ERROR_UNKNOWN ? DELIVER_UNKNOWN
+                                                                              : DELIVER_RETRY};
+}
+
+bool deliver_many(Db *db, const Delivery *deliveries, unsigned count, Delivered *results,
+                  GError **error)
+{
+    MUST(count <= DELIVER_BATCH_MAX);
+    g_autoptr(GError) why = NULL;
+    if (count == 0 || deliver_batch(db, deliveries, count, results, &why))
+        return true;
+    bool refused = error_kind(why) != ERROR_RETRY && error_kind(why) != ERROR_UNKNOWN;
+    if (!refused || count == 1) {
+        fill(results, count, why);
+        g_propagate_error(error, g_steal_pointer(&why));
+        return false;
+    }
+    g_autoptr(GError) last = NULL;
+    for (unsigned i = 0; i < count; i++) {
+        g_autoptr(GError) one = NULL;
+        if (deliver_batch(db, &deliveries[i], 1, &results[i], &one))
+            continue;
+        fill(&results[i], 1, one);
+        g_clear_error(&last);
+        last = g_steal_pointer(&one);
+    }
+    if (!last)
+        return true;
+    g_propagate_error(error, g_steal_pointer(&last));
+    return false;
+}
