@@ -1,21 +1,25 @@
 /* task.h: the one queue. A task is a row, unique by (role, key): add, claim, end, bury, look.
  *
  * Invariants
- * - Add happens inside the caller's transaction, with the change that causes it. Adding a task that is there merges: version grows, due_at
- *   becomes the earlier one, the payload is replaced unless empty. If it runs now, it runs once more afterwards.
- * - Claimed in batches, by buckets of the given shard only, oldest due first within a bucket. Free is: owner 0, or an owner that
- *   has no member row any more (its death is counted). The cost of a claim does not depend on the backlog of other shards, of other
- *   roles, or of tasks not yet due.
- * - Ended inside the transaction of the effect, guarded by the fence (owner and generation). A task that changed hands: ERROR_CONFLICT,
- *   and the whole transaction is rolled back by the caller.
+ * - Add happens inside the caller's transaction, with the change that causes it. Adding a task that
+ * is there merges: version grows, due_at becomes the earlier one, the payload is replaced unless
+ * empty. If it runs now, it runs once more afterwards.
+ * - Claimed in batches, by buckets of the given shard only, oldest due first within a bucket. Free
+ * is: owner 0, or an owner that has no member row any more (its death is counted). The cost of a
+ * claim does not depend on the backlog of other shards, of other roles, or of tasks not yet due.
+ * - Ended inside the transaction of the effect, guarded by the fence (owner and generation). A task
+ * that changed hands: ERROR_CONFLICT, and the whole transaction is rolled back by the caller.
  * - A task ends as done, again, or a dead letter; never silently.
  * - At least once: handlers bear twice. In the store exactly once.
  *
- * Suspects have died with TASK_DEATHS_SUSPECT incarnations and may have killed them: they are claimed one at a time, and by one
- * lane of a node at a time (`suspects` of the ask), so that a poison task does not take innocent ones with it. After
- * TASK_DEATHS_MAX deaths a task is buried, not run. The first death makes no suspect: a node that held thousands is to be taken over in batches.
+ * Suspects have died with TASK_DEATHS_SUSPECT incarnations and may have killed them: they are
+ * claimed one at a time, and by one lane of a node at a time (`suspects` of the ask), so that a
+ * poison task does not take innocent ones with it. After TASK_DEATHS_MAX deaths a task is buried,
+ * not run. The first death makes no suspect: a node that held thousands is to be taken over in
+ * batches.
  *
- * task_add may be called from any floor that has the Db; the rest is the worker's and the reports'. A handle, one thread (db.h).
+ * task_add may be called from any floor that has the Db; the rest is the worker's and the reports'.
+ * A handle, one thread (db.h).
  */
 #ifndef ROTA_ROSTER_TASK_H
 #define ROTA_ROSTER_TASK_H
@@ -38,11 +42,14 @@ typedef struct {
 /* Adds or merges, in the open transaction. Wakes nobody: see task_wake. */
 bool task_add(Db *db, const TaskNew *task, GError **error);
 bool task_add_many(Db *db, const TaskNew *tasks, unsigned count, GError **error);
-/* Removes a task that nobody runs, in the open transaction; *ret_removed says whether it was there and free. `bucket` as it was added with. */
-bool task_remove(Db *db, const char *role, unsigned bucket, const char *key, bool *ret_removed, GError **error);
+/* Removes a task that nobody runs, in the open transaction; *ret_removed says whether it was there
+ * and free. `bucket` as it was added with. */
+bool task_remove(Db *db, const char *role, unsigned bucket, const char *key, bool *ret_removed,
+                 GError **error);
 
-/* After a commit that added tasks of a role: offers a wake-up to this process' lanes (through the hook that app/ set) and, within the transaction
- * on PostgreSQL, to other nodes (task_notify). NULL: all roles; other nodes hear that as TASK_WAKE_ALL, and a listener hands what it hears to
+/* After a commit that added tasks of a role: offers a wake-up to this process' lanes (through the
+ * hook that app/ set) and, within the transaction on PostgreSQL, to other nodes (task_notify).
+ * NULL: all roles; other nodes hear that as TASK_WAKE_ALL, and a listener hands what it hears to
  * task_wake_word. A lost one costs at most one poll. Any thread. */
 #define TASK_WAKE_ALL "*"
 typedef void (*TaskWakeHook)(const char *role, void *data);
@@ -61,10 +68,10 @@ typedef struct {
 typedef struct {
     const char *role;
     unsigned shard, shards;
-    int64_t owner; /* incarnation */
+    int64_t owner;  /* incarnation */
     GArray *tasks;  /* of Task, owned */
-    GArray *buried; /* of Task, owned: buried by this claim, since too many died with them; empty as a rule */
-    GStringChunk *text; /* keys and payloads; private */
+    GArray *buried; /* of Task, owned: buried by this claim, since they died with too many; empty as
+                       a rule */
 } TaskClaim;
 void task_claim_free(TaskClaim *claim);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TaskClaim, task_claim_free)
@@ -73,43 +80,51 @@ typedef struct {
     const char *role;
     unsigned shard, shards;
     int64_t owner;
-    unsigned batch;     /* at most TASK_BATCH_MAX */
-    unsigned lane;      /* the lane's number in its node, below TASK_LANES_MAX */
-    bool suspects;      /* this lane holds its node's right to run suspects */
-    int64_t epoch;      /* of the table that `shards` is from: nothing is claimed if another is in force; 0: do not ask */
-    int64_t node;       /* for burials */
-    unsigned *cursor;   /* bucket to begin with; moved, so that all buckets get their turn; kept by the caller */
+    unsigned batch; /* at most TASK_BATCH_MAX */
+    bool suspects;  /* this lane holds its node's right to run suspects */
+    int64_t epoch; /* of the table that `shards` is from: nothing is claimed if another is in force;
+                      0: do not ask */
+    int64_t node;  /* for burials */
+    unsigned *cursor; /* bucket to begin with; moved, so that all buckets get their turn; kept by
+                         the caller */
 } TaskClaimAsk;
 
 typedef struct {
-    TaskClaim *claim;    /* owned by the caller; NULL if nothing was to be had. Its tasks may be none if it only buried */
-    bool stale;          /* another table is in force */
-    int64_t now;         /* the store's clock */
-    int64_t next_due_at; /* with no claim: the earliest due time to come in the shard; INT64_MAX: none */
+    TaskClaim *claim; /* owned by the caller; NULL if nothing was to be had. Its tasks may be none
+                         if it only buried */
+    bool stale;       /* another table is in force */
+    int64_t now;      /* the store's clock */
+    int64_t next_due_at; /* with no claim: the earliest due time to come in the shard; INT64_MAX:
+                            none */
 } TaskClaimed;
 
-/* Claims in the open write transaction. The generation grows by TASK_LANES_MAX at least, and its low bits name the lane: so a lane that does not
- * know whether its claim was committed cannot take another lane's claim of the same task for its own. True with *ret filled. After an unknown outcome of the commit: task_verify. */
+/* Claims in the open write transaction. True with *ret filled. After an unknown outcome of the
+ * commit: task_verify. */
 bool task_claim(Db *db, const TaskClaimAsk *ask, TaskClaimed *ret, GError **error);
-/* Drops from the claim, in the open transaction, the tasks that are not (or no longer) its owner's in the store. */
+/* Drops from the claim, in the open transaction, the tasks that are not (or no longer) its owner's
+ * in the store. */
 bool task_verify(Db *db, TaskClaim *claim, GError **error);
 
 typedef enum { TASK_DONE, TASK_AGAIN, TASK_FAILED, TASK_GIVEN_BACK } TaskEndKind;
 typedef struct {
     TaskEndKind kind;
-    int64_t due_at;    /* AGAIN: the next run, store's wall ms, 0 at once. FAILED: the back-off in ms (task_backoff_ms), counted from rota_now() */
+    int64_t due_at;    /* AGAIN, FAILED: the next run, store's wall ms, 0 at once; counted from
+                          rota_now() by task_backoff_ms for FAILED */
     const char *error; /* FAILED: kept */
     bool bury;         /* FAILED: it was the last attempt */
 } TaskEnd;
 
-/* Ends the tasks of a claim, ends[i] for tasks[i], in the open transaction, guarded by the fence. A row whose version has grown during
- * the run is freed to run once more: at once after DONE, AGAIN and a burial, after its back-off when FAILED.
- * ERROR_CONFLICT: one is no longer ours; roll back. */
+/* Ends the tasks of a claim, ends[i] for tasks[i], in the open transaction, guarded by the fence. A
+ * row whose version has grown during the run is freed to run once more: at once after DONE, AGAIN
+ * and a burial, after its back-off when FAILED. ERROR_CONFLICT: one is no longer ours; roll back.
+ */
 bool task_end(Db *db, const TaskClaim *claim, const TaskEnd *ends, int64_t node, GError **error);
-/* The fence alone: ERROR_CONFLICT unless all tasks of the claim are ours. For DbFence at a checkpoint. */
+/* The fence alone: ERROR_CONFLICT unless all tasks of the claim are ours. For DbFence at a
+ * checkpoint. */
 bool task_fence(Db *db, const TaskClaim *claim, GError **error);
 
-/* Pure back-off: exponential from min_ms to max_ms by the number of failed attempts (>= 1), half of it jitter. */
+/* Pure back-off: exponential from min_ms to max_ms by the number of failed attempts (>= 1), half of
+ * it jitter. */
 int64_t task_backoff_ms(unsigned attempts, int64_t min_ms, int64_t max_ms, Rand *rand);
 
 #endif
