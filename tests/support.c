@@ -2,6 +2,7 @@
 #include "support.h"
 
 #include <glib/gstdio.h>
+#include <libpq-fe.h>
 #include <stdio.h>
 
 #include "base/error.h"
@@ -48,6 +49,35 @@ static void store_remove_sqlite(TestStore *store)
     g_free((void *)(uintptr_t)store->config.path);
 }
 
+/* Makes or drops a schema on $ROTA_TEST_PG, outside the door, since the door works within a schema.
+ */
+static void run_on_server(const char *verb, const char *schema)
+{
+    PGconn *conn = PQconnectdb(g_getenv("ROTA_TEST_PG"));
+    g_autofree char *sql =
+        g_strdup_printf("SET client_min_messages = warning; %s SCHEMA %s%s", verb, schema,
+                        strcmp(verb, "DROP") == 0 ? " CASCADE" : "");
+    PGresult *result = PQexec(conn, sql);
+    if (PQresultStatus(result) != PGRES_COMMAND_OK)
+        fail_msg("%s: %s", sql, PQerrorMessage(conn));
+    PQclear(result);
+    PQfinish(conn);
+}
+
+static void store_new_postgresql(TestStore *store)
+{
+    static unsigned made;
+    store->config.url = g_getenv("ROTA_TEST_PG");
+    store->config.schema = g_strdup_printf("rota_test_%d_%u", (int)getpid(), ++made);
+    run_on_server("CREATE", store->config.schema);
+}
+
+static void store_remove_postgresql(TestStore *store)
+{
+    run_on_server("DROP", store->config.schema);
+    g_free((void *)(uintptr_t)store->config.schema);
+}
+
 Db *test_store_open(const TestStore *store)
 {
     GError *error = NULL;
@@ -62,7 +92,10 @@ static int store_setup(void **state)
 {
     TestStore *store = g_new0(TestStore, 1);
     store->config.kind = (DbKind)GPOINTER_TO_INT(*state);
-    store_new_sqlite(store);
+    if (store->config.kind == DB_SQLITE)
+        store_new_sqlite(store);
+    else
+        store_new_postgresql(store);
     store->db = test_store_open(store);
     unsigned applied;
     GError *error = NULL;
@@ -76,14 +109,19 @@ static int store_teardown(void **state)
 {
     TestStore *store = *state;
     db_close(store->db);
-    store_remove_sqlite(store);
+    if (store->config.kind == DB_SQLITE)
+        store_remove_sqlite(store);
+    else
+        store_remove_postgresql(store);
     g_free(store);
     return 0;
 }
 
 int test_on_both_stores(const char *group, const struct CMUnitTest *tests, size_t count)
 {
-    unsigned kinds = 1;
+    unsigned kinds = g_getenv("ROTA_TEST_PG") ? 2 : 1;
+    if (kinds == 1)
+        print_message("# $ROTA_TEST_PG is not set: %s did not run on PostgreSQL\n", group);
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GArray) all = g_array_new(FALSE, TRUE, sizeof(struct CMUnitTest));
     for (unsigned kind = 0; kind < kinds; kind++) {

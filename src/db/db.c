@@ -29,10 +29,7 @@ DbValue db_bytes(const void *bytes, size_t size)
 
 Db *db_open(const DbConfig *config, GError **error)
 {
-    if (config->kind == DB_SQLITE)
-        return sqlite_open(config, error);
-    fail(error, ERROR_REJECT, "this program has no driver for PostgreSQL");
-    return NULL;
+    return config->kind == DB_SQLITE ? sqlite_open(config, error) : postgresql_open(config, error);
 }
 
 void db_close(Db *db)

@@ -1,0 +1,92 @@
+/* postgresql.h: what the three files of the PostgreSQL driver share: the connection (postgresql.c),
+ * statements and rows (postgresql_statement.c), values on the wire (postgresql_value.c). For them
+ * alone.
+ *
+ * The connection is always in pipeline mode. A round is: commands are sent, then a sync, then all
+ * their results are read, to the sync's own: so between calls nothing is under way. What need not
+ * be known at once (BEGIN, SAVEPOINT, NOTIFY) waits in `pending` and goes out with the next round.
+ */
+#ifndef ROTA_DB_POSTGRESQL_H
+#define ROTA_DB_POSTGRESQL_H
+
+#include <libpq-fe.h>
+
+#include "base/limits.h"
+#include "db/driver.h"
+
+typedef struct {
+    DbRows base;
+    PGresult *result;
+    int row;
+} PostgresqlRows;
+
+typedef struct {
+    Db base;
+    PGconn *conn; /* NULL: not connected */
+    bool lost;    /* to be connected anew by the next begin */
+    bool sent;    /* something of the open transaction has been sent */
+    bool listening;
+    char *url, *schema, *channel;
+    int statement_seconds;
+    GPtrArray *pending; /* of PendingCommand */
+    GHashTable *
+        statements; /* DbSql address -> Statement, see postgresql_statement.c; of this connection */
+    unsigned last_name;
+    PostgresqlRows rows;
+} PostgresqlDb;
+
+typedef struct {
+    const char *sql;
+    char *args[2]; /* text; owned */
+    int count;
+} PendingCommand;
+
+/* Appends a command to `pending`; the arguments' ownership is taken. */
+void postgresql_later(PostgresqlDb *db, const char *sql, char *arg0, char *arg1);
+/* Sends what is pending; *ret_sent grows by the number of results that will come. False: the
+ * connection is lost. */
+bool postgresql_send_pending(PostgresqlDb *db, unsigned *ret_sent, GError **error);
+/* Ends the sending part of a round. */
+bool postgresql_sync(PostgresqlDb *db, GError **error);
+/* The next command's result in a round; waits at most for the statement time-out and a little.
+ * NULL: the connection is lost. */
+PGresult *postgresql_result(PostgresqlDb *db, GError **error);
+/* Reads the results of `count` commands, which must be successes, and forgets them. The first
+ * failure fills *error; all are read. */
+bool postgresql_expect(PostgresqlDb *db, unsigned count, GError **error);
+/* Reads the sync's own result: the round is over. */
+bool postgresql_end_round(PostgresqlDb *db, GError **error);
+/* Fills *error from a failed result. Always false. */
+bool postgresql_fail_result(PostgresqlDb *db, const PGresult *result, GError **error);
+/* Fills *error from the connection's state, which is lost from now on. Always false. */
+bool postgresql_fail_connection(PostgresqlDb *db, GError **error);
+/* Sends a command without values, in text; for what is not prepared. */
+bool postgresql_send_text(PostgresqlDb *db, const char *sql, GError **error);
+bool postgresql_result_is_good(const PGresult *result);
+
+GHashTable *postgresql_statements_new(void);
+int64_t postgresql_exec(Db *db, const DbSql *sql, const DbValue *args, unsigned count,
+                        GError **error);
+bool postgresql_exec_many(Db *db, const DbSql *sql, const DbValue *args, unsigned width,
+                          unsigned rows, int64_t *ret_changed, GError **error);
+DbRows *postgresql_query(Db *db, const DbSql *sql, const DbValue *args, unsigned count,
+                         GError **error);
+bool postgresql_run_text(Db *db, const char *sql, GError **error);
+
+/* ---- values */
+
+typedef struct {
+    const char *data[DB_ARGS_MAX];
+    int sizes[DB_ARGS_MAX];
+    int formats[DB_ARGS_MAX];
+    uint64_t numbers[DB_ARGS_MAX];
+} WireArgs;
+
+/* The type that a value is sent as; 0 for NULL. */
+Oid postgresql_type_of(const DbValue *value);
+/* Lays the values out for libpq; borrows text and bytes. */
+void postgresql_encode(const DbValue *args, unsigned count, WireArgs *ret_wire);
+int64_t postgresql_decode_int(const PGresult *result, int row, int column);
+double postgresql_decode_real(const PGresult *result, int row, int column);
+
+#endif
