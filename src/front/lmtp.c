@@ -205,9 +205,6 @@ static void recipient_reply(LmtpSession *session, LmtpRcpt answer, LmtpRecipient
     case LMTP_RCPT_UNKNOWN:
         reply(session, "550 5.1.1 No such address here");
         return;
-    case LMTP_RCPT_OVER_QUOTA:
-        reply(session, "552 5.2.2 The mailbox is full");
-        return;
     case LMTP_RCPT_RETRY:
         reply(session, "451 4.3.0 The store cannot be reached; try again");
         return;

@@ -19,7 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef enum { LMTP_RCPT_OK, LMTP_RCPT_UNKNOWN, LMTP_RCPT_OVER_QUOTA, LMTP_RCPT_RETRY } LmtpRcpt;
+typedef enum { LMTP_RCPT_OK, LMTP_RCPT_UNKNOWN, LMTP_RCPT_RETRY } LmtpRcpt;
 typedef enum { LMTP_STORED, LMTP_NO_ACCOUNT, LMTP_FULL, LMTP_LATER } LmtpStored;
 
 typedef struct {

@@ -18,8 +18,6 @@ static LmtpRcpt recipient(const char *address, LmtpRecipient *ret, void *data)
     switch (address[0]) {
     case 'u':
         return LMTP_RCPT_UNKNOWN;
-    case 'q':
-        return LMTP_RCPT_OVER_QUOTA;
     case 'r':
         return LMTP_RCPT_RETRY;
     default:

@@ -15,8 +15,6 @@ static LmtpRcpt house_recipient(const char *address, LmtpRecipient *ret, void *d
     (void)data;
     if (g_str_has_prefix(address, "unknown"))
         return LMTP_RCPT_UNKNOWN;
-    if (g_str_has_prefix(address, "full"))
-        return LMTP_RCPT_OVER_QUOTA;
     if (g_str_has_prefix(address, "later"))
         return LMTP_RCPT_RETRY;
     ret->account = 1;
@@ -142,8 +140,8 @@ static const struct {
             "550/5.1.1 451/4.3.0 250/2.0.0",
      "s@example.org>a@example.org,filled@example.org,gone@example.org,broken@example.org,b@example."
      "org:x\r\n;"},
-    {"refused at RCPT", MAIL "RCPT TO:<full@example.org>\r\nRCPT TO:<later@example.org>\r\n",
-     R_MAIL " 552/5.2.2 451/4.3.0", ""},
+    {"refused at RCPT", MAIL "RCPT TO:<later@example.org>\r\n",
+     R_MAIL " 451/4.3.0", ""},
     {"DATA with no recipient accepted", MAIL "RCPT TO:<unknown@example.org>\r\nDATA\r\n",
      R_MAIL " 550/5.1.1 503/5.5.1", ""},
     {"postmaster without a domain", MAIL "RCPT TO:<Postmaster>\r\n", R_MAIL " 250/2.1.5", ""},
