@@ -4,8 +4,8 @@
  * Built once, immutable, counted by reference, shared by all threads. It knows nothing of who is
  * alive. A role that is not configured has one shard and every node. The digest is the same for the
  * same meaning, whatever the spelling: the canonical text (table_format) is what is digested and
- * what the store keeps: one line a role, sorted by name: "purge.stores = 1,4 | 2-3 | 5,6", "x = *",
- * "y = none".
+ * what the store keeps: one line a role, sorted by name: "purge.stores = 1,4 | 2,3 | 10-19", "x =
+ * *", "y = none".
  */
 #ifndef ROTA_ROSTER_TABLE_H
 #define ROTA_ROSTER_TABLE_H
