@@ -20,6 +20,7 @@
 #define LEASE_MARGIN_MS        500 /* what a node gives away of its lease for clock drift and scheduling */
 #define NODE_STOP_MS           10000 /* what a stop waits for running tasks by default; init systems kill after 90 s */
 #define TASK_BATCH_MAX         1000
+#define TASK_LANES_MAX         1024 /* lanes of one node, see task_claim; more threads than any machine uses well */
 #define TASK_KEY_BYTES_MAX     255
 #define TASK_PAYLOAD_BYTES_MAX 1024 /* a few ids, never content */
 #define TASK_ERROR_BYTES_MAX   2048 /* of an error's end, kept with the task */

@@ -17,8 +17,9 @@ Load *load_new(void);
 void load_free(Load *load);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Load, load_free)
 void load_add(Load *load, const char *role, unsigned shard, const LoadCounts *counts);
-/* Adds what has gathered to the store's current minute, in the open transaction; it is forgotten
- * here only by load_flushed. */
+/* Adds what has gathered, or a bounded part of it, to the store's current minute, in the open
+ * transaction; it is forgotten here only by load_flushed(true). After an unknown outcome say true:
+ * a count lost once is better than one counted twice. */
 bool load_flush(Load *load, Db *db, int64_t node, GError **error);
 void load_flushed(Load *load, bool done);
 

@@ -12,8 +12,10 @@
  *
  * Not promised: that two lives never RUN at once, only that one of them can write.
  *
- * A Member belongs to one thread, but for `trusted_until_us` and `incarnation`, which others read
- * (atomic).
+ * Calling sequence: all functions with a Db run inside the caller's transaction; what they mean for
+ * the Member counts from member_confirm, after that transaction is DB_DONE: sent = monotonic now →
+ * db_begin → member_join | member_renew (…) → db_commit → DB_DONE: member_confirm(sent) A Member
+ * belongs to one thread, but for `trusted_until_us` and `incarnation`, which others read (atomic).
  */
 #ifndef ROTA_ROSTER_MEMBER_H
 #define ROTA_ROSTER_MEMBER_H
@@ -34,7 +36,8 @@ typedef struct {
     _Atomic int64_t trusted_until_us; /* monotonic; 0: no trust */
     char *host;                       /* owned */
     int64_t pid;
-    char *version; /* owned */
+    char *version;   /* owned */
+    int64_t pending; /* the incarnation that the last join wrote, confirmed or not */
 } Member;
 
 /* host and version are copied. */
@@ -45,33 +48,47 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Member, member_free)
 
 /* Takes the node's row with a new incarnation. ERROR_CONFLICT: another living incarnation holds the
  * id, and the text says "node 3 is already running on host H, pid P". A row whose lease has run out
- * is taken over. Proposes `table` (member rows carry it). */
-bool member_join(Member *member, Db *db, const Clock *clock, const RoleTable *table,
-                 GError **error);
+ * is taken over, and so is one that an earlier join of this Member wrote without hearing of it. The
+ * row carries `table` as this node's proposal. */
+bool member_join(Member *member, Db *db, const RoleTable *table, GError **error);
 
+/* What a heartbeat hears: all by one statement, so that an idle node costs the store little. */
 typedef struct {
-    bool drain; /* an operator wishes it; seen until member_wish_met */
-    bool reload;
-} MemberWish;
+    bool drain, reload; /* an operator wishes it; seen until member_clear_wish */
+    int64_t now;        /* store's clock */
+    int64_t epoch;      /* of the table in force */
+    int64_t expired;    /* other members whose lease has run out: call member_expire */
+    bool
+        agreed; /* all members propose the same table, and it is not in force: call adoption_step */
+    int64_t fingerprint; /* changes when the set of members that work changes */
+} MemberPulse;
 
-/* One heartbeat, one transaction: renews the lease, reads the operator's wish, writes `health`
- * (JSON; may be NULL) and the proposed table. ERROR_CONFLICT: the lease was taken; the Member is no
- * longer joined. ERROR_RETRY, ERROR_UNKNOWN: not renewed; trust runs on to its end. */
-bool member_renew(Member *member, Db *db, const Clock *clock, const char *health,
-                  MemberWish *ret_wish, GError **error);
-bool member_propose(Member *member, Db *db, const RoleTable *table, GError **error);
-bool member_set_state(Member *member, Db *db, const char *state,
-                      GError **error); /* 'up', 'draining', 'drained'; clears the wish */
-/* Gives the lease back; the Member is no longer joined, whatever the outcome. */
-bool member_leave(Member *member, Db *db, GError **error);
+/* Renews the lease, and writes `health` (JSON; NULL: as it was). ERROR_CONFLICT: the lease was
+ * taken: member_forget, then join anew. */
+bool member_renew(Member *member, Db *db, const char *health, MemberPulse *ret_pulse,
+                  GError **error);
+/* The transaction that was begun at `sent_us` (monotonic) is done. */
+void member_confirm(Member *member, int64_t sent_us);
+/* Not joined any more. */
+void member_forget(Member *member);
+
+bool member_propose(const Member *member, Db *db, const RoleTable *table, GError **error);
+bool member_set_state(const Member *member, Db *db, const char *state,
+                      GError **error); /* 'up', 'draining' */
+bool member_clear_wish(const Member *member, Db *db, GError **error);
+/* Gives the lease back and removes the row. */
+bool member_leave(const Member *member, Db *db, GError **error);
+/* Gives the lease back, and leaves a row that says "drained" for people to see, until the node
+ * joins again or a day has passed. */
+bool member_leave_drained(const Member *member, Db *db, GError **error);
 
 /* True while it may start something irreversible. Any thread. */
 bool member_trusts(const Member *member, const Clock *clock);
-/* Inside a transaction: ERROR_CONFLICT unless this incarnation still has its row. For DbFence. */
+/* ERROR_CONFLICT unless this incarnation still has its row. For DbFence. */
 bool member_check(const Member *member, Db *db, GError **error);
 
-/* Removes the rows whose lease has run out, inside the caller's transaction; returns how many, -1
- * on error. `ret_nodes` (may be NULL) gets their ids as int64 appended. */
+/* Removes the rows whose lease has run out; returns how many, -1 on error. `ret_nodes` (may be
+ * NULL) gets their ids as int64 appended. */
 int member_expire(Db *db, GArray *ret_nodes, GError **error);
 
 typedef struct {

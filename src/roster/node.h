@@ -9,6 +9,7 @@
 #define ROTA_ROSTER_NODE_H
 
 #include "roster/adoption.h"
+#include "roster/load.h"
 #include "roster/member.h"
 #include "roster/round.h"
 
@@ -24,7 +25,8 @@ typedef struct {
     RoleTable *table;    /* of its own file; a reference is taken */
     const Round *rounds; /* borrowed */
     unsigned round_count;
-    char *(*health)(void *data);                      /* JSON, caller frees; may be NULL */
+    Load *load;                  /* borrowed; flushed with the heartbeat; may be NULL */
+    char *(*health)(void *data); /* JSON, caller frees; may be NULL */
     RoleTable *(*reload)(void *data, GError **error); /* reads the file again; NULL: not possible */
     /* The node polls for all its lanes: called for a role that has something due in a shard of this
      * node, and with NULL (all roles) when more may have changed: state, table, a death. From
@@ -62,6 +64,10 @@ RoleTable *node_table(Node *node, int64_t *ret_epoch);
 void node_ask_refresh(Node *node);
 /* May a lane start work: state UP and the lease trusted. Any thread. */
 bool node_may_work(const Node *node);
+/* It was asked to stop, so runs should end soon (a drain lets them finish). Any thread. */
+bool node_is_stopping(const Node *node);
+/* A number for a new lane, from 0. */
+unsigned node_new_lane(Node *node);
 /* The right to run suspects (task.h), one for each node: true if the caller has it now. Any thread.
  */
 bool node_take_suspects(Node *node);

@@ -28,4 +28,11 @@ bool round_step(Db *db, const RoleTable *table, int64_t node, const Round *round
  * task's key, so that a caller can follow it, is "round/UNIT/SHARD". */
 bool round_now(Db *db, const RoleTable *table, const Round *round, unsigned shard, GError **error);
 
+/* Is this task a round? Its key is "round/UNIT/SHARD" and its payload "shard K of N unit U" (U to
+ * the end, may be empty): made for shard K of N, whatever the table says now. ret untouched if not.
+ */
+bool round_parse(const char *key, const char *payload, unsigned *ret_shard, unsigned *ret_shards);
+/* Writes a round's end and result into its row, in the open transaction. */
+bool round_note_end(Db *db, const char *role, const char *key, const char *result, GError **error);
+
 #endif

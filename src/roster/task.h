@@ -70,8 +70,9 @@ typedef struct {
     unsigned shard, shards;
     int64_t owner;  /* incarnation */
     GArray *tasks;  /* of Task, owned */
-    GArray *buried; /* of Task, owned: buried by this claim, since they died with too many; empty as
+    GArray *buried; /* of Task, owned: buried by this claim, since too many died with them; empty as
                        a rule */
+    GStringChunk *text; /* keys and payloads; private */
 } TaskClaim;
 void task_claim_free(TaskClaim *claim);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TaskClaim, task_claim_free)
@@ -81,6 +82,7 @@ typedef struct {
     unsigned shard, shards;
     int64_t owner;
     unsigned batch; /* at most TASK_BATCH_MAX */
+    unsigned lane;  /* the lane's number in its node, below TASK_LANES_MAX */
     bool suspects;  /* this lane holds its node's right to run suspects */
     int64_t epoch; /* of the table that `shards` is from: nothing is claimed if another is in force;
                       0: do not ask */
@@ -98,8 +100,10 @@ typedef struct {
                             none */
 } TaskClaimed;
 
-/* Claims in the open write transaction. True with *ret filled. After an unknown outcome of the
- * commit: task_verify. */
+/* Claims in the open write transaction. The generation grows by TASK_LANES_MAX at least, and its
+ * low bits name the lane: so a lane that does not know whether its claim was committed cannot take
+ * another lane's claim of the same task for its own. True with *ret filled. After an unknown
+ * outcome of the commit: task_verify. */
 bool task_claim(Db *db, const TaskClaimAsk *ask, TaskClaimed *ret, GError **error);
 /* Drops from the claim, in the open transaction, the tasks that are not (or no longer) its owner's
  * in the store. */
@@ -108,8 +112,8 @@ bool task_verify(Db *db, TaskClaim *claim, GError **error);
 typedef enum { TASK_DONE, TASK_AGAIN, TASK_FAILED, TASK_GIVEN_BACK } TaskEndKind;
 typedef struct {
     TaskEndKind kind;
-    int64_t due_at;    /* AGAIN, FAILED: the next run, store's wall ms, 0 at once; counted from
-                          rota_now() by task_backoff_ms for FAILED */
+    int64_t due_at; /* AGAIN: the next run, store's wall ms, 0 at once. FAILED: the back-off in ms
+                       (task_backoff_ms), counted from rota_now() */
     const char *error; /* FAILED: kept */
     bool bury;         /* FAILED: it was the last attempt */
 } TaskEnd;

@@ -1,0 +1,142 @@
+/* load: what this process has done, by role and shard, until a heartbeat takes it to the store.
+ *
+ * Lanes add to a small table under a lock; the heartbeat moves entries aside, writes them, and
+ * forgets them when its transaction is done. What could not be written is added back.
+ *
+ * Failures: those of the store. Known weak point: a process that is killed loses the counts of up
+ * to one heartbeat; they are figures for people and for the audit, not accounts.
+ */
+#include "roster/load.h"
+
+#include <string.h>
+
+#include "base/must.h"
+
+#define LOAD_FLUSH_MAX 256 /* entries of one flush: a heartbeat must stay short */
+#define WIDTH          9
+
+typedef struct {
+    char *role; /* owned */
+    unsigned shard;
+    LoadCounts counts;
+} Entry;
+
+struct Load {
+    GMutex lock; /* for `entries` */
+    GHashTable *entries;
+    GPtrArray *flushing; /* of Entry; the flushing thread's */
+};
+
+/* clang-format off */
+static const DbSql SQL_ADD = {
+    "INSERT INTO load_sample (minute, node, role, shard, done, failed, retried, dead, busy_us, bytes)"
+    " VALUES (rota_now() / 60000, $1, $2, $3, $4, $5, $6, $7, $8, $9)"
+    " ON CONFLICT (minute, node, role, shard) DO UPDATE SET done = load_sample.done + excluded.done,"
+    " failed = load_sample.failed + excluded.failed, retried = load_sample.retried + excluded.retried,"
+    " dead = load_sample.dead + excluded.dead, busy_us = load_sample.busy_us + excluded.busy_us,"
+    " bytes = load_sample.bytes + excluded.bytes", NULL,
+};
+/* clang-format on */
+
+static guint entry_hash(const void *key)
+{
+    const Entry *entry = key;
+    return g_str_hash(entry->role) * 31 + entry->shard;
+}
+
+static gboolean entry_equal(const void *a, const void *b)
+{
+    const Entry *left = a, *right = b;
+    return left->shard == right->shard && strcmp(left->role, right->role) == 0;
+}
+
+static void entry_free(void *data)
+{
+    Entry *entry = data;
+    g_free(entry->role);
+    g_free(entry);
+}
+
+Load *load_new(void)
+{
+    Load *load = g_new0(Load, 1);
+    g_mutex_init(&load->lock);
+    load->entries = g_hash_table_new_full(entry_hash, entry_equal, entry_free, NULL);
+    load->flushing = g_ptr_array_new_with_free_func(entry_free);
+    return load;
+}
+
+void load_free(Load *load)
+{
+    if (!load)
+        return;
+    g_hash_table_unref(load->entries);
+    g_ptr_array_unref(load->flushing);
+    g_mutex_clear(&load->lock);
+    g_free(load);
+}
+
+void load_add(Load *load, const char *role, unsigned shard, const LoadCounts *counts)
+{
+    Entry key = {.role = (char *)(uintptr_t)role, .shard = shard};
+    g_mutex_lock(&load->lock);
+    Entry *entry = g_hash_table_lookup(load->entries, &key);
+    if (!entry) {
+        entry = g_new0(Entry, 1);
+        entry->role = g_strdup(role);
+        entry->shard = shard;
+        g_hash_table_add(load->entries, entry);
+    }
+    entry->counts.done += counts->done;
+    entry->counts.failed += counts->failed;
+    entry->counts.retried += counts->retried;
+    entry->counts.dead += counts->dead;
+    entry->counts.busy_us += counts->busy_us;
+    entry->counts.bytes += counts->bytes;
+    g_mutex_unlock(&load->lock);
+}
+
+static void take_entries(Load *load)
+{
+    GHashTableIter iter;
+    void *entry;
+    g_mutex_lock(&load->lock);
+    g_hash_table_iter_init(&iter, load->entries);
+    while (load->flushing->len < LOAD_FLUSH_MAX && g_hash_table_iter_next(&iter, &entry, NULL)) {
+        g_hash_table_iter_steal(&iter);
+        g_ptr_array_add(load->flushing, entry);
+    }
+    g_mutex_unlock(&load->lock);
+}
+
+bool load_flush(Load *load, Db *db, int64_t node, GError **error)
+{
+    MUST(load->flushing->len == 0);
+    take_entries(load);
+    if (load->flushing->len == 0)
+        return true;
+    g_autofree DbValue *args = g_new(DbValue, (size_t)load->flushing->len * WIDTH);
+    for (unsigned i = 0; i < load->flushing->len; i++) {
+        const Entry *entry = g_ptr_array_index(load->flushing, i);
+        DbValue *row = args + (size_t)i * WIDTH;
+        row[0] = db_int(node);
+        row[1] = db_text(entry->role);
+        row[2] = db_int(entry->shard);
+        row[3] = db_int(entry->counts.done);
+        row[4] = db_int(entry->counts.failed);
+        row[5] = db_int(entry->counts.retried);
+        row[6] = db_int(entry->counts.dead);
+        row[7] = db_int(entry->counts.busy_us);
+        row[8] = db_int(entry->counts.bytes);
+    }
+    return db_exec_many(db, &SQL_ADD, args, WIDTH, load->flushing->len, NULL, error);
+}
+
+void load_flushed(Load *load, bool done)
+{
+    for (unsigned i = 0; !done && i < load->flushing->len; i++) {
+        const Entry *entry = g_ptr_array_index(load->flushing, i);
+        load_add(load, entry->role, entry->shard, &entry->counts);
+    }
+    g_ptr_array_set_size(load->flushing, 0);
+}

@@ -1,0 +1,284 @@
+/* node_beat: joining, the heartbeat, and giving the lease back.
+ *
+ * A heartbeat is one transaction. Its one UPDATE says whether there is more to do in it: to expire
+ * a dead member, to adopt a table that all agree on, to read the table in force, to enqueue a
+ * round's slot, to write what was counted. What the node believes changes only after the commit.
+ * The moment that its trust counts from is taken before the transaction begins.
+ *
+ * An unknown outcome counts as not renewed: trust runs on to its end, nothing that the transaction
+ * brought is believed, and the next heartbeat reads it all again.
+ *
+ * Failures are logged, once for each outage.
+ */
+#include "roster/node_private.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/must.h"
+#include "roster/task.h"
+
+#define RETRY_DIVISOR 4 /* after a failed heartbeat the next comes in this part of the interval */
+
+/* What one transaction found; believed after its commit. */
+typedef struct {
+    MemberPulse pulse;
+    bool adopted;
+    TableInForce in_force;
+    GArray *expired; /* of int64 */
+    unsigned rounds;
+    int64_t rounds_at;
+    bool proposed, state_written, flushed;
+} Beat;
+
+static void beat_clear(Beat *beat)
+{
+    table_in_force_clear(&beat->in_force);
+    g_clear_pointer(&beat->expired, g_array_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Beat, beat_clear)
+
+static void take_table(Node *node, TableInForce *in_force)
+{
+    if (in_force->table) {
+        g_mutex_lock(&node->lock);
+        RoleTable *old = node->table;
+        node->table = g_steal_pointer(&in_force->table);
+        node->epoch = in_force->epoch;
+        g_mutex_unlock(&node->lock);
+        if (old)
+            table_unref(old);
+        node->rounds_at = 0;
+        node->look_at_coverage = true;
+        log_event(LOG_LEVEL_INFO, "table.in-force", "table %.12s, epoch %" G_GINT64_FORMAT,
+                  table_digest(node->table), node->epoch);
+    }
+}
+
+/* One line when trouble begins, and one when it ends. */
+static void say_trouble(Node *node, const char *what, const GError *error)
+{
+    if (!node->failing)
+        log_event(LOG_LEVEL_WARNING, "node.heartbeat", "%s: %s", what, error->message);
+    node->failing = true;
+}
+
+static void say_well(Node *node)
+{
+    if (node->failing)
+        log_event(LOG_LEVEL_INFO, "node.heartbeat", "the store answers again");
+    node->failing = false;
+}
+
+static bool join_body(Node *node, TableInForce *ret, GError **error)
+{
+    Db *db = node->config.db;
+    bool adopted;
+    if (!member_join(node->member, db, node->own, error) ||
+        !adoption_read(db, node->config.set, 0, ret, error))
+        return false;
+    if (ret->epoch != 0)
+        return true;
+    /* The cluster's first node: its table is in force at once. */
+    return adoption_step(db, &adopted, error) && adoption_read(db, node->config.set, 0, ret, error);
+}
+
+static void join_refused(Node *node, int64_t now, const GError *error)
+{
+    if (node->conflict_us == 0) {
+        node->conflict_us = now;
+        log_event(LOG_LEVEL_WARNING, "node.join", "%s; waits for its lease to end", error->message);
+    }
+    /* A dead one's lease has run out by now: this one is being renewed. */
+    int64_t wait_ms = node->config.lease_ms + 2 * node->config.heartbeat_ms;
+    if (now - node->conflict_us < wait_ms * 1000)
+        return;
+    node->state = NODE_REFUSED;
+    log_event(LOG_LEVEL_ERROR, "node.refused", "%s", error->message);
+}
+
+void node_join(Node *node)
+{
+    Db *db = node->config.db;
+    g_autoptr(GError) error = NULL;
+    g_auto(TableInForce) in_force = {0};
+    int64_t sent = clock_monotonic_us(node->config.clock);
+    node->next_us = sent + node->config.heartbeat_ms * 1000 / RETRY_DIVISOR;
+    bool joined = db_begin(db, DB_WRITE, &error);
+    if (joined) {
+        g_auto(DbScope) scope = db_scope(db);
+        joined = join_body(node, &in_force, &error) && db_commit(db, &error) == DB_DONE;
+    }
+    if (!joined) {
+        if (error_kind(error) == ERROR_CONFLICT)
+            join_refused(node, sent, error);
+        else
+            say_trouble(node, "could not join", error);
+        return;
+    }
+    say_well(node);
+    member_confirm(node->member, sent);
+    node->conflict_us = 0;
+    node->propose = false;
+    node->next_us = sent + node->config.heartbeat_ms * 1000;
+    node->next_poll_us = sent;
+    node->look_at_coverage = true;
+    node->rounds_at = 0;
+    take_table(node, &in_force);
+    bool leaving = node->draining || node->give_up_us != 0;
+    node->state = leaving ? NODE_DRAINING : NODE_UP;
+    log_event(LOG_LEVEL_INFO, "node.joined", "incarnation %" G_GINT64_FORMAT,
+              (int64_t)node->member->incarnation);
+    node_wake(node, NULL);
+}
+
+/* The table in force, if it is not the one we know. */
+static bool read_table(Node *node, Beat *beat, GError **error)
+{
+    Db *db = node->config.db;
+    if (beat->pulse.agreed || beat->expired->len > 0) {
+        if (!adoption_step(db, &beat->adopted, error))
+            return false;
+    }
+    if (!beat->adopted && beat->pulse.epoch == node->epoch)
+        return true;
+    return adoption_read(db, node->config.set, node->epoch, &beat->in_force, error);
+}
+
+static bool write_own_row(Node *node, Beat *beat, GError **error)
+{
+    Db *db = node->config.db;
+    if (node->propose) {
+        if (!member_propose(node->member, db, node->own, error))
+            return false;
+        beat->proposed = true;
+    }
+    bool leaving = node->state == NODE_DRAINING || beat->pulse.drain;
+    if (leaving && !node->draining_written) {
+        if (!member_set_state(node->member, db, "draining", error))
+            return false;
+        beat->state_written = true;
+    }
+    if (beat->pulse.drain || beat->pulse.reload)
+        return member_clear_wish(node->member, db, error);
+    return true;
+}
+
+static bool beat_body(Node *node, Beat *beat, GError **error)
+{
+    Db *db = node->config.db;
+    g_autofree char *health = node->config.health ? node->config.health(node->config.data) : NULL;
+    if (!member_renew(node->member, db, health, &beat->pulse, error))
+        return false;
+    if (beat->pulse.expired > 0 && member_expire(db, beat->expired, error) < 0)
+        return false;
+    if (beat->expired->len > 0 && !task_notify(db, NULL, error))
+        return false;
+    if (!write_own_row(node, beat, error) || !read_table(node, beat, error))
+        return false;
+    if (node->config.load) {
+        beat->flushed = true;
+        if (!load_flush(node->config.load, db, node->config.node_id, error))
+            return false;
+    }
+    return true;
+}
+
+/* The transaction is done: now it is true. */
+static void believe(Node *node, Beat *beat)
+{
+    bool wake_all = beat->in_force.table || beat->expired->len > 0;
+    for (unsigned i = 0; i < beat->expired->len; i++)
+        log_event(LOG_LEVEL_WARNING, "node.expired",
+                  "the lease of node %" G_GINT64_FORMAT " has run out: its tasks are free",
+                  g_array_index(beat->expired, int64_t, i));
+    take_table(node, &beat->in_force);
+    node->rounds_at = MAX(node->rounds_at, beat->rounds_at);
+    if (beat->proposed)
+        node->propose = false;
+    if (beat->state_written)
+        node->draining_written = true;
+    if (beat->pulse.reload)
+        node->reload_asked = true;
+    if (beat->pulse.drain && node->state == NODE_UP) {
+        node->draining = true;
+        node->state = NODE_DRAINING;
+        log_event(LOG_LEVEL_INFO, "node.draining", "claims no more, finishes %d tasks", node->held);
+        wake_all = true;
+    }
+    if (beat->pulse.fingerprint != node->fingerprint || beat->expired->len > 0) {
+        node->fingerprint = beat->pulse.fingerprint;
+        node->look_at_coverage = true;
+    }
+    if (wake_all || beat->rounds > 0)
+        node_wake(node, NULL);
+}
+
+void node_beat(Node *node)
+{
+    Db *db = node->config.db;
+    g_autoptr(GError) error = NULL;
+    g_auto(Beat) beat = {.expired = g_array_new(FALSE, FALSE, sizeof(int64_t))};
+    int64_t sent = clock_monotonic_us(node->config.clock);
+    node->refresh_asked = false;
+    node->next_us = sent + node->config.heartbeat_ms * 1000 / RETRY_DIVISOR;
+    DbOutcome outcome = DB_NOT_DONE;
+    if (db_begin(db, DB_WRITE, &error)) {
+        g_auto(DbScope) scope = db_scope(db);
+        if (beat_body(node, &beat, &error))
+            outcome = db_commit(db, &error);
+    }
+    if (beat.flushed)
+        load_flushed(node->config.load, outcome != DB_NOT_DONE);
+    switch (outcome) {
+    case DB_DONE:
+        say_well(node);
+        member_confirm(node->member, sent);
+        node->next_us = sent + node->config.heartbeat_ms * 1000;
+        believe(node, &beat);
+        break;
+    case DB_NOT_DONE:
+        if (error_kind(error) == ERROR_CONFLICT)
+            node_lost(node, error->message);
+        else
+            say_trouble(node, "could not renew the lease", error);
+        break;
+    case DB_UNKNOWN:
+        say_trouble(node, "it is not known whether the lease was renewed", error);
+        break;
+    }
+}
+
+bool node_give_back(Node *node)
+{
+    Db *db = node->config.db;
+    g_autoptr(GError) error = NULL;
+    bool stop = node->give_up_us != 0;
+    bool flushed = false;
+    DbOutcome outcome = DB_NOT_DONE;
+    if (node->member->incarnation == 0)
+        return true;
+    if (db_begin(db, DB_WRITE, &error)) {
+        g_auto(DbScope) scope = db_scope(db);
+        flushed = node->config.load != NULL;
+        bool written =
+            (stop ? member_leave(node->member, db, &error)
+                  : member_leave_drained(node->member, db, &error)) &&
+            task_notify(db, NULL, &error) &&
+            (!flushed || load_flush(node->config.load, db, node->config.node_id, &error));
+        if (written)
+            outcome = db_commit(db, &error);
+    }
+    if (flushed)
+        load_flushed(node->config.load, outcome != DB_NOT_DONE);
+    /* Unknown: if it was not done, the lease runs out by itself. A lease that was taken is as good
+     * as given. */
+    if (outcome == DB_NOT_DONE && error_kind(error) != ERROR_CONFLICT) {
+        say_trouble(node, "could not give the lease back", error);
+        node->next_us = 0;
+        return false;
+    }
+    member_forget(node->member);
+    return true;
+}

@@ -1,0 +1,133 @@
+/* node_poll: the safety net below the wake-ups, and the eye on coverage.
+ *
+ * The node polls for all its lanes with one statement. It hops through the index task_due from role
+ * to role and from one nonempty bucket to the next, and brings for each role the buckets whose
+ * oldest task is due. Lanes of roles with a due bucket in one of this node's shards are woken. An
+ * empty queue costs one probe; a full one at most one for each role and bucket.
+ *
+ * Failures: those of the store, logged at debug level, for the heartbeat tells of an outage. Known
+ * weak point: a due task that another lane runs looks due here; that lane's neighbour is woken for
+ * nothing, once a poll.
+ */
+#include "roster/node_private.h"
+
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "roster/coverage.h"
+#include "roster/shard.h"
+
+/* clang-format off */
+#define HEADS                                                                                     \
+    "WITH RECURSIVE roles(role) AS ("                                                             \
+    " SELECT (SELECT min(role) FROM task) UNION ALL"                                              \
+    " SELECT (SELECT min(role) FROM task WHERE role > roles.role) FROM roles WHERE role IS NOT NULL)," \
+    " head(role, bucket) AS ("                                                                    \
+    " SELECT role, (SELECT min(bucket) FROM task WHERE task.role = roles.role) FROM roles"        \
+    " WHERE role IS NOT NULL UNION ALL"                                                           \
+    " SELECT role, (SELECT min(bucket) FROM task WHERE task.role = head.role AND bucket > head.bucket)" \
+    " FROM head WHERE bucket IS NOT NULL)"
+#define DUE                                                                                       \
+    " FROM head WHERE bucket IS NOT NULL AND (SELECT min(due_at) FROM task t"                     \
+    " WHERE t.role = head.role AND t.bucket = head.bucket) <= (SELECT rota_now()) GROUP BY role"
+static const DbSql SQL_DUE = {
+    HEADS " SELECT role, group_concat(bucket, ' ')" DUE,
+    HEADS " SELECT role, string_agg(CAST(bucket AS TEXT), ' ')" DUE,
+};
+/* clang-format on */
+
+/* Does one of the buckets ("3 17 900") lie in a shard of this node? */
+static bool is_ours(const RoleTable *table, const char *role, int64_t node, const char *buckets)
+{
+    unsigned shards = table_shards(table, role);
+    for (const char *at = buckets; at && *at;) {
+        char *end;
+        unsigned bucket = (unsigned)strtoul(at, &end, 10);
+        if (table_may(table, role, shard_of_bucket(bucket, shards), node))
+            return true;
+        if (end == at)
+            return false;
+        at = end;
+    }
+    return false;
+}
+
+static bool read_due(Node *node, const RoleTable *table, GPtrArray *roles, GError **error)
+{
+    g_autoptr(DbRows) rows = db_query(node->config.db, &SQL_DUE, DB_NO_ARGS, error);
+    if (!rows)
+        return false;
+    int more;
+    while ((more = db_rows_next(rows, error)) > 0) {
+        const char *role = db_rows_text(rows, 0);
+        if (is_ours(table, role, node->config.node_id, db_rows_text(rows, 1)))
+            g_ptr_array_add(roles, g_strdup(role));
+    }
+    return more == 0;
+}
+
+void node_poll(Node *node)
+{
+    /* Where other nodes send wake-ups the poll is rarer; on SQLite other processes (commands)
+     * cannot send any, and a query costs no round trip. */
+    int64_t beats = db_kind(node->config.db) == DB_SQLITE ? 1 : 2;
+    int64_t now = clock_monotonic_us(node->config.clock);
+    node->next_poll_us = now + beats * node->config.heartbeat_ms * 1000;
+    g_autoptr(RoleTable) table = node_table(node, NULL);
+    g_autoptr(GPtrArray) roles = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GError) error = NULL;
+    bool done = table && db_begin(node->config.db, DB_READ, &error);
+    if (done) {
+        g_auto(DbScope) scope = db_scope(node->config.db);
+        done =
+            read_due(node, table, roles, &error) && db_commit(node->config.db, &error) == DB_DONE;
+    }
+    if (error)
+        log_event(LOG_LEVEL_DEBUG, "node.poll", "%s", error->message);
+    for (unsigned i = 0; done && i < roles->len; i++)
+        node_wake(node, g_ptr_array_index(roles, i));
+}
+
+static void say_changes(Node *node, GPtrArray *now_uncovered)
+{
+    g_autoptr(GHashTable) now = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    for (unsigned i = 0; i < now_uncovered->len; i++) {
+        const char *shard = g_ptr_array_index(now_uncovered, i);
+        g_hash_table_add(now, g_strdup(shard));
+        if (!g_hash_table_contains(node->uncovered, shard))
+            log_event(LOG_LEVEL_ERROR, "shard.uncovered", "no living node for %s: its work waits",
+                      shard);
+    }
+    GHashTableIter iter;
+    void *shard;
+    g_hash_table_iter_init(&iter, node->uncovered);
+    while (g_hash_table_iter_next(&iter, &shard, NULL))
+        if (!g_hash_table_contains(now, shard))
+            log_event(LOG_LEVEL_INFO, "shard.covered", "%s has a living node again",
+                      (const char *)shard);
+    g_hash_table_unref(node->uncovered);
+    node->uncovered = g_steal_pointer(&now);
+}
+
+void node_look_at_coverage(Node *node)
+{
+    Db *db = node->config.db;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) members = NULL;
+    node->look_at_coverage = false;
+    if (db_begin(db, DB_READ, &error)) {
+        g_auto(DbScope) scope = db_scope(db);
+        members = member_list(db, &error);
+        if (members && db_commit(db, &error) != DB_DONE)
+            g_clear_pointer(&members, g_ptr_array_unref);
+    }
+    g_autoptr(RoleTable) table = node_table(node, NULL);
+    if (!members || !table) {
+        node->fingerprint = 0; /* the next heartbeat asks for it again */
+        return;
+    }
+    g_autoptr(GPtrArray) uncovered = coverage_uncovered(table, node->config.set, members);
+    say_changes(node, uncovered);
+}

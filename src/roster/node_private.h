@@ -1,0 +1,53 @@
+/* node_private.h: a Node's inside, for node.c, node_beat.c and node_poll.c alone.
+ */
+#ifndef ROTA_ROSTER_NODE_PRIVATE_H
+#define ROTA_ROSTER_NODE_PRIVATE_H
+
+#include <stdatomic.h>
+
+#include "roster/node.h"
+
+struct Node {
+    NodeConfig config; /* never changes */
+    char node_text[24];
+
+    /* shared: any thread */
+    GMutex lock; /* for `table`, `epoch` */
+    RoleTable *table;
+    int64_t epoch;
+    Member *member;    /* its atomics */
+    _Atomic int state; /* NodeState */
+    _Atomic int held;
+    _Atomic unsigned lanes;
+    atomic_bool reload_asked, stop_asked, refresh_asked, suspects_taken;
+
+    /* owned by the thread of node_step */
+    RoleTable *own;        /* what it proposes */
+    bool propose;          /* `own` has changed: tell the store */
+    bool draining;         /* by an operator's wish, not a stop */
+    bool draining_written; /* the store knows that we drain */
+    int64_t next_us;       /* next heartbeat, monotonic */
+    int64_t next_poll_us;
+    int64_t conflict_us; /* since when another life holds our id; 0: it does not */
+    int64_t give_up_us;  /* of a stop; 0: none asked */
+    int64_t rounds_at;   /* store's wall ms of the next slot; INT64_MAX none */
+    int64_t fingerprint; /* of the members that coverage was last looked at for */
+    bool look_at_coverage;
+    GHashTable *uncovered; /* of char *: what the log has been told */
+    bool failing;          /* the last heartbeat failed: one line for each outage */
+};
+
+/* node_beat.c: one heartbeat, or one attempt to join. */
+void node_join(Node *node);
+void node_beat(Node *node);
+/* Gives the lease back, by a stop or a drain. True when that is over, one way or another. */
+bool node_give_back(Node *node);
+void node_lost(Node *node, const char *why);
+void node_wake(Node *node, const char *role);
+
+/* node_poll.c: what is due for this node's lanes; what is uncovered. Each in a read transaction of
+ * its own. */
+void node_poll(Node *node);
+void node_look_at_coverage(Node *node);
+
+#endif

@@ -1,0 +1,126 @@
+/* task: adding to the queue, wake-ups and the back-off. Claiming is in task_claim.c, ending in
+ * task_end.c.
+ *
+ * A task is added in the transaction of the change that causes it, so there is no change without
+ * its task and no task without its change. One upsert does both, the new task and the merge; it
+ * touches neither owner nor generation, so a run that goes on meanwhile keeps its fence, and finds
+ * at its end that the version has grown.
+ *
+ * Failures of the world: those of the store. Ours: a key or payload over its limit, which the
+ * caller must have bounded. Known weak point: the merge keeps the earlier due time, so a task asked
+ * for later while it runs, runs again at once: early rather than lost. On SQLite the upserts of one
+ * transaction land in as many buckets as there are keys, and each is a page of the log.
+ */
+#include "roster/task.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/must.h"
+
+#define ADD_WIDTH 5
+#define ADD_CHUNK 128 /* tuples bound at a time, on the stack */
+
+/* clang-format off */
+static const DbSql SQL_ADD = {
+    "INSERT INTO task (role, bucket, key, payload, due_at, version, owner, generation, claimed_at, attempts, deaths,"
+    " created_at, last_error)"
+    " VALUES ($1, $2, $3, $4, CASE WHEN $5 = 0 THEN rota_now() ELSE $5 END, 1, 0, 0, 0, 0, 0, rota_now(), '')"
+    " ON CONFLICT (bucket, role, key) DO UPDATE SET version = task.version + 1,"
+    " due_at = CASE WHEN excluded.due_at < task.due_at THEN excluded.due_at ELSE task.due_at END,"
+    " payload = CASE WHEN excluded.payload = '' THEN task.payload ELSE excluded.payload END",
+    "INSERT INTO task (role, bucket, key, payload, due_at, version, owner, generation, claimed_at, attempts, deaths,"
+    " created_at, last_error)"
+    " VALUES ($1, $2, $3, $4, CASE WHEN CAST($5 AS BIGINT) = 0 THEN rota_now() ELSE CAST($5 AS BIGINT) END,"
+    " 1, 0, 0, 0, 0, 0, rota_now(), '')"
+    " ON CONFLICT (bucket, role, key) DO UPDATE SET version = task.version + 1,"
+    " due_at = LEAST(excluded.due_at, task.due_at),"
+    " payload = CASE WHEN excluded.payload = '' THEN task.payload ELSE excluded.payload END",
+};
+static const DbSql SQL_REMOVE = {
+    "DELETE FROM task WHERE bucket = $1 AND role = $2 AND key = $3"
+    " AND NOT EXISTS (SELECT 1 FROM member m WHERE m.incarnation = task.owner)", NULL,
+};
+/* clang-format on */
+
+static struct {
+    TaskWakeHook hook;
+    void *data;
+} wake;
+
+static void bind_add(DbValue *args, const TaskNew *task)
+{
+    const char *payload = task->payload ? task->payload : "";
+    MUST(task->bucket < BUCKETS);
+    MUST(strlen(task->key) <= TASK_KEY_BYTES_MAX && strlen(payload) <= TASK_PAYLOAD_BYTES_MAX);
+    args[0] = db_text(task->role);
+    args[1] = db_int(task->bucket);
+    args[2] = db_text(task->key);
+    args[3] = db_text(payload);
+    args[4] = db_int(task->due_at);
+}
+
+bool task_add(Db *db, const TaskNew *task, GError **error)
+{
+    DbValue args[ADD_WIDTH];
+    bind_add(args, task);
+    return db_exec(db, &SQL_ADD, args, ADD_WIDTH, error) >= 0;
+}
+
+bool task_add_many(Db *db, const TaskNew *tasks, unsigned count, GError **error)
+{
+    DbValue args[ADD_CHUNK * ADD_WIDTH];
+    for (unsigned at = 0; at < count;) {
+        unsigned rows = MIN(count - at, ADD_CHUNK);
+        for (unsigned i = 0; i < rows; i++)
+            bind_add(args + (size_t)i * ADD_WIDTH, &tasks[at + i]);
+        if (!db_exec_many(db, &SQL_ADD, args, ADD_WIDTH, rows, NULL, error))
+            return false;
+        at += rows;
+    }
+    return true;
+}
+
+bool task_remove(Db *db, const char *role, unsigned bucket, const char *key, bool *ret_removed,
+                 GError **error)
+{
+    int64_t rows =
+        db_exec(db, &SQL_REMOVE, DB_ARGS(db_int(bucket), db_text(role), db_text(key)), error);
+    if (rows < 0)
+        return false;
+    *ret_removed = rows > 0;
+    return true;
+}
+
+void task_set_wake_hook(TaskWakeHook hook, void *data)
+{
+    wake.hook = hook;
+    wake.data = data;
+}
+
+void task_wake(const char *role)
+{
+    if (wake.hook)
+        wake.hook(role, wake.data);
+}
+
+void task_wake_word(const char *word)
+{
+    task_wake(strcmp(word, TASK_WAKE_ALL) == 0 ? NULL : word);
+}
+
+bool task_notify(Db *db, const char *role, GError **error)
+{
+    return db_notify(db, role ? role : TASK_WAKE_ALL, error);
+}
+
+int64_t task_backoff_ms(unsigned attempts, int64_t min_ms, int64_t max_ms, Rand *rand)
+{
+    MUST(attempts >= 1 && min_ms >= 0 && max_ms >= min_ms);
+    int64_t wait = min_ms;
+    for (unsigned i = 1; i < attempts && wait < max_ms; i++)
+        wait = wait > max_ms / 2 ? max_ms : wait * 2;
+    wait = MIN(wait, max_ms);
+    return wait - wait / 2 + (int64_t)rand_below(rand, (uint64_t)(wait / 2) + 1);
+}

@@ -1,0 +1,284 @@
+/* task_claim: taking a batch of due tasks of one role and one shard.
+ *
+ * One statement walks the index task_due (role, bucket, due_at) and no more of it than it must: a
+ * recursive query hops from one nonempty bucket of the shard to the next (each hop is one probe,
+ * buckets of other shards are jumped over), and in each bucket reads, oldest first, what is due. It
+ * stops with the batch's last row. So a claim costs the probes of as many nonempty buckets as it
+ * needs, whatever else is queued: other roles, other shards, tasks not yet due.
+ *
+ * Free is a task whose owner has no member row. The owner must also be no newer than the newest
+ * incarnation that this statement's snapshot knows: on PostgreSQL a node may join and claim between
+ * our snapshot and our lock; its claim is then seen (the row is read again after the lock), but its
+ * member row is not, and it would pass for dead.
+ *
+ * The rows are chosen here, in C, then written: who is buried, who runs alone. On PostgreSQL they
+ * are locked by the choice (SKIP LOCKED); on SQLite the transaction has the whole store.
+ *
+ * Failures: those of the store. Known weak point: tasks that others hold stay in the index, so a
+ * claim steps over at most what the shard's other lanes hold.
+ */
+#include "roster/task.h"
+
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/must.h"
+#include "roster/shard.h"
+
+/* $1 role, $2 first bucket, $3 shards, $4 shard - 1, $5 end bucket (excluded). A bucket of another
+ * shard may come up by a hop; the next hop leaves from it to one of ours. */
+/* clang-format off */
+#define HEADS                                                                                               \
+    "WITH RECURSIVE head(bucket) AS ("                                                                      \
+    " SELECT (SELECT min(bucket) FROM task WHERE role = $1 AND bucket >= $2)"                               \
+    " UNION ALL"                                                                                            \
+    " SELECT (SELECT min(bucket) FROM task WHERE role = $1 AND bucket >="                                   \
+    "  head.bucket + 1 + ((($4 - head.bucket - 1) % $3) + $3) % $3)"                                        \
+    " FROM head WHERE head.bucket < $5)"
+#define FREE(lane_may)                                                                                      \
+    " AND (t.owner = 0 OR (t.owner <= (SELECT incarnations FROM cluster WHERE id = 1)"                      \
+    "  AND NOT EXISTS (SELECT 1 FROM member m WHERE m.incarnation = t.owner)))"                             \
+    " AND (" lane_may " = 1 OR t.deaths + CASE WHEN t.owner = 0 THEN 0 ELSE 1 END < $8)"
+#define COLUMNS "bucket, key, payload, due_at, version, generation, attempts, deaths, owner"
+
+/* $6 limit, $7 suspects too, $8 TASK_DEATHS_SUSPECT, $9 epoch */
+static const DbSql SQL_CLAIM = {
+    HEADS
+    " SELECT t.bucket, t.key, t.payload, t.due_at, t.version, t.generation, t.attempts, t.deaths, t.owner"
+    " FROM head CROSS JOIN task t"
+    " WHERE head.bucket % $3 = $4 AND head.bucket < $5 AND ($9 = 0 OR (SELECT epoch FROM cluster WHERE id = 1) = $9)"
+    " AND t.role = $1 AND t.bucket = head.bucket AND t.due_at <= (SELECT rota_now())"
+    FREE("$7")
+    " LIMIT $6",
+    HEADS
+    " SELECT t.* FROM head CROSS JOIN LATERAL (SELECT " COLUMNS " FROM task t"
+    "  WHERE t.role = $1 AND t.bucket = head.bucket AND t.due_at <= (SELECT rota_now())"
+    FREE("$7")
+    "  ORDER BY t.due_at LIMIT $6 FOR UPDATE SKIP LOCKED) t"
+    " WHERE head.bucket % $3 = $4 AND head.bucket < $5 AND ($9 = 0 OR (SELECT epoch FROM cluster WHERE id = 1) = $9)"
+    " LIMIT $6",
+};
+static const DbSql SQL_IDLE = {
+    HEADS
+    " SELECT (SELECT rota_now()), (SELECT epoch FROM cluster WHERE id = 1),"
+    " min((SELECT min(due_at) FROM task WHERE role = $1 AND bucket = head.bucket AND due_at > (SELECT rota_now())))"
+    " FROM head WHERE head.bucket % $3 = $4", NULL,
+};
+static const DbSql SQL_NOW = {"SELECT rota_now()", NULL};
+static const DbSql SQL_TAKE = {
+    "UPDATE task SET owner = $4, generation = $5, claimed_at = $6, deaths = $7"
+    " WHERE bucket = $1 AND role = $2 AND key = $3", NULL,
+};
+static const DbSql SQL_BURY = {
+    "INSERT INTO dead_letter (bucket, role, key, payload, attempts, deaths, created_at, buried_at, last_error, node)"
+    " SELECT bucket, role, key, payload, attempts, $4, created_at, rota_now(), $5, $6 FROM task"
+    " WHERE bucket = $1 AND role = $2 AND key = $3"
+    " ON CONFLICT (bucket, role, key) DO UPDATE SET payload = excluded.payload, attempts = excluded.attempts,"
+    " deaths = excluded.deaths, created_at = excluded.created_at, buried_at = excluded.buried_at,"
+    " last_error = excluded.last_error, node = excluded.node", NULL,
+};
+static const DbSql SQL_DELETE = {"DELETE FROM task WHERE bucket = $1 AND role = $2 AND key = $3", NULL};
+static const DbSql SQL_OWNED = {
+    "SELECT 1 FROM task WHERE bucket = $1 AND role = $2 AND key = $3 AND owner = $4 AND generation = $5"
+    " AND EXISTS (SELECT 1 FROM member m WHERE m.incarnation = $4)", NULL,
+};
+/* clang-format on */
+
+#define TAKE_WIDTH 7
+
+static TaskClaim *claim_new(const TaskClaimAsk *ask)
+{
+    TaskClaim *claim = g_new0(TaskClaim, 1);
+    claim->role = ask->role;
+    claim->shard = ask->shard;
+    claim->shards = ask->shards;
+    claim->owner = ask->owner;
+    claim->tasks = g_array_sized_new(FALSE, FALSE, sizeof(Task), ask->batch);
+    claim->buried = g_array_new(FALSE, FALSE, sizeof(Task));
+    claim->text = g_string_chunk_new(4096);
+    return claim;
+}
+
+void task_claim_free(TaskClaim *claim)
+{
+    if (!claim)
+        return;
+    g_array_unref(claim->tasks);
+    g_array_unref(claim->buried);
+    g_string_chunk_free(claim->text);
+    g_free(claim);
+}
+
+/* What the rows of one statement are sorted into. */
+typedef struct {
+    TaskClaim *claim;
+    bool alone;      /* the claim is one suspect */
+    int64_t skipped; /* bucket of the first suspect that was left for the next claim; -1 none */
+    unsigned last_bucket; /* of the last row taken */
+} Choice;
+
+static void choose(Choice *choice, DbRows *rows)
+{
+    TaskClaim *claim = choice->claim;
+    Task task = {
+        .bucket = (unsigned)db_rows_int(rows, 0),
+        .due_at = db_rows_int(rows, 3),
+        .version = db_rows_int(rows, 4),
+        .generation = db_rows_int(rows, 5),
+        .attempts = (unsigned)db_rows_int(rows, 6),
+        .deaths = (unsigned)db_rows_int(rows, 7) + (db_rows_int(rows, 8) != 0),
+    };
+    bool suspect = task.deaths >= TASK_DEATHS_SUSPECT;
+    bool poison = task.deaths >= TASK_DEATHS_MAX;
+    if (!poison && (choice->alone || (suspect && claim->tasks->len > 0))) {
+        if (suspect && choice->skipped < 0)
+            choice->skipped = task.bucket;
+        return;
+    }
+    task.key = g_string_chunk_insert(claim->text, db_rows_text(rows, 1));
+    task.payload = g_string_chunk_insert(claim->text, db_rows_text(rows, 2));
+    g_array_append_val(poison ? claim->buried : claim->tasks, task);
+    choice->alone |= suspect && !poison;
+    choice->last_bucket = task.bucket;
+}
+
+static bool read_rows(Db *db, const TaskClaimAsk *ask, unsigned first, unsigned end, Choice *choice,
+                      GError **error)
+{
+    unsigned want = ask->batch - choice->claim->tasks->len;
+    g_autoptr(DbRows) rows =
+        db_query(db, &SQL_CLAIM,
+                 DB_ARGS(db_text(ask->role), db_int(first), db_int(ask->shards),
+                         db_int(ask->shard - 1), db_int(end), db_int(want), db_int(ask->suspects),
+                         db_int(TASK_DEATHS_SUSPECT), db_int(ask->epoch)),
+                 error);
+    if (!rows)
+        return false;
+    int more;
+    while ((more = db_rows_next(rows, error)) > 0)
+        choose(choice, rows);
+    return more == 0;
+}
+
+static bool bury(Db *db, const TaskClaimAsk *ask, const Task *task, GError **error)
+{
+    g_autofree char *why =
+        g_strdup_printf("%u nodes died while they ran it: it is taken for the cause", task->deaths);
+    return db_exec(db, &SQL_BURY,
+                   DB_ARGS(db_int(task->bucket), db_text(ask->role), db_text(task->key),
+                           db_int(task->deaths), db_text(why), db_int(ask->node)),
+                   error) >= 0 &&
+           db_exec(db, &SQL_DELETE,
+                   DB_ARGS(db_int(task->bucket), db_text(ask->role), db_text(task->key)),
+                   error) >= 0;
+}
+
+static bool write_claim(Db *db, const TaskClaimAsk *ask, TaskClaim *claim, int64_t now,
+                        GError **error)
+{
+    for (unsigned i = 0; i < claim->buried->len; i++)
+        if (!bury(db, ask, &g_array_index(claim->buried, Task, i), error))
+            return false;
+    unsigned count = claim->tasks->len;
+    g_autofree DbValue *args = g_new(DbValue, (size_t)count * TAKE_WIDTH + 1);
+    g_autofree int64_t *changed = g_new0(int64_t, count + 1);
+    for (unsigned i = 0; i < count; i++) {
+        Task *task = &g_array_index(claim->tasks, Task, i);
+        task->generation = (task->generation / TASK_LANES_MAX + 1) * TASK_LANES_MAX + ask->lane;
+        DbValue *row = args + (size_t)i * TAKE_WIDTH;
+        row[0] = db_int(task->bucket);
+        row[1] = db_text(ask->role);
+        row[2] = db_text(task->key);
+        row[3] = db_int(ask->owner);
+        row[4] = db_int(task->generation);
+        row[5] = db_int(now);
+        row[6] = db_int(task->deaths);
+    }
+    if (count > 0 && !db_exec_many(db, &SQL_TAKE, args, TAKE_WIDTH, count, changed, error))
+        return false;
+    for (unsigned i = 0; i < count; i++)
+        if (changed[i] != 1)
+            return fail(error, ERROR_CONFLICT, "task \"%s\" of %s went away while it was claimed",
+                        g_array_index(claim->tasks, Task, i).key, ask->role);
+    return true;
+}
+
+/* The first bucket of the shard at or after `bucket`; the shard's first one where there is none
+ * left. */
+static unsigned bucket_of_shard_from(const TaskClaimAsk *ask, unsigned bucket)
+{
+    unsigned off = bucket % ask->shards, want = ask->shard - 1;
+    bucket += off <= want ? want - off : ask->shards - off + want;
+    return bucket < BUCKETS ? bucket : want;
+}
+
+static bool read_idle(Db *db, const TaskClaimAsk *ask, TaskClaimed *ret, GError **error)
+{
+    g_autoptr(DbRows) rows =
+        db_query(db, &SQL_IDLE,
+                 DB_ARGS(db_text(ask->role), db_int(ask->shard - 1), db_int(ask->shards),
+                         db_int(ask->shard - 1), db_int(BUCKETS)),
+                 error);
+    if (!rows || db_rows_next(rows, error) < 0)
+        return false;
+    ret->now = db_rows_int(rows, 0);
+    ret->stale = ask->epoch != 0 && db_rows_int(rows, 1) != ask->epoch;
+    ret->next_due_at = db_rows_is_null(rows, 2) ? INT64_MAX : db_rows_int(rows, 2);
+    return true;
+}
+
+bool task_claim(Db *db, const TaskClaimAsk *ask, TaskClaimed *ret, GError **error)
+{
+    MUST(ask->batch >= 1 && ask->batch <= TASK_BATCH_MAX && ask->lane < TASK_LANES_MAX);
+    MUST(ask->shard >= 1 && ask->shard <= ask->shards && ask->shards <= SHARDS_MAX);
+    unsigned first = bucket_of_shard_from(ask, *ask->cursor % BUCKETS);
+    g_autoptr(TaskClaim) claim = claim_new(ask);
+    Choice choice = {.claim = claim, .skipped = -1};
+    if (!read_rows(db, ask, first, BUCKETS, &choice, error))
+        return false;
+    bool round_done = first < ask->shards;
+    if (claim->tasks->len < ask->batch && !choice.alone && !round_done) {
+        if (!read_rows(db, ask, ask->shard - 1, first, &choice, error))
+            return false;
+        round_done = true;
+    }
+    TaskClaimed claimed = {.next_due_at = INT64_MAX};
+    if (claim->tasks->len == 0 && claim->buried->len == 0) {
+        if (!read_idle(db, ask, &claimed, error))
+            return false;
+        *ask->cursor = ask->shard - 1;
+        *ret = claimed;
+        return true;
+    }
+    if (db_query_int(db, &SQL_NOW, DB_NO_ARGS, &claimed.now, error) < 0 ||
+        !write_claim(db, ask, claim, claimed.now, error))
+        return false;
+    if (choice.skipped >= 0)
+        *ask->cursor = (unsigned)choice.skipped;
+    else if (round_done && claim->tasks->len < ask->batch)
+        *ask->cursor = ask->shard - 1;
+    else
+        *ask->cursor = bucket_of_shard_from(ask, choice.last_bucket + 1);
+    claimed.claim = g_steal_pointer(&claim);
+    *ret = claimed;
+    return true;
+}
+
+bool task_verify(Db *db, TaskClaim *claim, GError **error)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; i < claim->tasks->len; i++) {
+        const Task task = g_array_index(claim->tasks, Task, i);
+        int64_t one;
+        int found =
+            db_query_int(db, &SQL_OWNED,
+                         DB_ARGS(db_int(task.bucket), db_text(claim->role), db_text(task.key),
+                                 db_int(claim->owner), db_int(task.generation)),
+                         &one, error);
+        if (found < 0)
+            return false;
+        if (found > 0)
+            g_array_index(claim->tasks, Task, kept++) = task;
+    }
+    g_array_set_size(claim->tasks, kept);
+    return true;
+}
