@@ -6,6 +6,8 @@
  * most one of them has a transaction open: that is how the simulator gives each of hundreds of
  * nodes its own view of one store.
  *
+ * FAULT_UNKNOWN_* at another point than a commit is a lost connection: FAULT_RETRY.
+ *
  * Deterministic: the plan decides, by number of the call or by a function.
  */
 #ifndef ROTA_DB_FAULT_H

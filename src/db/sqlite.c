@@ -24,15 +24,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sqlite3.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/must.h"
-#include "db/driver.h"
-#include "db/writer_lock.h"
+#include "db/sqlite_private.h"
 
 #define CHECKPOINT_PAGES     1000  /* 4 MB of log: SQLite's own default */
 #define LOG_PAGES_MAX        16000 /* 64 MB of log: reading through it begins to cost */
@@ -40,38 +38,6 @@
 #define BUSY_POLL_US_MAX     5000
 #define CACHE_KIB            2048
 #define CACHE_KIB_BACKGROUND 1024
-
-typedef struct {
-    sqlite3_stmt *stmt;
-    int *places; /* parameter $n is bound at places[n-1]; 0: this store's text does not use it */
-    unsigned count;
-    bool counts; /* INSERT, UPDATE, DELETE: sqlite3_changes speaks of it */
-    bool writes;
-} Statement;
-
-typedef struct {
-    DbRows base;
-    Statement *statement; /* NULL: not in use, or its transaction was rolled back */
-    bool ended;
-} SqliteRows;
-
-typedef struct {
-    Db base;
-    sqlite3 *sqlite;
-    char *path;
-    WriterLock *lock; /* NULL for ":memory:" */
-    bool background;
-    bool has_turn;
-    bool lazy; /* synchronous is NORMAL now */
-    bool log_grew;
-    int log_pages;
-    int64_t statement_us;
-    int64_t deadline; /* of the running statement; 0: its clock has not started */
-    int64_t busy_until;
-    GHashTable *statements; /* DbSql address -> Statement */
-    sqlite3_stmt *begin_read, *begin_write, *commit, *rollback;
-    SqliteRows rows;
-} SqliteDb;
 
 static ErrorKind kind_of(int code)
 {
@@ -93,7 +59,7 @@ static ErrorKind kind_of(int code)
     }
 }
 
-static bool sqlite_fail(SqliteDb *db, int code, const char *sql, GError **error)
+bool sqlite_fail(SqliteDb *db, int code, const char *sql, GError **error)
 {
     const char *reason = db->sqlite ? sqlite3_errmsg(db->sqlite) : sqlite3_errstr(code);
     int system = db->sqlite ? sqlite3_system_errno(db->sqlite) : 0;
@@ -142,256 +108,6 @@ static void sql_now(sqlite3_context *context, int count, sqlite3_value **args)
     (void)count;
     (void)args;
     sqlite3_result_int64(context, clock_wall_ms(sqlite3_user_data(context)));
-}
-
-static void statement_free(void *data)
-{
-    Statement *statement = data;
-    sqlite3_finalize(statement->stmt);
-    g_free(statement->places);
-    g_free(statement);
-}
-
-/* ---- statements */
-
-static bool counts_changes(const char *sql)
-{
-    static const char *const words[] = {"INSERT", "UPDATE", "DELETE", "REPLACE", "WITH"};
-    sql += strspn(sql, " \t\n(");
-    for (unsigned i = 0; i < G_N_ELEMENTS(words); i++) {
-        if (g_ascii_strncasecmp(sql, words[i], strlen(words[i])) == 0)
-            return true;
-    }
-    return false;
-}
-
-static Statement *prepare(SqliteDb *db, const char *sql, unsigned count, unsigned flags,
-                          GError **error)
-{
-    sqlite3_stmt *stmt = NULL;
-    const char *tail = NULL;
-    int code = sqlite3_prepare_v3(db->sqlite, sql, -1, flags, &stmt, &tail);
-    if (code != SQLITE_OK) {
-        sqlite_fail(db, code, sql, error);
-        return NULL;
-    }
-    MUST(stmt);
-    MUST(tail[strspn(tail, " \t\n;")] == '\0'); /* one statement each */
-    Statement *statement = g_new0(Statement, 1);
-    statement->stmt = stmt;
-    statement->count = count;
-    statement->places = g_new0(int, count + 1);
-    int used = 0;
-    for (unsigned i = 0; i < count; i++) {
-        char name[16];
-        g_snprintf(name, sizeof name, "$%u", i + 1);
-        statement->places[i] = sqlite3_bind_parameter_index(stmt, name);
-        used += statement->places[i] > 0;
-    }
-    MUST(used == sqlite3_bind_parameter_count(stmt)); /* each $n has its value */
-    statement->writes = !sqlite3_stmt_readonly(stmt);
-    statement->counts = statement->writes && counts_changes(sql);
-    return statement;
-}
-
-static Statement *find_statement(SqliteDb *db, const DbSql *sql, unsigned count, GError **error)
-{
-    Statement *statement = g_hash_table_lookup(db->statements, sql);
-    if (!statement) {
-        statement = prepare(db, sql->sql, count, SQLITE_PREPARE_PERSISTENT, error);
-        if (!statement)
-            return NULL;
-        g_hash_table_insert(db->statements, (void *)(uintptr_t)sql, statement);
-    }
-    MUST(statement->count == count);
-    if (statement->writes && db->base.mode == DB_READ) {
-        fail(error, ERROR_REJECT, "store \"%s\": a write in a read-only transaction: %.200s",
-             db->path, sql->sql);
-        return NULL;
-    }
-    return statement;
-}
-
-static bool bind_one(SqliteDb *db, sqlite3_stmt *stmt, int place, const DbValue *value,
-                     GError **error)
-{
-    int code = SQLITE_OK;
-    switch (value->type) {
-    case DB_VALUE_NULL:
-        code = sqlite3_bind_null(stmt, place);
-        break;
-    case DB_VALUE_INT:
-        code = sqlite3_bind_int64(stmt, place, value->integer);
-        break;
-    case DB_VALUE_REAL:
-        code = sqlite3_bind_double(stmt, place, value->real);
-        break;
-    case DB_VALUE_BYTES:
-        code = sqlite3_bind_blob64(stmt, place, value->data, value->size, SQLITE_STATIC);
-        break;
-    case DB_VALUE_TEXT:
-        /* SQLite would keep anything; PostgreSQL refuses this, and so does rota. */
-        if (!g_utf8_validate_len(value->data, value->size, NULL))
-            return fail(error, ERROR_REJECT, "store \"%s\": a text is not UTF-8", db->path);
-        code =
-            sqlite3_bind_text64(stmt, place, value->data, value->size, SQLITE_STATIC, SQLITE_UTF8);
-        break;
-    }
-    return code == SQLITE_OK || sqlite_fail(db, code, sqlite3_sql(stmt), error);
-}
-
-static bool bind(SqliteDb *db, const Statement *statement, const DbValue *args, GError **error)
-{
-    for (unsigned i = 0; i < statement->count; i++) {
-        int place = statement->places[i];
-        if (place > 0 && !bind_one(db, statement->stmt, place, &args[i], error))
-            return false;
-    }
-    db->deadline = 0;
-    db->base.counts.statements++;
-    return true;
-}
-
-/* Runs a bound statement to its end. */
-static int64_t run(SqliteDb *db, const Statement *statement, GError **error)
-{
-    int64_t rows = 0;
-    int code;
-    while ((code = sqlite3_step(statement->stmt)) == SQLITE_ROW)
-        rows++;
-    if (code != SQLITE_DONE) {
-        sqlite_fail(db, code, sqlite3_sql(statement->stmt), error);
-        rows = -1;
-    } else if (statement->counts && sqlite3_column_count(statement->stmt) == 0) {
-        rows = sqlite3_changes64(db->sqlite);
-    }
-    sqlite3_reset(statement->stmt);
-    return rows;
-}
-
-static int64_t sqlite_exec(Db *base, const DbSql *sql, const DbValue *args, unsigned count,
-                           GError **error)
-{
-    SqliteDb *db = (SqliteDb *)base;
-    Statement *statement = find_statement(db, sql, count, error);
-    if (!statement || !bind(db, statement, args, error))
-        return -1;
-    return run(db, statement, error);
-}
-
-static bool sqlite_exec_many(Db *base, const DbSql *sql, const DbValue *args, unsigned width,
-                             unsigned rows, int64_t *ret_changed, GError **error)
-{
-    SqliteDb *db = (SqliteDb *)base;
-    Statement *statement = find_statement(db, sql, width, error);
-    if (!statement)
-        return false;
-    for (unsigned i = 0; i < rows; i++) {
-        int64_t changed =
-            bind(db, statement, args + (size_t)i * width, error) ? run(db, statement, error) : -1;
-        if (changed < 0)
-            return false;
-        if (ret_changed)
-            ret_changed[i] = changed;
-    }
-    return true;
-}
-
-static bool sqlite_run_text(Db *base, const char *sql, GError **error)
-{
-    SqliteDb *db = (SqliteDb *)base;
-    Statement *statement = prepare(db, sql, 0, 0, error);
-    if (!statement)
-        return false;
-    bool done = bind(db, statement, NULL, error) && run(db, statement, error) >= 0;
-    statement_free(statement);
-    return done;
-}
-
-/* ---- rows */
-
-static int rows_next(DbRows *base, GError **error)
-{
-    SqliteRows *rows = (SqliteRows *)base;
-    SqliteDb *db = (SqliteDb *)((char *)rows - offsetof(SqliteDb, rows));
-    MUST(rows->statement);
-    if (rows->ended) /* SQLite would begin again */
-        return 0;
-    int code = sqlite3_step(rows->statement->stmt);
-    if (code == SQLITE_ROW)
-        return 1;
-    rows->ended = true;
-    if (code == SQLITE_DONE)
-        return 0;
-    sqlite_fail(db, code, sqlite3_sql(rows->statement->stmt), error);
-    return -1;
-}
-
-/* The statement of a row that is being read; a wrong column is our bug. */
-static sqlite3_stmt *row_of(DbRows *base, unsigned column)
-{
-    SqliteRows *rows = (SqliteRows *)base;
-    MUST(rows->statement);
-    MUST(column < (unsigned)sqlite3_data_count(rows->statement->stmt));
-    return rows->statement->stmt;
-}
-
-static int64_t rows_int(DbRows *rows, unsigned column)
-{
-    return sqlite3_column_int64(row_of(rows, column), (int)column);
-}
-
-static double rows_real(DbRows *rows, unsigned column)
-{
-    return sqlite3_column_double(row_of(rows, column), (int)column);
-}
-
-static const char *rows_text(DbRows *rows, unsigned column)
-{
-    return (const char *)sqlite3_column_text(row_of(rows, column), (int)column);
-}
-
-static const void *rows_bytes(DbRows *rows, unsigned column, size_t *ret_size)
-{
-    sqlite3_stmt *stmt = row_of(rows, column);
-    bool null = sqlite3_column_type(stmt, (int)column) == SQLITE_NULL;
-    const void *bytes = sqlite3_column_blob(stmt, (int)column);
-    *ret_size = (size_t)sqlite3_column_bytes(stmt, (int)column);
-    return null ? NULL : bytes ? bytes : "";
-}
-
-static bool rows_is_null(DbRows *rows, unsigned column)
-{
-    return sqlite3_column_type(row_of(rows, column), (int)column) == SQLITE_NULL;
-}
-
-static void rows_free(DbRows *base)
-{
-    SqliteRows *rows = (SqliteRows *)base;
-    if (rows->statement)
-        sqlite3_reset(rows->statement->stmt);
-    rows->statement = NULL;
-}
-
-static const DbRowsDriver rows_driver = {
-    .next = rows_next,
-    .get_int = rows_int,
-    .get_real = rows_real,
-    .get_text = rows_text,
-    .get_bytes = rows_bytes,
-    .is_null = rows_is_null,
-    .free = rows_free,
-};
-
-static DbRows *sqlite_query(Db *base, const DbSql *sql, const DbValue *args, unsigned count,
-                            GError **error)
-{
-    SqliteDb *db = (SqliteDb *)base;
-    Statement *statement = find_statement(db, sql, count, error);
-    if (!statement || !bind(db, statement, args, error))
-        return NULL;
-    db->rows = (SqliteRows){.base = {.driver = &rows_driver}, .statement = statement};
-    return &db->rows.base;
 }
 
 /* ---- transactions */
@@ -453,18 +169,17 @@ static bool sqlite_begin(Db *base, DbMode mode, GError **error)
  * statement that matters. */
 static void checkpoint(SqliteDb *db)
 {
-    int threshold = db->background ? CHECKPOINT_PAGES : CHECKPOINT_PAGES * 4;
-    if (!db->log_grew || db->log_pages < threshold)
+    int step = db->background ? CHECKPOINT_PAGES : CHECKPOINT_PAGES * 4;
+    if (!db->lock || !db->log_grew || !writer_lock_begin_checkpoint(db->lock, db->log_pages, step))
         return;
     int log = 0, moved = 0;
     int code =
         sqlite3_wal_checkpoint_v2(db->sqlite, "main", SQLITE_CHECKPOINT_PASSIVE, &log, &moved);
-    if (code != SQLITE_OK || log < LOG_PAGES_MAX)
-        return;
-    if (take_turn(db, NULL)) {
+    if (code == SQLITE_OK && log >= LOG_PAGES_MAX && take_turn(db, NULL)) {
         sqlite3_wal_checkpoint_v2(db->sqlite, "main", SQLITE_CHECKPOINT_PASSIVE, &log, &moved);
         give_turn(db);
     }
+    writer_lock_end_checkpoint(db->lock);
 }
 
 static void sqlite_rollback(Db *base)
@@ -534,10 +249,10 @@ static bool free_pages(Db *base, int64_t *ret_pages, GError **error)
     DbRows *rows = sqlite_query(base, &count_free, DB_NO_ARGS, error);
     if (!rows)
         return false;
-    int step = rows_next(rows, error);
+    int step = rows->driver->next(rows, error);
     if (step == 1)
-        *ret_pages = rows_int(rows, 0);
-    rows_free(rows);
+        *ret_pages = rows->driver->get_int(rows, 0);
+    rows->driver->free(rows);
     return step >= 0;
 }
 
@@ -686,7 +401,7 @@ Db *sqlite_open(const DbConfig *config, GError **error)
     db->background = config->background;
     int seconds = config->statement_seconds > 0 ? config->statement_seconds : DB_STATEMENT_SECONDS;
     db->statement_us = seconds * INT64_C(1000000);
-    db->statements = g_hash_table_new_full(NULL, NULL, NULL, statement_free);
+    db->statements = sqlite_statements_new();
     if (!open_file(db, config, error)) {
         sqlite_close(&db->base);
         return NULL;

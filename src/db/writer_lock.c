@@ -30,6 +30,8 @@ struct WriterLock {
     bool taken;
     GQueue people; /* of Waiter, on the stacks of their threads */
     GQueue background;
+    bool checkpointing;
+    int checkpointed; /* pages of the log then */
 };
 
 static GMutex registry;
@@ -110,5 +112,27 @@ void writer_lock_give(WriterLock *lock)
     } else {
         lock->taken = false;
     }
+    g_mutex_unlock(&lock->mutex);
+}
+
+bool writer_lock_begin_checkpoint(WriterLock *lock, int pages, int step)
+{
+    g_mutex_lock(&lock->mutex);
+    if (pages < lock->checkpointed)
+        lock->checkpointed = 0; /* the log has started anew */
+    bool go = !lock->checkpointing && pages - lock->checkpointed >= step;
+    if (go) {
+        lock->checkpointing = true;
+        lock->checkpointed = pages;
+    }
+    g_mutex_unlock(&lock->mutex);
+    return go;
+}
+
+void writer_lock_end_checkpoint(WriterLock *lock)
+{
+    g_mutex_lock(&lock->mutex);
+    MUST(lock->checkpointing);
+    lock->checkpointing = false;
     g_mutex_unlock(&lock->mutex);
 }
