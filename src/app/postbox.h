@@ -16,14 +16,21 @@
 
 #include <glib.h>
 
-#include "app/settings.h"
 #include "base/clock.h"
+#include "db/db.h"
 #include "front/lmtp.h"
 
 typedef struct Postbox Postbox;
 
-/* Settings are borrowed for its life. Opens no store before the first recipient. */
-Postbox *postbox_new(const Settings *settings, const Clock *clock, const char *host_name);
+typedef struct {
+    DbConfig db; /* the store; its strings are borrowed */
+    const Clock *clock;
+    const char *host_name; /* in the greeting and in Received; copied */
+    size_t message_bytes_max;
+} PostboxConfig;
+
+/* Opens no store before the first recipient. */
+Postbox *postbox_new(const PostboxConfig *config);
 void postbox_free(Postbox *postbox);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Postbox, postbox_free)
 
