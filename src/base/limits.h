@@ -34,6 +34,10 @@
 #define MESSAGE_ID_BYTES_MAX   998 /* of a Message-ID, as a row holds it: RFC 5322's line; PostgreSQL's index bears 2,704 */
 #define MESSAGE_HEADER_BYTES_MAX (256 * 1024)
 #define MESSAGE_TEXT_BYTES_MAX (4 * 1024 * 1024) /* text taken for search and spam from one message */
+#define WORDS_TERMS_BYTES_MAX 1000000 /* of one message, with what a store adds; a tsvector holds 1 MB */
+#define QUERY_BYTES_MAX 4096 /* a query is typed by a person */
+#define QUERY_NODES_MAX 256
+#define QUERY_DEPTH_MAX 32
 #define ADDRESS_BYTES_MAX      320 /* RFC 5321: 64 + 1 + 255 */
 #define MAILBOX_NAME_BYTES_MAX 255
 #define KEYWORDS_MAX           64
