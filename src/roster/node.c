@@ -186,6 +186,11 @@ NodeState node_state(const Node *node)
     return (NodeState)node->state;
 }
 
+const char *node_name(const Node *node)
+{
+    return node->node_text;
+}
+
 const Member *node_member(const Node *node)
 {
     return node->member;

@@ -57,6 +57,7 @@ typedef enum {
 /* Any thread. REFUSED: another life holds the id and its lease is being renewed. */
 NodeState node_state(const Node *node);
 const Member *node_member(const Node *node);
+const char *node_name(const Node *node); /* its number as text, for the log; borrowed */
 /* The table in force as this node last saw it, one reference for the caller, and its epoch (ret may
  * be NULL); NULL before the first. Any thread. */
 RoleTable *node_table(Node *node, int64_t *ret_epoch);

@@ -219,7 +219,14 @@ static bool claim_batch(Worker *worker, int64_t *ret_next_us)
 
 static void push_fields(const Worker *worker)
 {
+    log_field_push("node", node_name(worker->config.node));
     log_field_push("role", worker->config.role->name);
+}
+
+static void pop_fields(void)
+{
+    log_field_pop();
+    log_field_pop();
 }
 
 static bool claim(Worker *worker, int64_t *ret_next_us)
@@ -247,7 +254,7 @@ bool worker_claim(Worker *worker, int64_t *ret_next_us)
 {
     push_fields(worker);
     bool holds = claim(worker, ret_next_us);
-    log_field_pop();
+    pop_fields();
     return holds;
 }
 
@@ -265,7 +272,7 @@ void worker_finish(Worker *worker)
     else
         worker_end_badly(&private, error);
     worker_run_clear(&private);
-    log_field_pop();
+    pop_fields();
 }
 
 int64_t worker_step(Worker *worker)
