@@ -74,7 +74,7 @@ extern const unsigned command_count;
 int command_main(int argc, char **argv);
 
 /* In the order in which `rota --help` shows them. */
-#define COMMANDS(X) X(cmd_check)
+#define COMMANDS(X) X(cmd_check) X(cmd_serve)
 
 #define COMMAND_DECLARE(name) extern const Command name;
 COMMANDS(COMMAND_DECLARE)

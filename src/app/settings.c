@@ -66,6 +66,8 @@ Settings *settings_default(GPtrArray *problems)
     settings->node_id = 1;
     settings->lease_ms = LEASE_MS;
     settings->heartbeat_ms = HEARTBEAT_MS;
+    g_autoptr(RoleTableBuilder) builder = table_builder_new(&duty_roles);
+    settings->table = table_builder_seal(builder);
     settings->role_lines = g_new0(unsigned, duty_roles.count);
     settings->data.type = g_strdup("sqlite");
     settings->data.path = g_strdup("var/rota.db");

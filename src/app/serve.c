@@ -1,0 +1,354 @@
+/* serve: one running node, put together.
+ *
+ * How it fits: cmd_serve starts and stops it; everything below is made here and handed to each
+ * other here, and nowhere else: the node's thread   loops over node_step, alone with its handle, so
+ * that no handler and no delivery can delay a heartbeat lanes               loop over worker_step
+ * (lanes.c) the listener        on PostgreSQL: hears other nodes' wake-ups and hands them to the
+ * lanes LMTP                sessions and the group commit (lmtp_server.c, postbox.c) A wake-up goes
+ * from a commit by task_wake (or NOTIFY) to lanes_wake; the node's own poll is the net under it.
+ *
+ * On SQLite one process at a time serves a file: wake-ups do not cross processes there, and a
+ * second node on the same file would be a mistake of the operator. A lock on a file beside the
+ * store says so; it goes with the process, however that ends.
+ *
+ * Failures: of the start are returned, and what was started ends again. Known weak point: the
+ * listener looks for the stop twice a second.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdatomic.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/sysinfo.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/must.h"
+#include "roster/load.h"
+#include "roster/task.h"
+#include "app/lanes.h"
+#include "app/lmtp_server.h"
+#include "app/postbox.h"
+#include "app/serve.h"
+
+#define LMTP_GRACE_MS 5000 /* a message in hand when the stop comes */
+#define LANES_GRACE_MS                                                                             \
+    2000 /* after the node has stopped: a handler between two looks at run_should_stop */
+#define LISTEN_MS                                                                                  \
+    500 /* one wait for wake-ups; also what a stop may have to wait for the listener */
+#define LISTEN_PAUSE_MS 1000  /* after the connection was lost */
+#define STUCK_MS        90000 /* three statements that each time out */
+
+struct Serve {
+    const Settings *settings;
+    const Clock *clock;
+    int lock_fd; /* SQLite: of the file that says who serves; -1: none */
+    int changed_fd;
+    Db *db; /* the node's */
+    Node *node;
+    GArray *rounds; /* of Round */
+    Load *load;
+    Lanes *lanes;
+    Postbox *postbox;
+    LmtpServer *lmtp;
+    GThread *node_thread, *listen_thread;
+    _Atomic int64_t stepped_us; /* when the node's thread last came round */
+
+    GMutex lock;
+    GCond changed;
+    bool woken;  /* under lock: the node shall step now */
+    bool ending; /* under lock */
+};
+
+/* ---------------------------------------------------------------- the node's thread */
+
+static void wake_node(Serve *serve)
+{
+    g_mutex_lock(&serve->lock);
+    serve->woken = true;
+    g_cond_broadcast(&serve->changed);
+    g_mutex_unlock(&serve->lock);
+}
+
+static void wait_until(Serve *serve, int64_t until_us)
+{
+    g_mutex_lock(&serve->lock);
+    while (!serve->woken && !serve->ending && clock_monotonic_us(serve->clock) < until_us)
+        g_cond_wait_until(&serve->changed, &serve->lock, until_us);
+    serve->woken = false;
+    g_mutex_unlock(&serve->lock);
+}
+
+static bool is_ending(Serve *serve)
+{
+    g_mutex_lock(&serve->lock);
+    bool ending = serve->ending;
+    g_mutex_unlock(&serve->lock);
+    return ending;
+}
+
+static gpointer node_thread(gpointer data)
+{
+    Serve *serve = data;
+    NodeState told = NODE_STARTING;
+    while (!is_ending(serve)) {
+        int64_t until = node_step(serve->node);
+        atomic_store(&serve->stepped_us, clock_monotonic_us(serve->clock));
+        NodeState state = node_state(serve->node);
+        if (state != told) {
+            uint64_t one = 1;
+            MUST(write(serve->changed_fd, &one, sizeof(one)) == sizeof(one));
+            told = state;
+        }
+        if (state == NODE_STOPPED || state == NODE_REFUSED)
+            break;
+        wait_until(serve, until);
+    }
+    return NULL;
+}
+
+/* What the node tells the cluster about its machine. */
+static char *health(void *data)
+{
+    (void)data;
+    double load[3] = {0};
+    struct sysinfo info = {0};
+    getloadavg(load, 3);
+    sysinfo(&info);
+    json_t *json = json_pack("{s:i, s:f, s:I, s:I}", "cores", get_nprocs(), "load", load[0],
+                             "memory_bytes", (json_int_t)(info.totalram * info.mem_unit),
+                             "memory_free_bytes", (json_int_t)(info.freeram * info.mem_unit));
+    MUST(json);
+    char *text = json_dumps(json, JSON_COMPACT);
+    json_decref(json);
+    char *copy = g_strdup(text);
+    free(text);
+    return copy;
+}
+
+static RoleTable *reload(void *data, GError **error)
+{
+    const Serve *serve = data;
+    g_autoptr(GPtrArray) problems = settings_problems_new();
+    g_autoptr(Settings) settings = serve->settings->file
+                                       ? settings_read(serve->settings->file, problems)
+                                       : settings_default(problems);
+    if (settings)
+        return table_ref(settings->table);
+    g_autofree char *text = settings_problems_format(problems);
+    fail(error, ERROR_REJECT, "%s", text);
+    return NULL;
+}
+
+/* ---------------------------------------------------------------- wake-ups */
+
+static void wake_from_node(const char *role, void *data)
+{
+    const Serve *serve = data;
+    lanes_wake(serve->lanes, role);
+}
+
+static gpointer listen_thread(gpointer data)
+{
+    Serve *serve = data;
+    g_autoptr(Db) db = NULL;
+    while (!is_ending(serve)) {
+        g_autoptr(GError) error = NULL;
+        g_autofree char *word = NULL;
+        if (!db)
+            db = db_open(&serve->settings->data.db, &error);
+        if (db && db_listen(db, LISTEN_MS, &word, &error)) {
+            if (word)
+                task_wake_word(word);
+            continue;
+        }
+        log_event(LOG_LEVEL_DEBUG, "serve.listen", "wake-ups from other nodes do not come: %s",
+                  error ? error->message : "");
+        g_mutex_lock(&serve->lock);
+        if (!serve->ending)
+            g_cond_wait_until(&serve->changed, &serve->lock,
+                              g_get_monotonic_time() + LISTEN_PAUSE_MS * 1000);
+        g_mutex_unlock(&serve->lock);
+    }
+    return NULL;
+}
+
+/* ---------------------------------------------------------------- start */
+
+static bool lock_store(Serve *serve, GError **error)
+{
+    const DbConfig *config = &serve->settings->data.db;
+    if (config->kind != DB_SQLITE)
+        return true;
+    g_autofree char *path = g_strdup_printf("%s.serve", config->path);
+    serve->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (serve->lock_fd < 0)
+        return fail(error, ERROR_REJECT, "could not open \"%s\": %s", path, g_strerror(errno));
+    char pid[24] = "";
+    if (flock(serve->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+        ssize_t got = pread(serve->lock_fd, pid, sizeof(pid) - 1, 0);
+        return fail(
+            error, ERROR_CONFLICT,
+            "store \"%s\" is already served by process %.*s; several nodes need a PostgreSQL store",
+            config->path, (int)MAX(got, 0), pid);
+    }
+    int length = g_snprintf(pid, sizeof(pid), "%d", (int)getpid());
+    if (ftruncate(serve->lock_fd, 0) < 0 ||
+        pwrite(serve->lock_fd, pid, (size_t)length, 0) != length)
+        return fail(error, ERROR_RETRY, "could not write \"%s\": %s", path, g_strerror(errno));
+    return true;
+}
+
+static bool start_node(Serve *serve, GError **error)
+{
+    const Settings *settings = serve->settings;
+    g_autoptr(GArray) rounds = settings_rounds(settings);
+    serve->load = load_new();
+    serve->node = node_new(&(NodeConfig){
+        .db = serve->db,
+        .clock = serve->clock,
+        .set = &duty_roles,
+        .node_id = settings->node_id,
+        .lease_ms = settings->lease_ms,
+        .heartbeat_ms = settings->heartbeat_ms,
+        .host = g_get_host_name(),
+        .version = ROTA_VERSION,
+        .pid = getpid(),
+        .table = settings->table,
+        .rounds = (const Round *)(const void *)rounds->data,
+        .round_count = rounds->len,
+        .load = serve->load,
+        .health = health,
+        .reload = reload,
+        .wake = wake_from_node,
+        .data = serve,
+    });
+    serve->rounds = g_steal_pointer(&rounds);
+    serve->lanes =
+        lanes_start(&(LanesConfig){settings, serve->clock, serve->node, serve->load}, error);
+    if (!serve->lanes)
+        return false;
+    /* No lane works before the node's thread runs, so none has looked for the hook yet. */
+    task_set_wake_hook(wake_from_node, serve);
+    serve->stepped_us = clock_monotonic_us(serve->clock);
+    serve->node_thread = g_thread_new("node", node_thread, serve);
+    if (settings->data.db.kind == DB_POSTGRESQL)
+        serve->listen_thread = g_thread_new("listen", listen_thread, serve);
+    return true;
+}
+
+static bool start_lmtp(Serve *serve, GError **error)
+{
+    const LmtpSettings *settings = &serve->settings->lmtp;
+    if (!settings->listen || !settings->listen[0])
+        return true;
+    const char *host = *settings->host_name ? settings->host_name : g_get_host_name();
+    serve->postbox = postbox_new(&(PostboxConfig){serve->settings->data.db, serve->clock, host,
+                                                  (size_t)settings->message_bytes_max});
+    serve->lmtp = lmtp_server_start(
+        &(LmtpServerConfig){
+            .listen = (const char *const *)settings->listen,
+            .sessions_max = (unsigned)settings->sessions_max,
+            .timeout_ms = settings->timeout_ms,
+            .house = postbox_house(serve->postbox),
+            .clock = serve->clock,
+        },
+        error);
+    return serve->lmtp != NULL;
+}
+
+Serve *serve_start(const Settings *settings, const Clock *clock, Db *take_db, GError **error)
+{
+    Serve *serve = g_new0(Serve, 1);
+    serve->settings = settings;
+    serve->clock = clock;
+    serve->db = take_db;
+    serve->lock_fd = -1;
+    g_mutex_init(&serve->lock);
+    g_cond_init(&serve->changed);
+    serve->changed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    MUST(serve->changed_fd >= 0);
+    if (lock_store(serve, error) && start_lmtp(serve, error) && start_node(serve, error))
+        return serve;
+    serve_stop(serve);
+    return NULL;
+}
+
+/* ---------------------------------------------------------------- life */
+
+int serve_changed_fd(const Serve *serve)
+{
+    return serve->changed_fd;
+}
+
+NodeState serve_state(const Serve *serve)
+{
+    return node_state(serve->node);
+}
+
+bool serve_is_alive(const Serve *serve)
+{
+    return clock_monotonic_us(serve->clock) - atomic_load(&serve->stepped_us) < STUCK_MS * 1000;
+}
+
+char *serve_format_doors(const Serve *serve)
+{
+    if (!serve->lmtp)
+        return g_strdup("no door: lmtp.listen is empty");
+    g_autofree char *addresses =
+        g_strjoinv(", ", (char **)(uintptr_t)lmtp_server_addresses(serve->lmtp));
+    return g_strdup_printf("lmtp at %s", addresses);
+}
+
+void serve_reload(Serve *serve)
+{
+    node_ask_reload(serve->node);
+    wake_node(serve);
+}
+
+/* ---------------------------------------------------------------- stop */
+
+/* The node hands over while sessions still end: its work is not theirs. */
+static bool stop_threads(Serve *serve)
+{
+    bool ended = true;
+    if (serve->node_thread) {
+        node_ask_stop(serve->node);
+        lanes_wake(serve->lanes, NULL);
+        wake_node(serve);
+    }
+    if (serve->lmtp)
+        ended = lmtp_server_stop(serve->lmtp, LMTP_GRACE_MS);
+    if (serve->node_thread)
+        g_thread_join(serve->node_thread);
+    g_mutex_lock(&serve->lock);
+    serve->ending = true;
+    g_cond_broadcast(&serve->changed);
+    g_mutex_unlock(&serve->lock);
+    if (serve->listen_thread)
+        g_thread_join(serve->listen_thread);
+    if (serve->lanes && !lanes_stop(serve->lanes, LANES_GRACE_MS))
+        ended = false;
+    return ended;
+}
+
+bool serve_stop(Serve *serve)
+{
+    if (!stop_threads(serve))
+        return false;
+    task_set_wake_hook(NULL, NULL);
+    postbox_free(serve->postbox);
+    node_free(serve->node);
+    load_free(serve->load);
+    if (serve->rounds)
+        g_array_unref(serve->rounds);
+    db_close(serve->db);
+    if (serve->lock_fd >= 0)
+        close(serve->lock_fd);
+    close(serve->changed_fd);
+    g_mutex_clear(&serve->lock);
+    g_cond_clear(&serve->changed);
+    g_free(serve);
+    return true;
+}
