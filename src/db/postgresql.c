@@ -306,6 +306,8 @@ static bool is_alive(PostgresqlDb *db)
         return false;
     for (;;) {
         struct pollfd look = {.fd = PQsocket(db->conn), .events = POLLIN};
+        if (look.fd < 0)
+            return false;
         if (poll(&look, 1, 0) <= 0)
             return true;
         if (!PQconsumeInput(db->conn) || PQstatus(db->conn) != CONNECTION_OK)

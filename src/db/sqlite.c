@@ -307,12 +307,14 @@ static const DbDriver driver = {
 
 /* Makes a new file readable by its owner alone; SQLite would go by the umask. Under the opening
  * lock: closing a descriptor drops the locks that SQLite holds on the same file in this process, so
- * this must happen before anybody here has it open. */
-static void create_private(const char *path)
+ * this must happen before anybody here has it open. True: the file is empty. */
+static bool create_private(const char *path)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd >= 0)
         close(fd);
+    struct stat info;
+    return stat(path, &info) == 0 && info.st_size == 0;
 }
 
 static void limit(sqlite3 *sqlite)
@@ -328,7 +330,7 @@ static void limit(sqlite3 *sqlite)
     sqlite3_extended_result_codes(sqlite, 1);
 }
 
-static bool set_up(SqliteDb *db, const Clock *clock, GError **error)
+static bool set_up(SqliteDb *db, const Clock *clock, bool empty, GError **error)
 {
     limit(db->sqlite);
     sqlite3_busy_handler(db->sqlite, on_busy, db);
@@ -340,8 +342,10 @@ static bool set_up(SqliteDb *db, const Clock *clock, GError **error)
     char cache[64];
     g_snprintf(cache, sizeof cache, "PRAGMA cache_size=-%d",
                db->background ? CACHE_KIB_BACKGROUND : CACHE_KIB);
-    if (!pragma(db, "PRAGMA auto_vacuum=INCREMENTAL", error) ||
-        !pragma(db, "PRAGMA journal_mode=WAL", error) ||
+    /* It can only be chosen for an empty file, and would wait for the writer of another. */
+    if (empty && !pragma(db, "PRAGMA auto_vacuum=INCREMENTAL", error))
+        return false;
+    if (!pragma(db, "PRAGMA journal_mode=WAL", error) ||
         !pragma(db, "PRAGMA synchronous=FULL", error) ||
         !pragma(db, "PRAGMA temp_store=MEMORY", error) ||
         !pragma(db, "PRAGMA journal_size_limit=67108864", error) || !pragma(db, cache, error))
@@ -373,13 +377,13 @@ static bool open_file(SqliteDb *db, const DbConfig *config, GError **error)
     }
     bool memory = strcmp(config->path, ":memory:") == 0;
     g_mutex_lock(&opening);
-    if (!memory)
-        create_private(config->path);
+    bool empty = memory || create_private(config->path);
     int code =
         sqlite3_open_v2(config->path, &db->sqlite,
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
-    bool open = code == SQLITE_OK ? set_up(db, config->clock ? config->clock : clock_real(), error)
-                                  : sqlite_fail(db, code, NULL, error);
+    const Clock *clock = config->clock ? config->clock : clock_real();
+    bool open =
+        code == SQLITE_OK ? set_up(db, clock, empty, error) : sqlite_fail(db, code, NULL, error);
     g_mutex_unlock(&opening);
     struct stat info;
     if (!open || memory)

@@ -115,6 +115,14 @@ void writer_lock_give(WriterLock *lock)
     g_mutex_unlock(&lock->mutex);
 }
 
+unsigned writer_lock_waiting(WriterLock *lock)
+{
+    g_mutex_lock(&lock->mutex);
+    unsigned waiting = lock->people.length + lock->background.length;
+    g_mutex_unlock(&lock->mutex);
+    return waiting;
+}
+
 bool writer_lock_begin_checkpoint(WriterLock *lock, int pages, int step)
 {
     g_mutex_lock(&lock->mutex);

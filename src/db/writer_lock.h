@@ -25,6 +25,9 @@ void writer_lock_unref(WriterLock *lock);
 bool writer_lock_take(WriterLock *lock, bool background, int64_t timeout_ms);
 void writer_lock_give(WriterLock *lock);
 
+/* How many wait now, of both kinds; for tests, which so need not wait for time. */
+unsigned writer_lock_waiting(WriterLock *lock);
+
 /* True for the one handle that shall move the log into the file now: the log has `step` pages more
  * than when it was last done, and nobody is at it. It says when it is done. */
 bool writer_lock_begin_checkpoint(WriterLock *lock, int pages, int step);
