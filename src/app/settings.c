@@ -1,10 +1,40 @@
-/* settings: from nothing to defaults. (Files follow with base/toml.)
+/* settings: from a file to a Settings, with every problem told.
+ *
+ * How it fits: base/toml reads the text, the table of settings_table.c says what may stand there,
+ * settings_value.c reads values and settings_roles.c the role table. Defaults are values of the
+ * same table, read by the same functions before the file's. Failures: problems with file, line and
+ * column; one that is no warning makes the settings broken, and then there are none. Known weak
+ * point: where the TOML itself is broken, rules between settings (a missing node-id) are not
+ * checked, since what they need may be in the part that could not be read.
  */
 #include "app/settings.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
+#include "app/settings_table.h"
 #include "base/limits.h"
+#include "base/must.h"
+#include "base/nearest.h"
+
+#define HEARTBEATS_MIN 3 /* in one lease: two may be lost */
+
+/* A line of the table with its role filled in, and its field in the Settings that are read. */
+typedef struct {
+    char *name;
+    const SettingRow *row;
+    void *field;
+    unsigned line; /* that set it; 0: its default */
+    TomlPlace place;
+} Target;
+
+typedef struct {
+    SettingsReading base;
+    GPtrArray *targets;   /* of Target */
+    GHashTable *by_name;  /* name to Target */
+    GHashTable *prefixes; /* "lmtp", "lane.purge": set of names that are tables */
+} Reading;
 
 static void problem_free(void *data)
 {
@@ -29,6 +59,341 @@ char *settings_problems_format(const GPtrArray *problems)
     return g_string_free(text, FALSE);
 }
 
+void settings_add_problem(SettingsReading *reading, bool warning, TomlPlace place,
+                          const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    g_autofree char *text = g_strdup_vprintf(format, args);
+    va_end(args);
+    reading->broken = reading->broken || !warning;
+    if (reading->problems->len >= SETTINGS_PROBLEMS_MAX)
+        return;
+    SettingsProblem *problem = g_new0(SettingsProblem, 1);
+    *problem = (SettingsProblem){.warning = warning, .line = place.line, .column = place.column};
+    const char *file = reading->file ? reading->file : "settings";
+    if (reading->problems->len + 1 == SETTINGS_PROBLEMS_MAX)
+        problem->text =
+            g_strdup_printf("%s: found more problems than are shown; mend the first ones", file);
+    else if (place.line)
+        problem->text = g_strdup_printf("%s:%u:%u: %s", file, place.line, place.column, text);
+    else
+        problem->text = g_strdup_printf("%s: %s", file, text);
+    g_ptr_array_add(reading->problems, problem);
+}
+
+static void target_free(void *data)
+{
+    Target *target = data;
+    g_free(target->name);
+    g_free(target);
+}
+
+static void add_target(Reading *reading, const SettingRow *row, char *take_name, void *field)
+{
+    Target *target = g_new0(Target, 1);
+    *target = (Target){.name = take_name, .row = row, .field = field};
+    g_ptr_array_add(reading->targets, target);
+    g_hash_table_insert(reading->by_name, target->name, target);
+    for (const char *dot = target->name; (dot = strchr(dot, '.')); dot++)
+        g_hash_table_add(reading->prefixes, g_strndup(target->name, (gsize)(dot - target->name)));
+}
+
+/* A lane's setting, for the role's name and for its other name. */
+static void add_lane_targets(Reading *reading, const SettingRow *row)
+{
+    const char *rest = strstr(row->name, ".*.") + 3;
+    for (size_t i = 0; i < duty_roles.count; i++) {
+        const Role *role = &duty_roles.roles[i];
+        char *field = (char *)&reading->base.settings->lanes[i] + row->offset;
+        add_target(reading, row, g_strdup_printf("lane.%s.%s", role->name, rest), field);
+        if (role->other_name)
+            add_target(reading, row, g_strdup_printf("lane.%s.%s", role->other_name, rest), field);
+    }
+}
+
+static void add_targets(Reading *reading)
+{
+    for (unsigned i = 0; i < setting_row_count; i++) {
+        const SettingRow *row = &setting_rows[i];
+        if (g_str_has_prefix(row->name, "lane."))
+            add_lane_targets(reading, row);
+        else if (row->type != SETTING_ROLES)
+            add_target(reading, row, g_strdup(row->name),
+                       (char *)reading->base.settings + row->offset);
+    }
+}
+
+/* The defaults: the table's, and for lanes the roles'. */
+static void set_defaults(Reading *reading)
+{
+    Settings *settings = reading->base.settings;
+    for (unsigned i = 0; i < reading->targets->len; i++) {
+        const Target *target = g_ptr_array_index(reading->targets, i);
+        if (!target->row->fallback)
+            continue;
+        g_autofree char *text = g_strdup_printf("x = %s\n", target->row->fallback);
+        g_autofree char *problem = NULL;
+        g_autoptr(GPtrArray) problems = toml_problems_new();
+        g_autoptr(TomlValue) root = toml_parse(text, strlen(text), problems);
+        MUST(problems->len == 0);
+        MUST(setting_convert(target->row, toml_find(root, "x")->value, NULL, target->field,
+                             &problem));
+    }
+    for (size_t i = 0; i < duty_roles.count; i++) {
+        const Role *role = &duty_roles.roles[i];
+        settings->lanes[i] = (LaneSettings){role->concurrency, role->batch, role->attempts,
+                                            role->retry_min_ms, role->retry_max_ms};
+    }
+}
+
+static void refuse_unknown(Reading *reading, const TomlEntry *entry, const char *path)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    bool table = entry->value->type == TOML_TABLE;
+    GHashTableIter iter;
+    gpointer name;
+    g_ptr_array_add(names, (gpointer)(uintptr_t) "cluster.roles");
+    for (g_hash_table_iter_init(&iter, table ? reading->prefixes : reading->by_name);
+         g_hash_table_iter_next(&iter, &name, NULL);)
+        g_ptr_array_add(names, name);
+    g_ptr_array_sort(names, (GCompareFunc)(void (*)(void))g_strcmp0);
+    const char *nearest = nearest_find(path, (const char *const *)names->pdata, names->len);
+    if (nearest)
+        settings_add_problem(&reading->base, false, entry->place,
+                             "found the unknown setting \"%.80s\"; did you mean \"%s\"?", path,
+                             nearest);
+    else
+        settings_add_problem(&reading->base, false, entry->place,
+                             "found the unknown setting \"%.80s\"; remove it, or see the settings' "
+                             "manual for its name",
+                             path);
+}
+
+static void set_target(Reading *reading, const TomlEntry *entry, Target *target)
+{
+    g_autofree char *problem = NULL;
+    SettingsReading *base = &reading->base;
+    target->line = entry->place.line;
+    target->place = entry->value->place;
+    if (!setting_convert(target->row, entry->value, base->folder, target->field, &problem))
+        settings_add_problem(base, false, entry->value->place, "%s: %s", target->name, problem);
+}
+
+static void read_table(Reading *reading, const TomlValue *table, const char *path);
+
+static void read_entry(Reading *reading, const TomlEntry *entry, const char *above)
+{
+    g_autofree char *path =
+        *above ? g_strdup_printf("%s.%s", above, entry->name.data) : g_strdup(entry->name.data);
+    /* a role's name holds a point: [lane."purge.stores"]; other names with points would be a second
+     * spelling */
+    bool pointed = strchr(entry->name.data, '.') && strcmp(above, "lane") != 0;
+    Target *target = pointed ? NULL : g_hash_table_lookup(reading->by_name, path);
+    if (strcmp(path, "cluster.roles") == 0 && !pointed) {
+        settings_read_roles(&reading->base, entry);
+    } else if (target) {
+        if (target->line)
+            settings_add_problem(&reading->base, false, entry->place,
+                                 "found \"%s\" again, which line %u has set; remove one of them",
+                                 path, target->line);
+        else
+            set_target(reading, entry, target);
+    } else if (!pointed && g_hash_table_contains(reading->prefixes, path)) {
+        if (entry->value->type == TOML_TABLE)
+            read_table(reading, entry->value, path);
+        else
+            settings_add_problem(&reading->base, false, entry->place,
+                                 "found \"%s\" with %s; write the table [%s]", path,
+                                 toml_type_name(entry->value->type), path);
+    } else {
+        refuse_unknown(reading, entry, path);
+    }
+}
+
+static void read_table(Reading *reading, const TomlValue *table, const char *path)
+{
+    for (unsigned i = 0; i < table->table.entries->len; i++)
+        read_entry(reading, g_ptr_array_index(table->table.entries, i), path);
+}
+
+static const Target *get_target(const Reading *reading, const char *name)
+{
+    const Target *target = g_hash_table_lookup(reading->by_name, name);
+    MUST(target != NULL);
+    return target;
+}
+
+static bool names_nodes(const RoleTable *table)
+{
+    for (size_t i = 0; i < duty_roles.count; i++) {
+        const char *role = duty_roles.roles[i].name;
+        if (!table_role_is_all(table, role) && !table_role_is_none(table, role))
+            return true;
+    }
+    return false;
+}
+
+/* $ROTA_NODE_ID, the file, or 1 where there can be only one node. */
+static void settle_node_id(Reading *reading)
+{
+    Settings *settings = reading->base.settings;
+    const Target *target = get_target(reading, "cluster.node-id");
+    const char *variable = g_getenv("ROTA_NODE_ID");
+    if (variable && *variable) {
+        guint64 node = 0;
+        if (g_ascii_string_to_unsigned(variable, 10, 1, NODE_ID_MAX, &node, NULL))
+            settings->node_id = (int64_t)node;
+        else
+            settings_add_problem(
+                &reading->base, false, (TomlPlace){0},
+                "cluster.node-id: found \"%.40s\" in $ROTA_NODE_ID; write a number from 1 to %d",
+                variable, NODE_ID_MAX);
+        return;
+    }
+    if (target->line)
+        return;
+    if (settings->table && names_nodes(settings->table))
+        settings_add_problem(&reading->base, false, (TomlPlace){0},
+                             "cluster.node-id: found none, but [cluster.roles] names nodes; write "
+                             "node-id = 1 (each node its own number) below "
+                             "[cluster], or set $ROTA_NODE_ID");
+    else if (settings->data.db.kind == DB_POSTGRESQL)
+        settings_add_problem(&reading->base, false, (TomlPlace){0},
+                             "cluster.node-id: found none, but nodes may share a PostgreSQL store; "
+                             "write node-id = 1 (each node its own number) "
+                             "below [cluster], or set $ROTA_NODE_ID");
+    settings->node_id = 1;
+}
+
+static void settle_store(Reading *reading)
+{
+    StoreSettings *store = &reading->base.settings->data;
+    const Target *path = get_target(reading, "store.data.path"),
+                 *url = get_target(reading, "store.data.url");
+    bool postgresql = store->db.kind == DB_POSTGRESQL;
+    if (postgresql && !*store->url)
+        settings_add_problem(&reading->base, false, get_target(reading, "store.data.type")->place,
+                             "store.data.url: found none, but the type is \"postgresql\"; write "
+                             "url = \"host=… dbname=rota user=rota\"");
+    if (!postgresql && *store->url)
+        settings_add_problem(&reading->base, false, url->place,
+                             "store.data.url: found one, but the type is \"sqlite\"; write type = "
+                             "\"postgresql\", or remove the url");
+    if (postgresql && path->line)
+        settings_add_problem(&reading->base, true, path->place,
+                             "store.data.path: has no meaning with the type \"postgresql\"");
+    if (!postgresql && !*store->path)
+        settings_add_problem(
+            &reading->base, false, path->place,
+            "store.data.path: found an empty path; write one as in \"var/rota.db\"");
+    if (*store->path && reading->base.folder && !g_path_is_absolute(store->path) &&
+        strcmp(store->path, ":memory:") != 0) {
+        char *whole = g_build_filename(reading->base.folder, store->path, NULL);
+        g_free(store->path);
+        store->path = whole;
+    }
+    store->db.path = postgresql ? NULL : store->path;
+    store->db.url = postgresql ? store->url : NULL;
+}
+
+/* The rules between settings. */
+static void settle(Reading *reading)
+{
+    Settings *settings = reading->base.settings;
+    settle_node_id(reading);
+    settle_store(reading);
+    if (settings->lease_ms < HEARTBEATS_MIN * settings->heartbeat_ms) {
+        const Target *lease = get_target(reading, "cluster.lease"),
+                     *beat = get_target(reading, "cluster.heartbeat");
+        settings_add_problem(&reading->base, false, lease->line ? lease->place : beat->place,
+                             "cluster.lease: found %" PRId64
+                             " ms, less than %d heartbeats of %" PRId64
+                             " ms; write a longer lease or a shorter heartbeat",
+                             settings->lease_ms, HEARTBEATS_MIN, settings->heartbeat_ms);
+    }
+    for (size_t i = 0; i < duty_roles.count; i++) {
+        const char *role = duty_roles.roles[i].name;
+        g_autofree char *name = g_strdup_printf("lane.%s.retry.max", role);
+        g_autofree char *min_name = g_strdup_printf("lane.%s.retry.min", role);
+        const Target *max = get_target(reading, name), *min = get_target(reading, min_name);
+        if (settings->lanes[i].retry_max_ms < settings->lanes[i].retry_min_ms)
+            settings_add_problem(
+                &reading->base, false, max->line ? max->place : min->place,
+                "%s: found a longest wait that is shorter than the first; write a longer one",
+                name);
+    }
+    if (!*settings->lmtp.host_name) {
+        g_free(settings->lmtp.host_name);
+        settings->lmtp.host_name = g_strdup(g_get_host_name());
+    }
+}
+
+static int compare_problems(gconstpointer a, gconstpointer b)
+{
+    const SettingsProblem *one = *(SettingsProblem *const *)a,
+                          *other = *(SettingsProblem *const *)b;
+    unsigned one_line = one->line ? one->line : G_MAXUINT,
+             other_line = other->line ? other->line : G_MAXUINT;
+    if (one_line != other_line)
+        return one_line < other_line ? -1 : 1;
+    return one->column < other->column ? -1 : one->column > other->column;
+}
+
+/* `path` NULL: no file. */
+static Settings *load(const char *path, const char *text, size_t size, GPtrArray *problems)
+{
+    g_autofree char *folder = path ? g_path_get_dirname(path) : NULL;
+    g_autoptr(Settings) settings = g_new0(Settings, 1);
+    settings->file = g_strdup(path);
+    settings->role_lines = g_new0(unsigned, duty_roles.count);
+    settings->lanes = g_new0(LaneSettings, duty_roles.count);
+    g_autoptr(GPtrArray) targets = g_ptr_array_new_with_free_func(target_free);
+    g_autoptr(GHashTable) by_name = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(GHashTable) prefixes = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    Reading reading = {{path, folder, problems, false, settings}, targets, by_name, prefixes};
+    add_targets(&reading);
+    set_defaults(&reading);
+    g_autoptr(GPtrArray) mistakes = toml_problems_new();
+    g_autoptr(TomlValue) root = toml_parse(text, size, mistakes);
+    for (unsigned i = 0; i < mistakes->len; i++) {
+        const TomlProblem *mistake = g_ptr_array_index(mistakes, i);
+        settings_add_problem(&reading.base, false, mistake->place, "%s", mistake->text);
+    }
+    read_table(&reading, root, "");
+    if (!settings->table)
+        settings_read_roles(&reading.base, NULL);
+    if (mistakes->len == 0)
+        settle(&reading);
+    g_ptr_array_sort(problems, compare_problems);
+    return reading.base.broken ? NULL : g_steal_pointer(&settings);
+}
+
+Settings *settings_load(const char *path, const char *text, size_t size, GPtrArray *problems)
+{
+    return load(path, text, size, problems);
+}
+
+Settings *settings_default(GPtrArray *problems)
+{
+    return load(NULL, "", 0, problems);
+}
+
+Settings *settings_read(const char *path, GPtrArray *problems)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *text = NULL;
+    gsize size = 0;
+    if (g_file_get_contents(path, &text, &size, &error))
+        return load(path, text, size, problems);
+    SettingsProblem *problem = g_new0(SettingsProblem, 1);
+    problem->text = g_strdup_printf(
+        "could not read the settings: %s; write the path of a file that this user may read",
+        error->message);
+    g_ptr_array_add(problems, problem);
+    return NULL;
+}
+
 char *settings_find(const char *option)
 {
     if (option)
@@ -46,75 +411,28 @@ void settings_free(Settings *settings)
 {
     if (!settings)
         return;
+    for (unsigned i = 0; i < setting_row_count; i++)
+        if (!g_str_has_prefix(setting_rows[i].name, "lane."))
+            setting_clear(&setting_rows[i], (char *)settings + setting_rows[i].offset);
+    if (settings->table)
+        table_unref(settings->table);
     g_free(settings->role_lines);
-    g_free(settings->data.path);
-    g_free(settings->data.type);
-    g_free(settings->data.purge_schedule);
-    g_free(settings->account_purge_schedule);
-    g_strfreev(settings->lmtp.listen);
-    g_free(settings->lmtp.host_name);
     g_free(settings->lanes);
-    g_free(settings->time_zone);
     g_free(settings->file);
     g_free(settings);
-}
-
-Settings *settings_default(GPtrArray *problems)
-{
-    (void)problems;
-    Settings *settings = g_new0(Settings, 1);
-    settings->node_id = 1;
-    settings->lease_ms = LEASE_MS;
-    settings->heartbeat_ms = HEARTBEAT_MS;
-    g_autoptr(RoleTableBuilder) builder = table_builder_new(&duty_roles);
-    settings->table = table_builder_seal(builder);
-    settings->role_lines = g_new0(unsigned, duty_roles.count);
-    settings->data.type = g_strdup("sqlite");
-    settings->data.path = g_strdup("var/rota.db");
-    settings->data.db = (DbConfig){.kind = DB_SQLITE, .path = settings->data.path};
-    settings->data.purge_schedule = g_strdup("0 3 * * *");
-    settings->account_purge_schedule = g_strdup("0 0 * * *");
-    settings->duty = (DutySettings){
-        .undelete_retention_ms = 3600000,
-        .auto_expunge_ms = 30 * 86400000ll,
-        .changes_max_history = 10000,
-        .account_retention_ms = 30 * 86400000ll,
-        .history_retention_ms = 30 * 86400000ll,
-        .purge_pause_us = 10000,
-        .spam_min_samples = 200,
-    };
-    settings->lmtp.listen = g_strsplit("127.0.0.1:11024", ",", -1);
-    settings->lmtp.message_bytes_max = MESSAGE_BYTES_MAX;
-    settings->lmtp.sessions_max = LMTP_SESSIONS_MAX;
-    settings->lmtp.timeout_ms = 300000;
-    settings->lmtp.host_name = g_strdup(g_get_host_name());
-    settings->spam = (SpamSettings){.enabled = true, .score_spam = 0.9};
-    settings->lanes = g_new0(LaneSettings, duty_roles.count);
-    for (size_t i = 0; i < duty_roles.count; i++) {
-        const Role *role = &duty_roles.roles[i];
-        settings->lanes[i] = (LaneSettings){role->concurrency, role->batch, role->attempts,
-                                            role->retry_min_ms, role->retry_max_ms};
-    }
-    settings->log_level = LOG_LEVEL_INFO;
-    settings->log_format = LOG_FORMAT_AUTO;
-    settings->time_zone = g_strdup("UTC");
-    return settings;
-}
-
-Settings *settings_load(const char *path, const char *text, size_t size, GPtrArray *problems)
-{
-    (void)path, (void)text, (void)size;
-    return settings_default(problems);
-}
-
-Settings *settings_read(const char *path, GPtrArray *problems)
-{
-    return settings_load(path, "", 0, problems);
 }
 
 const LaneSettings *settings_lane(const Settings *settings, const Role *role)
 {
     return &settings->lanes[role - duty_roles.roles];
+}
+
+const char *settings_schedule(const Settings *settings, const Role *role)
+{
+    for (unsigned i = 0; role->schedule_setting && i < setting_row_count; i++)
+        if (strcmp(setting_rows[i].name, role->schedule_setting) == 0)
+            return *(char *const *)((const char *)settings + setting_rows[i].offset);
+    return role->schedule;
 }
 
 GArray *settings_rounds(const Settings *settings)
@@ -124,11 +442,10 @@ GArray *settings_rounds(const Settings *settings)
         const Role *role = &duty_roles.roles[i];
         if (!role->handler || !role->schedule)
             continue;
-        bool by_store = role->unit == ROLE_BY_STORE;
         Round round = {
             .role = role,
-            .unit = by_store ? "data" : "",
-            .schedule = by_store ? settings->data.purge_schedule : settings->account_purge_schedule,
+            .unit = role->unit == ROLE_BY_STORE ? "data" : "",
+            .schedule = settings_schedule(settings, role),
             .time_zone = settings->time_zone,
         };
         g_array_append_val(rounds, round);

@@ -24,8 +24,8 @@
 #include "roster/table.h"
 
 typedef struct {
-    char *type, *path, *url;
-    DbConfig db; /* of the three; its strings are borrowed from here */
+    char *path, *url;
+    DbConfig db; /* of these; its strings are borrowed from here */
     char *purge_schedule;
 } StoreSettings;
 
@@ -89,6 +89,8 @@ Settings *settings_default(GPtrArray *problems);
 
 /* What the settings say for a role of duty_roles; borrowed. */
 const LaneSettings *settings_lane(const Settings *settings, const Role *role);
+/* The schedule of a role's rounds; NULL if it has none. */
+const char *settings_schedule(const Settings *settings, const Role *role);
 /* The rounds that this build's roles have (those with a handler), as GArray of Round, which borrow
  * from the settings; the caller frees it. */
 GArray *settings_rounds(const Settings *settings);

@@ -1,0 +1,90 @@
+/* settings_table: every setting there is: name, type, default, range, meaning.
+ *
+ * How it fits: the reader (settings.c), the manual (docs/settings.md) and the example
+ * (examples/rota.toml) all follow this table; a test compares them. Failures: none; it is data.
+ */
+#include "app/settings_table.h"
+
+#include <stddef.h>
+
+#include "base/limits.h"
+
+#define IN(field)      offsetof(Settings, field)
+#define IN_LANE(field) offsetof(LaneSettings, field)
+#define SECOND         1000ll
+#define MINUTE         (60 * SECOND)
+#define HOUR           (60 * MINUTE)
+#define DAY            (24 * HOUR)
+
+static const char *const store_types[] = {"sqlite", "postgresql", NULL}; /* as DbKind */
+static const char *const log_levels[] = {"error", "warning", "info", "debug",
+                                         NULL}; /* as LogLevel */
+static const char *const log_formats[] = {"auto", "text", "journal", "json",
+                                          NULL}; /* as LogFormat */
+
+const SettingRow setting_rows[] = {
+    {"cluster.node-id", SETTING_NODE, IN(node_id), NULL, 1, NODE_ID_MAX, NULL,
+     "this node's number, unique in the cluster; \"hostname\" takes the number at the end of the "
+     "host's name; $ROTA_NODE_ID goes before both"},
+    {"cluster.lease", SETTING_DURATION, IN(lease_ms), "\"6s\"", SECOND, 10 * MINUTE, NULL,
+     "how long a node that is heard of no more keeps its work"},
+    {"cluster.heartbeat", SETTING_DURATION, IN(heartbeat_ms), "\"2s\"", 100, 5 * MINUTE, NULL,
+     "how often a node renews its lease; at most a third of the lease"},
+    {"cluster.roles.*", SETTING_ROLES, 0, NULL, 0, 0, NULL,
+     "the shards of a role and their nodes; not there: every node, as one shard"},
+    {"store.data.type", SETTING_CHOICE, IN(data.db.kind), "\"sqlite\"", 0, 0, store_types,
+     "sqlite is for one node, postgresql for any number"},
+    {"store.data.path", SETTING_TEXT, IN(data.path), "\"var/rota.db\"", 0, 0, NULL,
+     "the file of sqlite; relative to the settings file's folder"},
+    {"store.data.url", SETTING_TEXT, IN(data.url), "\"\"", 0, 0, NULL,
+     "a libpq connection string for postgresql, of several hosts too"},
+    {"store.data.purge.frequency", SETTING_SCHEDULE, IN(data.purge_schedule), "\"0 3 * * *\"", 0, 0,
+     NULL, "when purge.stores runs"},
+    {"storage.undelete.retention", SETTING_DURATION, IN(duty.undelete_retention_ms), "\"1h\"", 0,
+     3650 * DAY, NULL, "how long content that nothing links to any more is kept"},
+    {"storage.history-retention", SETTING_DURATION, IN(duty.history_retention_ms), "\"30d\"", HOUR,
+     3650 * DAY, NULL, "how long the history of tasks and load is kept"},
+    {"storage.purge-pause", SETTING_DURATION_US, IN(duty.purge_pause_us), "\"10ms\"", 0,
+     10 * SECOND, NULL, "pause of a purge between its batches, so that others come through"},
+    {"account.purge.frequency", SETTING_SCHEDULE, IN(account_purge_schedule), "\"0 0 * * *\"", 0, 0,
+     NULL, "when purge.accounts runs"},
+    {"account.delete-retention", SETTING_DURATION, IN(duty.account_retention_ms), "\"30d\"", 0,
+     3650 * DAY, NULL, "how long a deleted account can be undeleted"},
+    {"email.auto-expunge", SETTING_DURATION, IN(duty.auto_expunge_ms), "\"30d\"", 0, 3650 * DAY,
+     NULL, "age at which mail in Trash and Junk is removed; 0: never"},
+    {"changes.max-history", SETTING_INTEGER, IN(duty.changes_max_history), "10000", 1, 1000000000,
+     NULL, "changes of an account that are kept for clients to catch up"},
+    {"lmtp.listen", SETTING_ADDRESSES, IN(lmtp.listen), "[\"127.0.0.1:11024\"]", 0, 0, NULL,
+     "where mail comes in: \"ADDRESS:PORT\" or \"unix:/PATH\"; []: nowhere"},
+    {"lmtp.max-message-size", SETTING_SIZE, IN(lmtp.message_bytes_max), "\"50mb\"", 1000,
+     4 * (int64_t)MESSAGE_BYTES_MAX, NULL, "the largest message that is taken"},
+    {"lmtp.max-sessions", SETTING_INTEGER, IN(lmtp.sessions_max), "100", 1, 10000, NULL,
+     "sessions at one time; more are told to come later"},
+    {"lmtp.timeout", SETTING_DURATION, IN(lmtp.timeout_ms), "\"5m\"", SECOND, HOUR, NULL,
+     "how long a client may take for one step"},
+    {"lmtp.hostname", SETTING_TEXT, IN(lmtp.host_name), "\"\"", 0, 0, NULL,
+     "the name in the greeting; \"\": the host's"},
+    {"spam-filter.enabled", SETTING_BOOLEAN, IN(spam.enabled), "true", 0, 0, NULL,
+     "whether mail is scored at delivery"},
+    {"spam-filter.score.spam", SETTING_REAL, IN(spam.score_spam), "0.9", 0, 1, NULL,
+     "score from 0 to 1 at which mail goes to Junk"},
+    {"spam-filter.bayes.min-learns", SETTING_INTEGER, IN(duty.spam_min_samples), "200", 1, 1000000,
+     NULL, "messages of spam and of ham that must be learnt before scores count"},
+    {"lane.*.concurrency", SETTING_INTEGER, IN_LANE(concurrency), NULL, 1, 64, NULL,
+     "threads of a role on a node; default: the role's own"},
+    {"lane.*.batch", SETTING_INTEGER, IN_LANE(batch), NULL, 1, TASK_BATCH_MAX, NULL,
+     "tasks that a thread claims at a time; default: the role's own"},
+    {"lane.*.attempts", SETTING_INTEGER, IN_LANE(attempts), NULL, 1, 1000, NULL,
+     "failed runs after which a task is a dead letter; default: the role's own"},
+    {"lane.*.retry.min", SETTING_DURATION, IN_LANE(retry_min_ms), NULL, 10, 30 * DAY, NULL,
+     "wait after the first failed run; default: the role's own"},
+    {"lane.*.retry.max", SETTING_DURATION, IN_LANE(retry_max_ms), NULL, 10, 30 * DAY, NULL,
+     "the longest wait after a failed run; default: the role's own"},
+    {"log.level", SETTING_CHOICE, IN(log_level), "\"info\"", 0, 0, log_levels,
+     "error, warning, info or debug"},
+    {"log.format", SETTING_CHOICE, IN(log_format), "\"auto\"", 0, 0, log_formats,
+     "auto, text, journal or json"},
+    {"server.time-zone", SETTING_ZONE, IN(time_zone), "\"UTC\"", 0, 0, NULL,
+     "of the schedules, as in \"Europe/Berlin\""},
+};
+const unsigned setting_row_count = G_N_ELEMENTS(setting_rows);

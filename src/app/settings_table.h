@@ -1,0 +1,70 @@
+/* settings_table.h: the constant table of all settings, and what its lines mean. For settings*.c,
+ * and for tests that compare it with the manual.
+ *
+ * Adding a setting is a field in Settings (app/settings.h), a line in settings_table.c, a line in
+ * docs/settings.md and one in examples/rota.toml; the test of settings names what is missing.
+ */
+#ifndef ROTA_APP_SETTINGS_TABLE_H
+#define ROTA_APP_SETTINGS_TABLE_H
+
+#include "app/settings.h"
+#include "base/toml.h"
+
+typedef enum {
+    SETTING_INTEGER,     /* int64_t, from min to max */
+    SETTING_REAL,        /* double, from min to max */
+    SETTING_BOOLEAN,     /* bool */
+    SETTING_DURATION,    /* int64_t, ms; min and max too */
+    SETTING_DURATION_US, /* int64_t, µs; min and max in ms */
+    SETTING_SIZE,        /* int64_t, bytes; min and max too */
+    SETTING_TEXT,        /* char * */
+    SETTING_ADDRESSES,   /* char **: "127.0.0.1:11024", "unix:/path" */
+    SETTING_CHOICE,      /* int: the place in `choices` */
+    SETTING_SCHEDULE,    /* char *, checked by cron_parse */
+    SETTING_ZONE,        /* char *, a time zone's name */
+    SETTING_NODE,        /* int64_t: a node's number, or "hostname" */
+    SETTING_ROLES,       /* shards and nodes: settings_roles.c */
+} SettingType;
+
+typedef struct {
+    const char *name; /* "lmtp.listen"; a word "*" stands for a role's name */
+    SettingType type;
+    size_t offset;        /* in Settings; for "lane.*" in LaneSettings */
+    const char *fallback; /* the default as TOML; NULL: see `summary` */
+    int64_t min, max;
+    const char *const *choices; /* NULL-terminated */
+    const char *summary;        /* one line for people */
+} SettingRow;
+
+extern const SettingRow setting_rows[];
+extern const unsigned setting_row_count;
+
+/* Reads a value into its field, and frees what was there. False: *ret_problem says what was found
+ * and what to write. `folder` is where relative paths count from. */
+bool setting_convert(const SettingRow *row, const TomlValue *value, const char *folder, void *field,
+                     char **ret_problem);
+/* Frees a field. */
+void setting_clear(const SettingRow *row, void *field);
+/* Fills in %{env:NAME}% and %{file:PATH}%; the caller frees the result. NULL: *ret_problem as
+ * above. */
+char *setting_expand(const char *text, const char *folder, char **ret_problem);
+
+/* The number at the end of a host's name before its first point ("mail-3.example.org": 3); false:
+ * *ret_problem as above. */
+bool setting_node_of_host(const char *host, int64_t *ret_node, char **ret_problem);
+
+/* What the parts of the settings' reader share while a file is read. */
+typedef struct {
+    const char *file;   /* for texts; NULL: no file */
+    const char *folder; /* of the file; NULL: the current one */
+    GPtrArray *problems;
+    bool broken;
+    Settings *settings;
+} SettingsReading;
+/* Adds "FILE:LINE:COLUMN: text". */
+void settings_add_problem(SettingsReading *reading, bool warning, TomlPlace place,
+                          const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* Reads [cluster.roles] (NULL: not there) into settings->table and role_lines. */
+void settings_read_roles(SettingsReading *reading, const TomlEntry *roles);
+
+#endif
