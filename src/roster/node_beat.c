@@ -165,6 +165,18 @@ static bool write_own_row(Node *node, Beat *beat, GError **error)
     return true;
 }
 
+static bool enqueue_rounds(Node *node, Beat *beat, GError **error)
+{
+    const RoleTable *table = beat->in_force.table ? beat->in_force.table : node->table;
+    beat->rounds_at = node->rounds_at;
+    bool works = node->state == NODE_UP && !beat->pulse.drain;
+    bool due = beat->pulse.now >= node->rounds_at || beat->in_force.table;
+    if (!works || !due || !table || node->config.round_count == 0)
+        return true;
+    return round_step(node->config.db, table, node->config.node_id, node->config.rounds,
+                      node->config.round_count, &beat->rounds, &beat->rounds_at, error);
+}
+
 static bool beat_body(Node *node, Beat *beat, GError **error)
 {
     Db *db = node->config.db;
@@ -175,7 +187,8 @@ static bool beat_body(Node *node, Beat *beat, GError **error)
         return false;
     if (beat->expired->len > 0 && !task_notify(db, NULL, error))
         return false;
-    if (!write_own_row(node, beat, error) || !read_table(node, beat, error))
+    if (!write_own_row(node, beat, error) || !read_table(node, beat, error) ||
+        !enqueue_rounds(node, beat, error))
         return false;
     if (node->config.load) {
         beat->flushed = true;
@@ -194,7 +207,7 @@ static void believe(Node *node, Beat *beat)
                   "the lease of node %" G_GINT64_FORMAT " has run out: its tasks are free",
                   g_array_index(beat->expired, int64_t, i));
     take_table(node, &beat->in_force);
-    node->rounds_at = MAX(node->rounds_at, beat->rounds_at);
+    node->rounds_at = beat->rounds_at;
     if (beat->proposed)
         node->propose = false;
     if (beat->state_written)

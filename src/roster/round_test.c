@@ -1,0 +1,154 @@
+/* round_test: slots run at most once for a shard, missed ones once; on both stores. */
+#include "cluster_test.h"
+
+#include <string.h>
+
+#include "roster/round.h"
+#include "roster/shard.h"
+
+/* clang-format off */
+static const DbSql SQL_MISS = {"UPDATE round SET last_slot = last_slot - $1", NULL};
+static const DbSql SQL_ROWS = {"SELECT count(*) FROM round", NULL};
+static const DbSql SQL_VERSIONS = {"SELECT CAST(sum(version) AS BIGINT) FROM task", NULL};
+static const DbSql SQL_RESULT = {
+    "SELECT last_done_at FROM round WHERE unit = 'u' AND shard = 2 AND last_result = '7 things'", NULL};
+/* clang-format on */
+
+#define MINUTE 60000
+
+static unsigned step(Db *db, const char *shards, int64_t node, const char *schedule,
+                     int64_t *ret_next_at)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(RoleTable) table = box_table(shards);
+    Round round = {.role = &test_roles.roles[1], .unit = "u", .schedule = schedule};
+    unsigned enqueued = 99;
+    int64_t next_at = 0;
+    test_begin(db);
+    if (!round_step(db, table, node, &round, 1, &enqueued, &next_at, &error))
+        fail_msg("round: %s", error->message);
+    test_commit(db);
+    if (ret_next_at)
+        *ret_next_at = next_at;
+    return enqueued;
+}
+
+static Db *db_of(void **state)
+{
+    return ((TestStore *)*state)->db;
+}
+
+static void test_slot_runs_once(void **state)
+{
+    Db *db = db_of(state);
+    /* never seen: begins with the next slot */
+    assert_int_equal(step(db, "1,2|3", 1, "every 10m", NULL), 0);
+    assert_int_equal(test_int(db, &SQL_ROWS, DB_NO_ARGS), 1);
+    /* five slots were missed: one runs, for whoever comes first */
+    test_exec(db, &SQL_MISS, DB_ARGS(db_int(50 * MINUTE)));
+    int64_t next_at;
+    assert_int_equal(step(db, "1,2|3", 2, "every 10m", &next_at), 1);
+    assert_int_equal(step(db, "1,2|3", 1, "every 10m", NULL), 0);
+    assert_int_equal(step(db, "1,2|3", 2, "every 10m", NULL), 0);
+    assert_int_equal(test_count(db, "task"), 1);
+    assert_int_equal(test_int(db, &SQL_VERSIONS, DB_NO_ARGS), 1);
+    static const DbSql now_sql = {"SELECT rota_now()", NULL};
+    int64_t now = test_int(db, &now_sql, DB_NO_ARGS);
+    assert_in_range(next_at, now, now + 11 * MINUTE);
+    /* another shard has its own slots, and goes on from where the role is */
+    assert_int_equal(step(db, "1,2|3", 4, "every 10m", NULL), 0);
+    assert_int_equal(test_int(db, &SQL_ROWS, DB_NO_ARGS), 1);
+    test_exec(db, &SQL_MISS, DB_ARGS(db_int(50 * MINUTE)));
+    assert_int_equal(step(db, "1,2|3", 3, "every 10m", NULL), 1);
+    assert_int_equal(test_int(db, &SQL_ROWS, DB_NO_ARGS), 2);
+}
+
+/* A late heartbeat's transaction cannot enqueue a slot that another node has had meanwhile. */
+static void test_two_nodes_at_once(void **state)
+{
+    TestStore *store = *state;
+    if (store->config.kind != DB_POSTGRESQL)
+        return;
+    g_autoptr(Db) other = test_store_open(store);
+    g_autoptr(GError) error = NULL;
+    step(store->db, "1,2", 1, "every 10m", NULL);
+    test_exec(store->db, &SQL_MISS, DB_ARGS(db_int(50 * MINUTE)));
+    g_autoptr(RoleTable) table = box_table("1,2");
+    Round round = {.role = &test_roles.roles[1], .unit = "u", .schedule = "every 10m"};
+    /* The other's transaction has read the rows before ours commits; DB_READ shows what it would
+     * have seen: the guard is in the UPDATE. */
+    unsigned enqueued;
+    int64_t next_at;
+    test_begin(store->db);
+    assert_true(round_step(store->db, table, 1, &round, 1, &enqueued, &next_at, &error));
+    assert_int_equal(enqueued, 1);
+    test_commit(store->db);
+    test_begin(other);
+    assert_true(round_step(other, table, 2, &round, 1, &enqueued, &next_at, &error));
+    assert_int_equal(enqueued, 0);
+    test_commit(other);
+}
+
+static void test_cron_slots_missed_for_months(void **state)
+{
+    Db *db = db_of(state);
+    step(db, "1", 1, "* * * * *", NULL);
+    test_exec(db, &SQL_MISS, DB_ARGS(db_int(400LL * 24 * 60 * MINUTE)));
+    assert_int_equal(step(db, "1", 1, "* * * * *", NULL), 1);
+    assert_int_equal(step(db, "1", 1, "* * * * *", NULL), 0);
+    test_exec(db, &SQL_MISS, DB_ARGS(db_int(400LL * 24 * 60 * MINUTE)));
+    assert_int_equal(step(db, "1", 1, "0 3 1 1 *", NULL), 1); /* once a year */
+    assert_int_equal(step(db, "1", 1, "0 3 1 1 *", NULL), 0);
+    assert_int_equal(test_count(db, "task"), 1); /* merged: it had not run */
+}
+
+static void test_now_and_parse(void **state)
+{
+    Db *db = db_of(state);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(RoleTable) table = box_table("1|2|3");
+    Round round = {.role = &test_roles.roles[1], .unit = "u", .schedule = "every 10m"};
+    test_begin(db);
+    assert_true(round_now(db, table, &round, 2, &error));
+    assert_false(round_now(db, table, &round, 4, &error));
+    g_clear_error(&error);
+    test_commit(db);
+    test_member(db, 1);
+    unsigned cursor = 0, shard, shards;
+    TaskClaimAsk ask = {
+        .role = "rounds", .shard = 2, .shards = 3, .owner = 1, .batch = 10, .cursor = &cursor};
+    TaskClaimed claimed;
+    test_begin(db);
+    assert_true(task_claim(db, &ask, &claimed, &error));
+    g_autoptr(TaskClaim) held = claimed.claim;
+    assert_non_null(held);
+    const Task *task = &g_array_index(held->tasks, Task, 0);
+    assert_string_equal(task->key, "round/u/2");
+    assert_string_equal(task->payload, "shard 2 of 3 unit u");
+    assert_true(round_parse(task->key, task->payload, &shard, &shards));
+    assert_int_equal(shard, 2);
+    assert_int_equal(shards, 3);
+    assert_true(round_note_end(db, "rounds", task->key, "7 things", &error));
+    test_commit(db);
+    assert_true(test_int(db, &SQL_RESULT, DB_NO_ARGS) > 0);
+    static const struct {
+        const char *key, *payload;
+    } others[] = {{"17", ""},
+                  {"round/u/2", ""},
+                  {"17", "shard 2 of 3 unit u"},
+                  {"round/u/2", "shard 4 of 3 unit u"},
+                  {"round/u/2", "shard 0 of 3 unit u"}};
+    for (unsigned i = 0; i < G_N_ELEMENTS(others); i++)
+        assert_false(round_parse(others[i].key, others[i].payload, &shard, &shards));
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_slot_runs_once),
+        cmocka_unit_test(test_two_nodes_at_once),
+        cmocka_unit_test(test_cron_slots_missed_for_months),
+        cmocka_unit_test(test_now_and_parse),
+    };
+    return test_on_both_stores("round", tests, G_N_ELEMENTS(tests));
+}
