@@ -37,7 +37,7 @@ static const struct {
 
 #define SLOTS_MIN 1024
 /* What a store adds to each term: the account's prefix and the space. */
-#define TERM_OVERHEAD 10
+#define TERM_OVERHEAD 12
 /* Words of letters and digits mixed, this long or longer, are encoded data or hashes: a commit or a
  * Message-ID is worth finding, a hex dump is not. */
 #define ODD_BYTES_MIN 16
