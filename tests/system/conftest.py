@@ -1,14 +1,162 @@
-"""What the system tests share: the real program, a folder and a store of its own for each test."""
+"""What the system tests share: the real program, with a folder, a store and a node of its own for each test.
+
+A test waits for conditions (a reply, a line of output, the READY datagram), never for a time; every wait has an end.
+"""
 
 import os
 import pathlib
+import shutil
+import signal
+import smtplib
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = os.environ.get("ROTA_PROGRAM", str(ROOT / "build" / "rota"))
+PATIENCE = 60  # seconds until a condition that does not come fails the test; sanitizers are slow
+
+
+def until(condition, what="the condition"):
+    """Asks until it is true, and returns what it gave."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        got = condition()
+        if got:
+            return got
+        assert time.monotonic() < end, f"{what} did not come within {PATIENCE} s"
+        time.sleep(0.01)
+
+
+class Node:
+    """One `rota serve`, started; `ready` when it has its lease and its doors are open."""
+
+    def __init__(self, rota, settings, name):
+        self.log = rota.folder / f"{name}.log"
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        path = rota.folder / f"{name}.notify"
+        path.unlink(missing_ok=True)
+        self.socket.bind(str(path))
+        self.socket.settimeout(PATIENCE)
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen([PROGRAM, "serve", "-c", str(settings)], stdout=log, stderr=log, cwd=rota.folder,
+                                            env={**os.environ, "NOTIFY_SOCKET": str(path)})
+
+    def told(self, word):
+        """Waits until the node has told its service manager `word`."""
+        end = time.monotonic() + PATIENCE
+        self.socket.settimeout(0.2)
+        while time.monotonic() < end:
+            try:
+                if word in self.socket.recv(4096).decode():
+                    return
+            except TimeoutError:
+                assert self.process.poll() is None, f"it ended with {self.process.returncode}:\n{self.text()}"
+        raise AssertionError(f"no {word}:\n{self.text()}")
+
+    def ready(self):
+        self.told("READY=1")
+        return self
+
+    def text(self):
+        return self.log.read_text(errors="replace")
+
+    def logged(self, event):
+        until(lambda: event in self.text(), f'"{event}" in the log')
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        """SIGTERM, and how long it took to end; the exit status must be 0."""
+        begin = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(timeout=PATIENCE)
+        assert self.process.returncode == 0, self.text()
+        return time.monotonic() - begin
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.socket.close()
+
+
+class Rota:
+    """A folder with settings and a store, and the commands on it."""
+
+    def __init__(self, kind):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="rota-"))
+        self.kind = kind
+        self.nodes = []
+        self.schema = None
+        self.lmtp_path = self.folder / "lmtp"
+        if kind == "postgresql":
+            self.schema = "rota_system_" + uuid.uuid4().hex[:12]
+            self.psql(f"CREATE SCHEMA {self.schema}")
+            self.store = f'type = "postgresql"\nurl = "{os.environ["ROTA_TEST_PG"]} options=-csearch_path={self.schema}"'
+        else:
+            self.store = f'type = "sqlite"\npath = "{self.folder}/rota.db"'
+        self.settings = self.write_settings("rota.toml", 1, self.lmtp_path)
+
+    def psql(self, sql):
+        subprocess.run(["/usr/bin/psql", "-q", "-d", os.environ["ROTA_TEST_PG"], "-c", "SET client_min_messages = warning", "-c", sql],
+                       check=True, stdout=subprocess.DEVNULL)
+
+    def write_settings(self, name, node_id, lmtp_path, more=""):
+        path = self.folder / name
+        path.write_text(f'[cluster]\nnode-id = {node_id}\n\n[store.data]\n{self.store}\n\n'
+                        f'[lmtp]\nlisten = ["unix:{lmtp_path}"]\nhostname = "mx.example.org"\n{more}')
+        return path
+
+    def run(self, *words, settings=None, status=0, text=None):
+        """Runs a command; its standard output."""
+        got = subprocess.run([PROGRAM, *words, "-c", str(settings or self.settings)], capture_output=True, text=True, input=text,
+                             timeout=PATIENCE * 2, cwd=self.folder)
+        if status is not None:
+            assert got.returncode == status, f"rota {' '.join(words)}: {got.returncode}\n{got.stdout}\n{got.stderr}"
+        return got.stdout
+
+    def serve(self, settings=None, name="node"):
+        node = Node(self, settings or self.settings, name)
+        self.nodes.append(node)
+        return node
+
+    def lmtp(self):
+        client = smtplib.LMTP(str(self.lmtp_path))
+        client.sock.settimeout(PATIENCE)
+        return client
+
+    def close(self):
+        for node in self.nodes:
+            node.close()
+        if self.schema:
+            self.psql(f"DROP SCHEMA {self.schema} CASCADE")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def rota(request):
+    """A Rota on each store."""
+    made = Rota(request.param)
+    yield made
+    made.close()
 
 
 @pytest.fixture
-def program():
-    return PROGRAM
+def rota_sqlite():
+    made = Rota("sqlite")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def rota_postgresql():
+    made = Rota("postgresql")
+    yield made
+    made.close()
