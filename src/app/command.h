@@ -74,7 +74,14 @@ extern const unsigned command_count;
 int command_main(int argc, char **argv);
 
 /* In the order in which `rota --help` shows them. */
-#define COMMANDS(X) X(cmd_check) X(cmd_serve)
+/* A line each, so that two that come at once do not meet. */
+/* clang-format off */
+#define COMMANDS(X) \
+    X(cmd_check) \
+    X(cmd_roles) \
+    X(cmd_serve) \
+    /* end */
+/* clang-format on */
 
 #define COMMAND_DECLARE(name) extern const Command name;
 COMMANDS(COMMAND_DECLARE)
