@@ -24,12 +24,14 @@
 
 /* The path of a file of tests/data; caller frees. */
 char *test_data(const char *name);
-/* The folder of an unpacked archive of $ROTA_DATA ("mail", "mime", "toml"), or NULL where there is none (then the test says so and passes on the
- * project's own data; where $CI is set a missing one is a failure). Caller frees. */
+/* The folder of an unpacked archive of $ROTA_DATA ("mail", "mime", "toml"), or NULL where there is
+ * none: then the test says so and passes on the project's own data; where $CI is set a missing one
+ * is a failure. Caller frees. */
 char *test_archive(const char *name);
 
-/* Runs a group of tests once on SQLite and, where $ROTA_TEST_PG (a libpq string; ./test sets it) is there, once on PostgreSQL; each test gets a
- * fresh, migrated, empty store as *state: a TestStore. Returns the number of failures, for main. */
+/* Runs a group of tests once on SQLite and, where $ROTA_TEST_PG (a libpq string; ./test sets it) is
+ * there, once on PostgreSQL; each test gets a fresh, migrated, empty store as *state: a TestStore.
+ * Tests must have no setup of their own. Returns the number of failures, for main. */
 typedef struct {
     Db *db;
     DbConfig config; /* to open more handles of the same store */

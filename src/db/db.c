@@ -15,6 +15,21 @@
 #include "base/must.h"
 #include "db/driver.h"
 
+DbValue db_null(void)
+{
+    return (DbValue){.type = DB_VALUE_NULL};
+}
+
+DbValue db_int(int64_t value)
+{
+    return (DbValue){.type = DB_VALUE_INT, .integer = value};
+}
+
+DbValue db_real(double value)
+{
+    return (DbValue){.type = DB_VALUE_REAL, .real = value};
+}
+
 DbValue db_text(const char *text)
 {
     if (!text)
@@ -146,6 +161,17 @@ void db_rollback(Db *db)
     forget_transaction(db);
 }
 
+DbScope db_scope(Db *db)
+{
+    return db;
+}
+
+void db_scope_end(DbScope db)
+{
+    if (db)
+        db_rollback(db);
+}
+
 void db_set_fence(Db *db, DbFence fence, void *data)
 {
     MUST(db->state != DB_STATE_IDLE);
@@ -214,7 +240,8 @@ bool db_exec_many(Db *db, const DbSql *sql, const DbValue *args, unsigned width,
     if (rows == 0)
         return true;
     GError *trouble = NULL;
-    if (!db->driver->exec_many(db, sql, args, width, rows, ret_changed, &trouble))
+    DbTuples tuples = {args, width, rows, ret_changed};
+    if (!db->driver->exec_many(db, sql, &tuples, &trouble))
         return break_transaction(db, trouble, error);
     return true;
 }

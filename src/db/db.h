@@ -1,39 +1,33 @@
 /* db.h: the one door to SQL, and the only header of a driver that others see.
  *
- * A Db is one connection to one store: SQLite, PostgreSQL, or a fault-injecting door around either.
- * All drivers pass the same conformance tests (db/conform_test.c).
+ * A Db is one connection to one store: SQLite, PostgreSQL, or a fault-injecting door around either
+ * (fault.h). All drivers pass the same conformance tests (db/conform_test.c).
  *
  * Invariants
  * - A handle belongs to one thread at a time and holds at most one transaction.
- * - Every statement runs in a transaction. A transaction ends in exactly one of three ways: DB_DONE
- * (durable), DB_NOT_DONE (rolled back; nothing happened) or DB_UNKNOWN (the connection broke during
- * the commit). Every caller says what it does with the third. Dropping an unfinished transaction
- * rolls it back.
+ * - Every statement runs in a transaction, which ends in exactly one of three ways: DB_DONE,
+ * durable; DB_NOT_DONE, rolled back, nothing happened; DB_UNKNOWN, the connection broke in the
+ * commit. Every caller says what it does with the third. Dropping an unfinished one rolls it back.
  * - Values are bound as $1, $2, ...; never pasted. Statements are static DbSql values: prepared
- * once per handle, found by address. Where the two stores' SQL must differ, the DbSql names both
- * texts.
- * - Busy, serialisation failure, dead lock, connection lost before commit: ERROR_RETRY; the
- * transaction is over and rolled back, and each further call on it fails the same way. A broken
- * constraint: ERROR_CONFLICT. Every failed statement ends its transaction so, but inside a
- * savepoint a CONFLICT or REJECT waits for db_savepoint_rollback, which makes the transaction whole
- * again. No space, read-only disk: ERROR_RETRY with a text that says so. A damaged store:
- * ERROR_REJECT.
+ * once per handle, found by address. Where the stores' SQL must differ, the DbSql names both texts.
+ * - Busy, serialisation failure, dead lock, connection lost before commit, no space, read-only
+ * disk: ERROR_RETRY. A damaged store: ERROR_REJECT. A broken constraint: ERROR_CONFLICT. After any
+ * failed statement the transaction is over and rolled back, and each further call on it fails the
+ * same way; but in a savepoint a CONFLICT or REJECT waits for db_savepoint_rollback, which mends
+ * it.
  * - It does not log, and it reconnects only in db_begin, never inside a transaction.
- * - rota_now() in SQL is the store's clock, milliseconds since 1970-01-01 UTC, as an integer. It
- * may move within a transaction.
+ * - rota_now() in SQL is the store's clock in milliseconds since 1970-01-01 UTC. It may move within
+ *   a transaction.
  *
- * Types: integers are 64 bits (column BIGINT), text is UTF-8 without NUL (TEXT), bytes (BYTEA),
- * real (DOUBLE PRECISION). Booleans are the integers 0 and 1.
- *
- * Calling sequence: db_open → { db_begin → db_exec / db_query … → db_commit | db_rollback }* →
- * db_close.
+ * Types: 64-bit integers (column BIGINT), UTF-8 text without NUL (TEXT), bytes (BYTEA), DOUBLE
+ * PRECISION; booleans are 0 and 1. Reading a column as what it is not is a MUST.
+ * Calling sequence: db_open, { db_begin, db_exec / db_query, db_commit | db_rollback }*, db_close.
  */
 #ifndef ROTA_DB_DB_H
 #define ROTA_DB_DB_H
 
 #include <glib.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "base/clock.h"
@@ -47,8 +41,7 @@ typedef enum {
     DB_READ,  /* one snapshot; a write in it is ERROR_REJECT */
     DB_WRITE, /* durable when DB_DONE: synchronous=FULL, synchronous_commit=on */
     /* As DB_WRITE, but a crash of the machine (not of the process) may still take back a DB_DONE,
-     * with all that came after it. For work whose request is removed in the same transaction, and
-     * so is simply done again. */
+     * with all that came after it. For work whose request is removed in the same transaction. */
     DB_WRITE_LAZY,
 } DbMode;
 
@@ -64,104 +57,77 @@ typedef struct {
     union {
         int64_t integer;
         double real;
-        const void *data; /* borrowed for the call */
+        const void *data; /* borrowed for the call; for a query, until its rows are freed */
     };
     size_t size; /* of bytes and text, without a NUL */
 } DbValue;
 
-static inline DbValue db_null(void)
-{
-    return (DbValue){.type = DB_VALUE_NULL};
-}
-static inline DbValue db_int(int64_t value)
-{
-    return (DbValue){.type = DB_VALUE_INT, .integer = value};
-}
-static inline DbValue db_real(double value)
-{
-    return (DbValue){.type = DB_VALUE_REAL, .real = value};
-}
+DbValue db_null(void);
+DbValue db_int(int64_t value);
+DbValue db_real(double value);
 DbValue db_text(const char *text); /* NULL gives SQL NULL */
 DbValue db_bytes(const void *bytes, size_t size);
 
-/* db_exec(db, &SQL_X, DB_ARGS(db_int(account), db_text(name)), &error) */
+/* db_exec(db, &SQL_X, DB_ARGS(db_int(account), db_text(name)), &error); at most DB_ARGS_MAX */
 #define DB_ARGS(...) (const DbValue[]){__VA_ARGS__}, G_N_ELEMENTS(((const DbValue[]){__VA_ARGS__}))
 #define DB_NO_ARGS   NULL, 0
 
 typedef struct {
     DbKind kind;
-    const char *path;   /* SQLite: file; its directory must be there; ":memory:" for tests */
-    const char *url;    /* PostgreSQL: any libpq connection string */
-    const char *schema; /* PostgreSQL: schema (search_path) to work in; NULL: the connection's own.
-                           Tests use one each */
+    const char *path;      /* SQLite: file; its directory must be there; ":memory:" for tests */
+    const char *url;       /* PostgreSQL: any libpq connection string */
+    const char *schema;    /* PostgreSQL: the search_path; NULL: the connection's own */
     int statement_seconds; /* 0: DB_STATEMENT_SECONDS */
-    bool background; /* SQLite: yields the write lock to handles that are not, see db/writer_lock.h
-                      */
-    const Clock *clock; /* SQLite: what rota_now() reads, borrowed; NULL: the real one. PostgreSQL
-                           has its server's */
+    bool background;       /* SQLite: yields the write lock to others, see db/writer_lock.h */
+    const Clock *clock;    /* SQLite: what rota_now() reads, borrowed; NULL: the real one */
 } DbConfig;
 
 /* Opens a handle; owned by the caller. SQLite: creates the file if it is not there (mode 0600).
  * Neither makes nor checks the schema (db/migrate.h does). ERROR_RETRY: cannot be reached now;
  * ERROR_REJECT: never will with this config. */
 Db *db_open(const DbConfig *config, GError **error);
-/* Rolls back what is open, and closes. NULL is fine. */
-void db_close(Db *db);
+void db_close(Db *db); /* rolls back what is open; NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Db, db_close)
 DbKind db_kind(const Db *db);
 
 /* Starts a transaction (and connects again if the connection was lost). SQLite: DB_WRITE takes the
- * store's write lock here, in fair order among the handles of this process. False: nothing is open.
- */
+ * store's write lock here, in fair order among this process' handles. False: nothing is open. */
 bool db_begin(Db *db, DbMode mode, GError **error);
-/* Ends the transaction. DB_DONE leaves *error alone; the other two fill it (ERROR_UNKNOWN for
- * DB_UNKNOWN). */
+/* Ends it. DB_DONE leaves *error alone; the others fill it (ERROR_UNKNOWN for DB_UNKNOWN). */
 DbOutcome db_commit(Db *db, GError **error);
-/* Takes it back; no transaction open is fine. */
-void db_rollback(Db *db);
+void db_rollback(Db *db); /* takes it back; no transaction open is fine */
 bool db_in_transaction(const Db *db);
 
-/* A guard for a scope: `g_auto(DbScope) scope = db_scope(db);` after db_begin rolls back, at the
- * scope's end, what was not committed. */
-typedef Db *DbScope __attribute__((unused)); /* clang counts a guard as unused */
-static inline DbScope db_scope(Db *db)
-{
-    return db;
-}
-static inline void db_scope_end(DbScope db)
-{
-    if (db && db_in_transaction(db))
-        db_rollback(db);
-}
+/* After db_begin, `g_auto(DbScope) scope = db_scope(db);` rolls back, at the scope's end, what was
+ * not committed. */
+typedef Db *DbScope;
+DbScope db_scope(Db *db);
+void db_scope_end(DbScope db);
 G_DEFINE_AUTO_CLEANUP_FREE_FUNC(DbScope, db_scope_end, NULL)
 
 /* A fence: asked inside the transaction, just before its commit. If it says false, db_commit rolls
- * back and returns DB_NOT_DONE with the fence's own error. Belongs to the open transaction and is
- * forgotten with it; one at most. */
+ * back and returns DB_NOT_DONE with the fence's own error. One to a transaction. */
 typedef bool (*DbFence)(Db *db, void *data, GError **error);
 void db_set_fence(Db *db, DbFence fence, void *data);
 
-/* A savepoint inside the open transaction: what came after `begin` is taken back by `rollback` and
- * kept by `release`. One level. */
+/* A savepoint: what came after `begin` is taken back by `rollback`, kept by `release`. */
 bool db_savepoint_begin(Db *db, GError **error);
 bool db_savepoint_release(Db *db, GError **error);
 bool db_savepoint_rollback(Db *db, GError **error);
 
 /* Runs a statement; returns the number of rows it changed (or returned), -1 on error. */
 int64_t db_exec(Db *db, const DbSql *sql, const DbValue *args, unsigned count, GError **error);
-/* Runs one statement for `rows` tuples of `width` values each, laid out one after the other; on
- * PostgreSQL in one pipeline, one round trip. ret_changed (may be NULL) gets the rows changed by
- * each tuple. False at the first failure: the transaction is over. */
+/* Runs one statement for `rows` tuples of `width` values each, one after the other; on PostgreSQL
+ * in one round trip. ret_changed (may be NULL): rows changed by each. False at a failure. */
 bool db_exec_many(Db *db, const DbSql *sql, const DbValue *args, unsigned width, unsigned rows,
                   int64_t *ret_changed, GError **error);
 
 /* Runs a query. The rows are owned by the caller and must be freed before the next statement on
  * this handle; NULL on error. */
 DbRows *db_query(Db *db, const DbSql *sql, const DbValue *args, unsigned count, GError **error);
-/* Steps to the next row: 1 a row, 0 the end, -1 an error. */
-int db_rows_next(DbRows *rows, GError **error);
-/* Columns count from 0. Text and bytes are borrowed until the next step. NULL reads as 0, 0.0,
- * NULL, empty. */
+int db_rows_next(DbRows *rows, GError **error); /* 1 a row, 0 the end, -1 an error */
+/* Columns count from 0. Text and bytes are borrowed until the next step. NULL reads as 0 or empty.
+ */
 int64_t db_rows_int(DbRows *rows, unsigned column);
 double db_rows_real(DbRows *rows, unsigned column);
 const char *db_rows_text(DbRows *rows, unsigned column);
@@ -169,27 +135,23 @@ const void *db_rows_bytes(DbRows *rows, unsigned column, size_t *ret_size);
 bool db_rows_is_null(DbRows *rows, unsigned column);
 void db_rows_free(DbRows *rows);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DbRows, db_rows_free)
-
-/* The first column of the first row: 1 and *ret_value, 0 no row or NULL (ret untouched), -1 an
- * error. */
+/* First column of the first row: 1 and *ret_value; 0 no row or NULL; -1 an error. */
 int db_query_int(Db *db, const DbSql *sql, const DbValue *args, unsigned count, int64_t *ret_value,
                  GError **error);
 
 /* Wake-ups between nodes: PostgreSQL NOTIFY on one channel (sent at commit, equal ones coalesced);
- * on SQLite nothing, since one node owns the file and base threads wake each other. A lost one
- * costs at most one poll. db_notify: inside a transaction. */
+ * nothing on SQLite, where threads wake each other. A lost one costs a poll. Inside a transaction.
+ */
 bool db_notify(Db *db, const char *word, GError **error);
-/* Waits up to timeout_ms for a wake-up on an idle handle of its own; *ret_word (owned by the
- * caller) or NULL at the time-out. On SQLite it always waits for the time-out. False: connection
- * lost, call again later. */
+/* Waits up to timeout_ms on an idle handle of its own; *ret_word (owned by the caller), NULL at the
+ * time-out. SQLite always waits for that. False: connection lost, call again later. */
 bool db_listen(Db *db, int timeout_ms, char **ret_word, GError **error);
 
-/* Gives up to max_pages unused pages of the file back to the file system, inside a DB_WRITE
- * transaction; *ret_pages is how many. PostgreSQL does that by itself: 0. */
+/* Gives up to max_pages unused pages back to the file system, inside a DB_WRITE transaction;
+ * *ret_pages is how many. PostgreSQL does that by itself: 0. */
 bool db_give_back_pages(Db *db, int64_t max_pages, int64_t *ret_pages, GError **error);
 
-/* Counted since db_open: statements sent, round trips, transactions; for tests ("an idle node makes
- * under 2 queries a second"). */
+/* Counted since db_open; for tests ("an idle node makes under 2 queries a second"). */
 typedef struct {
     uint64_t statements, round_trips, transactions;
 } DbCounts;

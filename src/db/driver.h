@@ -13,14 +13,19 @@
 
 typedef enum { DB_SAVEPOINT_BEGIN, DB_SAVEPOINT_RELEASE, DB_SAVEPOINT_ROLLBACK } DbSavepoint;
 
+typedef struct { /* of db_exec_many */
+    const DbValue *args;
+    unsigned width, rows;
+    int64_t *ret_changed; /* may be NULL */
+} DbTuples;
+
 typedef struct {
     bool (*begin)(Db *db, DbMode mode, GError **error);
     DbOutcome (*commit)(Db *db, GError **error);
     void (*rollback)(Db *db);
     bool (*savepoint)(Db *db, DbSavepoint step, GError **error);
     int64_t (*exec)(Db *db, const DbSql *sql, const DbValue *args, unsigned count, GError **error);
-    bool (*exec_many)(Db *db, const DbSql *sql, const DbValue *args, unsigned width, unsigned rows,
-                      int64_t *ret_changed, GError **error);
+    bool (*exec_many)(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error);
     DbRows *(*query)(Db *db, const DbSql *sql, const DbValue *args, unsigned count, GError **error);
     /* One statement without parameters, prepared for this once; for migrations. */
     bool (*run_text)(Db *db, const char *sql, GError **error);

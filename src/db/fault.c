@@ -111,12 +111,10 @@ static int64_t exec(Db *base, const DbSql *sql, const DbValue *args, unsigned co
     return pass(db, error) ? db->behind->driver->exec(db->behind, sql, args, count, error) : -1;
 }
 
-static bool exec_many(Db *base, const DbSql *sql, const DbValue *args, unsigned width,
-                      unsigned rows, int64_t *ret_changed, GError **error)
+static bool exec_many(Db *base, const DbSql *sql, const DbTuples *tuples, GError **error)
 {
     FaultDb *db = (FaultDb *)base;
-    return pass(db, error) &&
-           db->behind->driver->exec_many(db->behind, sql, args, width, rows, ret_changed, error);
+    return pass(db, error) && db->behind->driver->exec_many(db->behind, sql, tuples, error);
 }
 
 static DbRows *query(Db *base, const DbSql *sql, const DbValue *args, unsigned count,

@@ -5,8 +5,8 @@
  * its row in table `migration`. Nodes that start at once queue for it: SQLite by its write lock,
  * PostgreSQL by an advisory lock; whoever comes later finds the row.
  *
- * The splitter knows quotes, comments and dollar quotes ($$ … $$), but not BEGIN … END bodies: a
- * SQLite trigger would need it to learn.
+ * The splitter knows quotes, comments and dollar quotes ($$ ... $$), but not BEGIN ... END bodies:
+ * a SQLite trigger would need it to learn.
  *
  * Failures: a store that is newer, edited, or not ours: ERROR_REJECT; the store's own errors,
  * passed on.

@@ -112,7 +112,8 @@ static void pending_free(void *data)
     g_free(command);
 }
 
-void postgresql_later(PostgresqlDb *db, const char *sql, char *arg0, char *arg1)
+/* Appends a command to `pending`; the arguments' ownership is taken. */
+static void later(PostgresqlDb *db, const char *sql, char *arg0, char *arg1)
 {
     PendingCommand *command = g_new0(PendingCommand, 1);
     command->sql = sql;
@@ -151,10 +152,10 @@ bool postgresql_sync(PostgresqlDb *db, GError **error)
 /* PQgetResult, but it gives up on a server that does not answer. False: the connection is lost. */
 static bool await_result(PostgresqlDb *db, PGresult **ret_result, GError **error)
 {
-    int64_t end =
-        g_get_monotonic_time() + (db->statement_seconds + ANSWER_MARGIN_SECONDS) * INT64_C(1000000);
+    int64_t end = clock_monotonic_us(clock_real()) +
+                  (db->statement_seconds + ANSWER_MARGIN_SECONDS) * INT64_C(1000000);
     while (PQisBusy(db->conn)) {
-        int64_t left_ms = (end - g_get_monotonic_time()) / 1000;
+        int64_t left_ms = (end - clock_monotonic_us(clock_real())) / 1000;
         if (left_ms <= 0) {
             db->lost = true;
             return fail(error, ERROR_RETRY, "PostgreSQL: the server does not answer");
@@ -325,9 +326,9 @@ static bool begin(Db *base, DbMode mode, GError **error)
         return false;
     db->sent = false;
     g_ptr_array_set_size(db->pending, 0);
-    postgresql_later(db, begin_sql[mode], NULL, NULL);
+    later(db, begin_sql[mode], NULL, NULL);
     if (mode == DB_WRITE_LAZY)
-        postgresql_later(db, "SET LOCAL synchronous_commit = off", NULL, NULL);
+        later(db, "SET LOCAL synchronous_commit = off", NULL, NULL);
     return true;
 }
 
@@ -368,8 +369,8 @@ static DbOutcome commit(Db *base, GError **error)
     }
     PQclear(result);
     if (committed) {
-        postgresql_end_round(
-            db, NULL); /* if this fails the commit still stands; the next begin connects anew */
+        /* If this fails the commit still stands, and the next begin connects anew. */
+        postgresql_end_round(db, NULL);
         db->sent = false;
         return DB_DONE;
     }
@@ -402,15 +403,15 @@ static bool savepoint(Db *base, DbSavepoint step, GError **error)
     PostgresqlDb *db = (PostgresqlDb *)base;
     switch (step) {
     case DB_SAVEPOINT_BEGIN:
-        postgresql_later(db, "SAVEPOINT door", NULL, NULL);
+        later(db, "SAVEPOINT door", NULL, NULL);
         return true;
     case DB_SAVEPOINT_RELEASE:
-        postgresql_later(db, "RELEASE SAVEPOINT door", NULL, NULL);
+        later(db, "RELEASE SAVEPOINT door", NULL, NULL);
         return true;
     case DB_SAVEPOINT_ROLLBACK:
         if (!postgresql_run_text(base, "ROLLBACK TO SAVEPOINT door", error))
             return false;
-        postgresql_later(db, "RELEASE SAVEPOINT door", NULL, NULL);
+        later(db, "RELEASE SAVEPOINT door", NULL, NULL);
         return true;
     }
     must_fail("a known step", __FILE__, __LINE__);
@@ -422,7 +423,7 @@ static bool notify(Db *base, const char *word, GError **error)
 {
     (void)error;
     PostgresqlDb *db = (PostgresqlDb *)base;
-    postgresql_later(db, "SELECT pg_notify($1, $2)", g_strdup(db->channel), g_strdup(word));
+    later(db, "SELECT pg_notify($1, $2)", g_strdup(db->channel), g_strdup(word));
     return true;
 }
 
@@ -445,7 +446,7 @@ static bool listen_for(Db *base, int timeout_ms, char **ret_word, GError **error
     PostgresqlDb *db = (PostgresqlDb *)base;
     if (!start_listening(db, error))
         return false;
-    int64_t end = g_get_monotonic_time() + timeout_ms * INT64_C(1000);
+    int64_t end = clock_monotonic_us(clock_real()) + timeout_ms * INT64_C(1000);
     for (;;) {
         PQisBusy(db->conn); /* takes in what was read */
         PGnotify *notice = PQnotifies(db->conn);
@@ -454,7 +455,7 @@ static bool listen_for(Db *base, int timeout_ms, char **ret_word, GError **error
             PQfreemem(notice);
             return true;
         }
-        int64_t left_ms = (end - g_get_monotonic_time() + 999) / 1000;
+        int64_t left_ms = (end - clock_monotonic_us(clock_real()) + 999) / 1000;
         struct pollfd wait = {.fd = PQsocket(db->conn), .events = POLLIN};
         int ready = left_ms > 0 ? poll(&wait, 1, (int)left_ms) : 0;
         if (ready == 0) {

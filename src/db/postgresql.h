@@ -67,8 +67,7 @@ bool postgresql_result_is_good(const PGresult *result);
 GHashTable *postgresql_statements_new(void);
 int64_t postgresql_exec(Db *db, const DbSql *sql, const DbValue *args, unsigned count,
                         GError **error);
-bool postgresql_exec_many(Db *db, const DbSql *sql, const DbValue *args, unsigned width,
-                          unsigned rows, int64_t *ret_changed, GError **error);
+bool postgresql_exec_many(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error);
 DbRows *postgresql_query(Db *db, const DbSql *sql, const DbValue *args, unsigned count,
                          GError **error);
 bool postgresql_run_text(Db *db, const char *sql, GError **error);

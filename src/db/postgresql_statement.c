@@ -113,17 +113,17 @@ static int64_t changed_by(PGresult *result)
     return *text ? g_ascii_strtoll(text, NULL, 10) : 0;
 }
 
-/* Runs a statement for `rows` tuples in one round. The last result goes to *ret_result where that
- * is given. */
-static bool run(PostgresqlDb *db, const DbSql *sql, const DbValue *args, unsigned width,
-                unsigned rows, int64_t *ret_changed, PGresult **ret_result, GError **error)
+/* Runs a statement for all tuples, whose types agree, in one round. The last result goes to
+ * *ret_result where that is given. */
+static bool run(PostgresqlDb *db, const DbSql *sql, const DbTuples *tuples, PGresult **ret_result,
+                GError **error)
 {
-    Statement *statement = find_statement(db, sql, args, width);
+    Statement *statement = find_statement(db, sql, tuples->args, tuples->width);
     unsigned before = 0;
     if (!send_before(db, sql, statement, &before, error))
         return false;
-    for (unsigned i = 0; i < rows; i++) {
-        if (!send_one(db, statement, args + (size_t)i * width, error))
+    for (unsigned i = 0; i < tuples->rows; i++) {
+        if (!send_one(db, statement, tuples->args + (size_t)i * tuples->width, error))
             return false;
     }
     if (!postgresql_sync(db, error))
@@ -131,14 +131,14 @@ static bool run(PostgresqlDb *db, const DbSql *sql, const DbValue *args, unsigne
     bool good = postgresql_expect(db, before, error);
     if (good)
         statement->prepared = true;
-    for (unsigned i = 0; i < rows && !db->lost; i++) {
+    for (unsigned i = 0; i < tuples->rows && !db->lost; i++) {
         PGresult *result = postgresql_result(db, good ? error : NULL);
         if (good && result && !postgresql_result_is_good(result))
             postgresql_fail_result(db, result, error);
         good = good && result && postgresql_result_is_good(result);
-        if (good && ret_changed)
-            ret_changed[i] = changed_by(result);
-        if (good && ret_result && i == rows - 1)
+        if (good && tuples->ret_changed)
+            tuples->ret_changed[i] = changed_by(result);
+        if (good && ret_result && i == tuples->rows - 1)
             *ret_result = result;
         else
             PQclear(result);
@@ -150,24 +150,25 @@ int64_t postgresql_exec(Db *db, const DbSql *sql, const DbValue *args, unsigned 
                         GError **error)
 {
     int64_t changed = 0;
-    return run((PostgresqlDb *)db, sql, args, count, 1, &changed, NULL, error) ? changed : -1;
+    DbTuples one = {args, count, 1, &changed};
+    return run((PostgresqlDb *)db, sql, &one, NULL, error) ? changed : -1;
 }
 
-bool postgresql_exec_many(Db *base, const DbSql *sql, const DbValue *args, unsigned width,
-                          unsigned rows, int64_t *ret_changed, GError **error)
+bool postgresql_exec_many(Db *base, const DbSql *sql, const DbTuples *tuples, GError **error)
 {
     PostgresqlDb *db = (PostgresqlDb *)base;
     /* Tuples whose types differ (a NULL here, a number there) go in runs of the same statement. */
-    for (unsigned from = 0; from < rows;) {
-        const DbValue *first = args + (size_t)from * width;
-        const Statement *statement = find_statement(db, sql, first, width);
-        unsigned to = from + 1;
-        while (to < rows && fits(statement, args + (size_t)to * width, width))
-            to++;
-        if (!run(db, sql, first, width, to - from, ret_changed ? ret_changed + from : NULL, NULL,
-                 error))
+    for (unsigned from = 0; from < tuples->rows;) {
+        DbTuples part = {tuples->args + (size_t)from * tuples->width, tuples->width, 1, NULL};
+        const Statement *statement = find_statement(db, sql, part.args, part.width);
+        while (from + part.rows < tuples->rows &&
+               fits(statement, part.args + (size_t)part.rows * part.width, part.width))
+            part.rows++;
+        if (tuples->ret_changed)
+            part.ret_changed = tuples->ret_changed + from;
+        if (!run(db, sql, &part, NULL, error))
             return false;
-        from = to;
+        from += part.rows;
     }
     return true;
 }
@@ -270,7 +271,8 @@ DbRows *postgresql_query(Db *base, const DbSql *sql, const DbValue *args, unsign
 {
     PostgresqlDb *db = (PostgresqlDb *)base;
     PGresult *result = NULL;
-    if (!run(db, sql, args, count, 1, NULL, &result, error)) {
+    DbTuples one = {args, count, 1, NULL};
+    if (!run(db, sql, &one, &result, error)) {
         PQclear(result);
         return NULL;
     }

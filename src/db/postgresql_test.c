@@ -75,8 +75,11 @@ static void lost_in_a_transaction_is_not_done(void **state)
             assert_int_equal(error_kind(error), ERROR_RETRY);
             g_clear_error(&error);
         }
-        assert_int_equal(db_commit(store->db, &error), DB_NOT_DONE);
-        assert_int_equal(error_kind(error), ERROR_RETRY);
+        /* the backend leaves the list before it closes the socket: then the commit was on its way
+         */
+        DbOutcome outcome = db_commit(store->db, &error);
+        assert_true(outcome == DB_NOT_DONE || (by_commit && outcome == DB_UNKNOWN));
+        assert_int_equal(error_kind(error), outcome == DB_UNKNOWN ? ERROR_UNKNOWN : ERROR_RETRY);
         assert_int_equal(ask_alone(store->db, &get_epoch, DB_NO_ARGS), 0);
     }
 }

@@ -35,7 +35,7 @@
 #define CHECKPOINT_PAGES     1000  /* 4 MB of log: SQLite's own default */
 #define LOG_PAGES_MAX        16000 /* 64 MB of log: reading through it begins to cost */
 #define PROGRESS_STEPS       20000 /* between looks at the clock, about a millisecond */
-#define BUSY_POLL_US_MAX     5000
+#define BUSY_POLL_MS_MAX     4
 #define CACHE_KIB            2048
 #define CACHE_KIB_BACKGROUND 1024
 
@@ -74,20 +74,20 @@ bool sqlite_fail(SqliteDb *db, int code, const char *sql, GError **error)
 static int on_busy(void *data, int tries)
 {
     SqliteDb *db = data;
-    int64_t now = g_get_monotonic_time();
+    int64_t now = clock_monotonic_us(clock_real());
     if (tries == 0)
         db->busy_until = now + DB_BUSY_MS * INT64_C(1000);
     else if (now >= db->busy_until)
         return 0;
     /* Another process writes; there is nothing to wait on but time, so the waits are short. */
-    g_usleep((gulong)MIN(BUSY_POLL_US_MAX, 200 << MIN(tries, 10)));
+    poll(NULL, 0, MIN(1 << MIN(tries, 10), BUSY_POLL_MS_MAX));
     return 1;
 }
 
 static int on_progress(void *data)
 {
     SqliteDb *db = data;
-    int64_t now = g_get_monotonic_time();
+    int64_t now = clock_monotonic_us(clock_real());
     if (db->deadline == 0)
         db->deadline = now + db->statement_us;
     return now > db->deadline;

@@ -47,8 +47,7 @@ bool sqlite_fail(SqliteDb *db, int code, const char *sql, GError **error);
 GHashTable *sqlite_statements_new(void);
 int64_t sqlite_exec(Db *base, const DbSql *sql, const DbValue *args, unsigned count,
                     GError **error);
-bool sqlite_exec_many(Db *base, const DbSql *sql, const DbValue *args, unsigned width,
-                      unsigned rows, int64_t *ret_changed, GError **error);
+bool sqlite_exec_many(Db *base, const DbSql *sql, const DbTuples *tuples, GError **error);
 DbRows *sqlite_query(Db *base, const DbSql *sql, const DbValue *args, unsigned count,
                      GError **error);
 bool sqlite_run_text(Db *base, const char *sql, GError **error);

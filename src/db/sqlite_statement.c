@@ -149,20 +149,19 @@ int64_t sqlite_exec(Db *base, const DbSql *sql, const DbValue *args, unsigned co
     return run(db, statement, error);
 }
 
-bool sqlite_exec_many(Db *base, const DbSql *sql, const DbValue *args, unsigned width,
-                      unsigned rows, int64_t *ret_changed, GError **error)
+bool sqlite_exec_many(Db *base, const DbSql *sql, const DbTuples *tuples, GError **error)
 {
     SqliteDb *db = (SqliteDb *)base;
-    Statement *statement = find_statement(db, sql, width, error);
+    Statement *statement = find_statement(db, sql, tuples->width, error);
     if (!statement)
         return false;
-    for (unsigned i = 0; i < rows; i++) {
-        int64_t changed =
-            bind(db, statement, args + (size_t)i * width, error) ? run(db, statement, error) : -1;
+    for (unsigned i = 0; i < tuples->rows; i++) {
+        const DbValue *args = tuples->args + (size_t)i * tuples->width;
+        int64_t changed = bind(db, statement, args, error) ? run(db, statement, error) : -1;
         if (changed < 0)
             return false;
-        if (ret_changed)
-            ret_changed[i] = changed;
+        if (tuples->ret_changed)
+            tuples->ret_changed[i] = changed;
     }
     return true;
 }

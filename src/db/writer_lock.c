@@ -12,6 +12,7 @@
 
 #include <glib.h>
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "base/must.h"
 
@@ -80,7 +81,7 @@ bool writer_lock_take(WriterLock *lock, bool background, int64_t timeout_ms)
         g_mutex_unlock(&lock->mutex);
         return true;
     }
-    int64_t now = g_get_monotonic_time();
+    int64_t now = clock_monotonic_us(clock_real());
     Waiter waiter = {.since = now};
     g_cond_init(&waiter.go);
     GQueue *queue = background ? &lock->background : &lock->people;
@@ -101,8 +102,8 @@ void writer_lock_give(WriterLock *lock)
     g_mutex_lock(&lock->mutex);
     MUST(lock->taken);
     Waiter *patient = g_queue_peek_head(&lock->background);
-    bool waited_enough =
-        patient && g_get_monotonic_time() - patient->since >= WRITER_YIELD_MS * INT64_C(1000);
+    bool waited_enough = patient && clock_monotonic_us(clock_real()) - patient->since >=
+                                        WRITER_YIELD_MS * INT64_C(1000);
     Waiter *next = waited_enough ? NULL : g_queue_pop_head(&lock->people);
     if (!next)
         next = g_queue_pop_head(&lock->background);
