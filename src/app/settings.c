@@ -66,6 +66,8 @@ void settings_add_problem(SettingsReading *reading, bool warning, TomlPlace plac
     va_start(args, format);
     g_autofree char *text = g_strdup_vprintf(format, args);
     va_end(args);
+    /* what was found is cut to a length, which may be in the middle of a letter */
+    g_autofree char *valid = g_utf8_make_valid(text, -1);
     reading->broken = reading->broken || !warning;
     if (reading->problems->len >= SETTINGS_PROBLEMS_MAX)
         return;
@@ -76,9 +78,9 @@ void settings_add_problem(SettingsReading *reading, bool warning, TomlPlace plac
         problem->text =
             g_strdup_printf("%s: found more problems than are shown; mend the first ones", file);
     else if (place.line)
-        problem->text = g_strdup_printf("%s:%u:%u: %s", file, place.line, place.column, text);
+        problem->text = g_strdup_printf("%s:%u:%u: %s", file, place.line, place.column, valid);
     else
-        problem->text = g_strdup_printf("%s: %s", file, text);
+        problem->text = g_strdup_printf("%s: %s", file, valid);
     g_ptr_array_add(reading->problems, problem);
 }
 
@@ -147,27 +149,56 @@ static void set_defaults(Reading *reading)
     }
 }
 
-static void refuse_unknown(Reading *reading, const TomlEntry *entry, const char *path)
+static int compare_names(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* What may stand in a table: "data, purge"; "" is the whole file. The caller frees it. */
+static char *list_children(const Reading *reading, const char *above)
+{
+    g_autoptr(GPtrArray) children = g_ptr_array_new_with_free_func(g_free);
+    size_t size = strlen(above);
+    for (unsigned i = 0; i < reading->targets->len; i++) {
+        const char *name = ((const Target *)g_ptr_array_index(reading->targets, i))->name;
+        if (strncmp(name, above, size) != 0 || (size && name[size] != '.'))
+            continue;
+        const char *child = name + size + (size > 0);
+        g_autofree char *word = g_strndup(child, strcspn(child, "."));
+        if (!g_ptr_array_find_with_equal_func(children, word, g_str_equal, NULL))
+            g_ptr_array_add(children, g_steal_pointer(&word));
+    }
+    g_ptr_array_add(children, NULL);
+    return g_strjoinv(", ", (char **)children->pdata);
+}
+
+static void refuse_unknown(Reading *reading, const TomlEntry *entry, const char *above,
+                           const char *path)
 {
     g_autoptr(GPtrArray) names = g_ptr_array_new();
     bool table = entry->value->type == TOML_TABLE;
     GHashTableIter iter;
     gpointer name;
-    g_ptr_array_add(names, (gpointer)(uintptr_t) "cluster.roles");
-    for (g_hash_table_iter_init(&iter, table ? reading->prefixes : reading->by_name);
-         g_hash_table_iter_next(&iter, &name, NULL);)
+    if (g_hash_table_contains(reading->by_name, path)) {
+        settings_add_problem(&reading->base, false, entry->place,
+                             "found \"%s\" in quotes; write %s without them", path, path);
+        return;
+    }
+    g_hash_table_iter_init(&iter, table ? reading->prefixes : reading->by_name);
+    while (g_hash_table_iter_next(&iter, &name, NULL))
         g_ptr_array_add(names, name);
-    g_ptr_array_sort(names, (GCompareFunc)(void (*)(void))g_strcmp0);
+    g_ptr_array_add(names, (gpointer)(uintptr_t) "cluster.roles");
+    g_ptr_array_sort(names, compare_names);
     const char *nearest = nearest_find(path, (const char *const *)names->pdata, names->len);
+    g_autofree char *children = list_children(reading, above);
     if (nearest)
         settings_add_problem(&reading->base, false, entry->place,
                              "found the unknown setting \"%.80s\"; did you mean \"%s\"?", path,
                              nearest);
     else
         settings_add_problem(&reading->base, false, entry->place,
-                             "found the unknown setting \"%.80s\"; remove it, or see the settings' "
-                             "manual for its name",
-                             path);
+                             "found the unknown setting \"%.80s\"; write one of %s", path,
+                             children);
 }
 
 static void set_target(Reading *reading, const TomlEntry *entry, Target *target)
@@ -190,7 +221,10 @@ static void read_entry(Reading *reading, const TomlEntry *entry, const char *abo
      * spelling */
     bool pointed = strchr(entry->name.data, '.') && strcmp(above, "lane") != 0;
     Target *target = pointed ? NULL : g_hash_table_lookup(reading->by_name, path);
-    if (strcmp(path, "cluster.roles") == 0 && !pointed) {
+    if (strlen(entry->name.data) != entry->name.size) {
+        settings_add_problem(&reading->base, false, entry->place,
+                             "found a name with a NUL; remove it");
+    } else if (strcmp(path, "cluster.roles") == 0 && !pointed) {
         settings_read_roles(&reading->base, entry);
     } else if (target) {
         if (target->line)
@@ -207,7 +241,7 @@ static void read_entry(Reading *reading, const TomlEntry *entry, const char *abo
                                  "found \"%s\" with %s; write the table [%s]", path,
                                  toml_type_name(entry->value->type), path);
     } else {
-        refuse_unknown(reading, entry, path);
+        refuse_unknown(reading, entry, above, path);
     }
 }
 

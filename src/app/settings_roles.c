@@ -26,17 +26,23 @@ static bool refuse(RolesReading *roles, TomlPlace place, const Role *role, const
     return false;
 }
 
-static bool add_shard(RolesReading *roles, TomlPlace place, const Role *role, const char *nodes)
+/* One shard, as the text of a string. */
+static bool add_shard(RolesReading *roles, const TomlValue *value, const Role *role)
 {
     g_autoptr(GError) error = NULL;
-    return table_builder_add_shard(roles->builder, role, nodes, &error) ||
-           refuse(roles, place, role, error->message);
+    if (strlen(value->string.data) != value->string.size)
+        return refuse(roles, value->place, role,
+                      "found a NUL in a shard; write nodes, as in \"1,4\"");
+    return table_builder_add_shard(roles->builder, role, value->string.data, &error) ||
+           refuse(roles, value->place, role, error->message);
 }
 
 /* "*" and "none": true if it was one of them. */
-static bool set_word(RolesReading *roles, TomlPlace place, const Role *role, const char *text)
+static bool set_word(RolesReading *roles, const TomlValue *value, const Role *role)
 {
-    g_autofree char *word = g_strstrip(g_strdup(text));
+    g_autofree char *word = g_strstrip(g_strdup(value->string.data));
+    if (strlen(value->string.data) != value->string.size)
+        return false;
     if (strcmp(word, "*") == 0) {
         table_builder_set_all(roles->builder, role);
         return true;
@@ -44,7 +50,7 @@ static bool set_word(RolesReading *roles, TomlPlace place, const Role *role, con
     if (strcmp(word, "none") != 0)
         return false;
     table_builder_set_none(roles->builder, role);
-    settings_add_problem(roles->reading, true, place,
+    settings_add_problem(roles->reading, true, value->place,
                          "cluster.roles.%s: \"none\": no node does this role, its work waits",
                          role->name);
     return true;
@@ -88,11 +94,10 @@ static bool read_shards(RolesReading *roles, const TomlValue *value, const Role 
         return refuse_integers(roles, value, role);
     for (unsigned i = 0; i < items->len; i++) {
         const TomlValue *item = g_ptr_array_index(items, i);
-        if (item->type == TOML_STRING && items->len == 1 &&
-            set_word(roles, item->place, role, item->string.data))
+        if (item->type == TOML_STRING && items->len == 1 && set_word(roles, item, role))
             return true;
         if (item->type == TOML_STRING) {
-            good = add_shard(roles, item->place, role, item->string.data) && good;
+            good = add_shard(roles, item, role) && good;
             continue;
         }
         g_autofree char *text = NULL;
@@ -114,11 +119,12 @@ static bool read_nodes(RolesReading *roles, const TomlValue *value, const Role *
     if (value->type == TOML_ARRAY)
         return read_shards(roles, value, role);
     if (value->type == TOML_STRING)
-        return set_word(roles, value->place, role, value->string.data) ||
-               add_shard(roles, value->place, role, value->string.data);
+        return set_word(roles, value, role) || add_shard(roles, value, role);
     if (value->type == TOML_INTEGER) {
+        g_autoptr(GError) error = NULL;
         g_autofree char *nodes = g_strdup_printf("%" PRId64, value->integer);
-        return add_shard(roles, value->place, role, nodes);
+        return table_builder_add_shard(roles->builder, role, nodes, &error) ||
+               refuse(roles, value->place, role, error->message);
     }
     g_autofree char *text = g_strdup_printf(
         "found %s; write shards of nodes, as in [\"1,4\", \"2,3\"], or \"*\", or \"none\"",
@@ -164,6 +170,14 @@ static void refuse_name(RolesReading *roles, TomlPlace place, const char *name)
                          "found the unknown role \"%.60s\"; write one of %s", name, all->str);
 }
 
+static bool has_nul(RolesReading *roles, const TomlEntry *entry)
+{
+    if (strlen(entry->name.data) == entry->name.size)
+        return false;
+    settings_add_problem(roles->reading, false, entry->place, "found a name with a NUL; remove it");
+    return true;
+}
+
 /* A role's own name as a table: [cluster.roles.fts-indexing] fts-indexing = …; or a group:
  * [cluster.roles.purge] stores = … */
 static void read_group(RolesReading *roles, const TomlEntry *group, const Role *role)
@@ -171,6 +185,8 @@ static void read_group(RolesReading *roles, const TomlEntry *group, const Role *
     const GPtrArray *entries = group->value->table.entries;
     for (unsigned i = 0; i < entries->len; i++) {
         const TomlEntry *entry = g_ptr_array_index(entries, i);
+        if (has_nul(roles, entry))
+            continue;
         g_autofree char *full = g_strdup_printf("%s.%s", group->name.data, entry->name.data);
         const Role *named = role_find(&duty_roles, role ? entry->name.data : full);
         if (named && (!role || named == role))
@@ -198,6 +214,8 @@ static bool is_group(const char *name)
 
 static void read_entry(RolesReading *roles, const TomlEntry *entry)
 {
+    if (has_nul(roles, entry))
+        return;
     const char *name = entry->name.data;
     const Role *role = role_find(&duty_roles, name);
     bool table = entry->value->type == TOML_TABLE;
