@@ -100,7 +100,7 @@ bool db_in_transaction(const Db *db);
 
 /* After db_begin, `g_auto(DbScope) scope = db_scope(db);` rolls back, at the scope's end, what was
  * not committed. */
-typedef Db *DbScope;
+typedef Db *DbScope __attribute__((unused)); /* clang counts a guard as unused */
 DbScope db_scope(Db *db);
 void db_scope_end(DbScope db);
 G_DEFINE_AUTO_CLEANUP_FREE_FUNC(DbScope, db_scope_end, NULL)
