@@ -24,6 +24,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -369,14 +370,14 @@ static bool set_up(SqliteDb *db, const Clock *clock, bool empty, GError **error)
 
 static bool open_file(SqliteDb *db, const DbConfig *config, GError **error)
 {
-    static GMutex opening;
+    static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
     static gsize configured;
     if (g_once_init_enter(&configured)) {
         sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* its counters are one lock for all threads */
         g_once_init_leave(&configured, 1);
     }
     bool memory = strcmp(config->path, ":memory:") == 0;
-    g_mutex_lock(&opening);
+    pthread_mutex_lock(&opening);
     bool empty = memory || create_private(config->path);
     int code =
         sqlite3_open_v2(config->path, &db->sqlite,
@@ -384,7 +385,7 @@ static bool open_file(SqliteDb *db, const DbConfig *config, GError **error)
     const Clock *clock = config->clock ? config->clock : clock_real();
     bool open =
         code == SQLITE_OK ? set_up(db, clock, empty, error) : sqlite_fail(db, code, NULL, error);
-    g_mutex_unlock(&opening);
+    pthread_mutex_unlock(&opening);
     struct stat info;
     if (!open || memory)
         return open;

@@ -6,18 +6,21 @@
  * condition of its own. Background work goes when nobody else waits, or when it has waited
  * WRITER_YIELD_MS: a purge under a flood of mail is slow, but it goes on.
  *
+ * Locks are POSIX threads', not GLib's: those the thread sanitizer cannot see.
+ *
  * Failures: a waiter's time may end. Known weak point: the turn says nothing about other processes.
  */
 #include "db/writer_lock.h"
 
 #include <glib.h>
+#include <pthread.h>
 
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/must.h"
 
 typedef struct {
-    GCond go;
+    pthread_cond_t go;
     bool has_turn;
     int64_t since; /* monotonic microseconds */
 } Waiter;
@@ -27,7 +30,7 @@ struct WriterLock {
     ino_t inode;
     unsigned refs; /* under `registry` */
 
-    GMutex mutex; /* for what follows */
+    pthread_mutex_t mutex; /* for what follows */
     bool taken;
     GQueue people; /* of Waiter, on the stacks of their threads */
     GQueue background;
@@ -35,12 +38,12 @@ struct WriterLock {
     int checkpointed; /* pages of the log then */
 };
 
-static GMutex registry;
+static pthread_mutex_t registry = PTHREAD_MUTEX_INITIALIZER;
 static GSList *locks; /* under `registry`; a process has one or two */
 
 WriterLock *writer_lock_ref(dev_t device, ino_t inode)
 {
-    g_mutex_lock(&registry);
+    pthread_mutex_lock(&registry);
     WriterLock *found = NULL;
     for (GSList *at = locks; at && !found; at = at->next) {
         WriterLock *lock = at->data;
@@ -51,55 +54,60 @@ WriterLock *writer_lock_ref(dev_t device, ino_t inode)
         found = g_new0(WriterLock, 1);
         found->device = device;
         found->inode = inode;
-        g_mutex_init(&found->mutex);
+        pthread_mutex_init(&found->mutex, NULL);
         g_queue_init(&found->people);
         g_queue_init(&found->background);
         locks = g_slist_prepend(locks, found);
     }
     found->refs++;
-    g_mutex_unlock(&registry);
+    pthread_mutex_unlock(&registry);
     return found;
 }
 
 void writer_lock_unref(WriterLock *lock)
 {
-    g_mutex_lock(&registry);
+    pthread_mutex_lock(&registry);
     MUST(lock->refs > 0);
     if (--lock->refs == 0) {
         locks = g_slist_remove(locks, lock);
-        g_mutex_clear(&lock->mutex);
+        pthread_mutex_destroy(&lock->mutex);
         g_free(lock);
     }
-    g_mutex_unlock(&registry);
+    pthread_mutex_unlock(&registry);
 }
 
 bool writer_lock_take(WriterLock *lock, bool background, int64_t timeout_ms)
 {
-    g_mutex_lock(&lock->mutex);
+    pthread_mutex_lock(&lock->mutex);
     if (!lock->taken) {
         lock->taken = true;
-        g_mutex_unlock(&lock->mutex);
+        pthread_mutex_unlock(&lock->mutex);
         return true;
     }
-    int64_t now = clock_monotonic_us(clock_real());
-    Waiter waiter = {.since = now};
-    g_cond_init(&waiter.go);
+    Waiter waiter = {.since = clock_monotonic_us(clock_real())};
+    int64_t end_us = waiter.since + timeout_ms * 1000;
+    struct timespec end = {.tv_sec = end_us / 1000000, .tv_nsec = end_us % 1000000 * 1000};
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&waiter.go, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     GQueue *queue = background ? &lock->background : &lock->people;
     g_queue_push_tail(queue, &waiter);
     while (!waiter.has_turn) {
-        if (!g_cond_wait_until(&waiter.go, &lock->mutex, now + timeout_ms * 1000))
+        if (pthread_cond_timedwait(&waiter.go, &lock->mutex, &end) != 0)
             break;
     }
     if (!waiter.has_turn)
         g_queue_remove(queue, &waiter);
-    g_mutex_unlock(&lock->mutex);
-    g_cond_clear(&waiter.go);
+    pthread_mutex_unlock(&lock->mutex);
+    pthread_cond_destroy(&waiter.go);
     return waiter.has_turn;
 }
 
 void writer_lock_give(WriterLock *lock)
 {
-    g_mutex_lock(&lock->mutex);
+    pthread_mutex_lock(&lock->mutex);
     MUST(lock->taken);
     Waiter *patient = g_queue_peek_head(&lock->background);
     bool waited_enough = patient && clock_monotonic_us(clock_real()) - patient->since >=
@@ -109,24 +117,24 @@ void writer_lock_give(WriterLock *lock)
         next = g_queue_pop_head(&lock->background);
     if (next) {
         next->has_turn = true;
-        g_cond_signal(&next->go);
+        pthread_cond_signal(&next->go);
     } else {
         lock->taken = false;
     }
-    g_mutex_unlock(&lock->mutex);
+    pthread_mutex_unlock(&lock->mutex);
 }
 
 unsigned writer_lock_waiting(WriterLock *lock)
 {
-    g_mutex_lock(&lock->mutex);
+    pthread_mutex_lock(&lock->mutex);
     unsigned waiting = lock->people.length + lock->background.length;
-    g_mutex_unlock(&lock->mutex);
+    pthread_mutex_unlock(&lock->mutex);
     return waiting;
 }
 
 bool writer_lock_begin_checkpoint(WriterLock *lock, int pages, int step)
 {
-    g_mutex_lock(&lock->mutex);
+    pthread_mutex_lock(&lock->mutex);
     if (pages < lock->checkpointed)
         lock->checkpointed = 0; /* the log has started anew */
     bool go = !lock->checkpointing && pages - lock->checkpointed >= step;
@@ -134,14 +142,14 @@ bool writer_lock_begin_checkpoint(WriterLock *lock, int pages, int step)
         lock->checkpointing = true;
         lock->checkpointed = pages;
     }
-    g_mutex_unlock(&lock->mutex);
+    pthread_mutex_unlock(&lock->mutex);
     return go;
 }
 
 void writer_lock_end_checkpoint(WriterLock *lock)
 {
-    g_mutex_lock(&lock->mutex);
+    pthread_mutex_lock(&lock->mutex);
     MUST(lock->checkpointing);
     lock->checkpointing = false;
-    g_mutex_unlock(&lock->mutex);
+    pthread_mutex_unlock(&lock->mutex);
 }
