@@ -62,7 +62,6 @@ Db *command_open_db(CommandContext *context, CommandStore how, GError **error);
 
 /* Says on standard error what happened, and gives the exit status for it. */
 int command_fail(const GError *error);
-int command_fail_status(const GError *error);
 /* Wrong use: says it, with where to find help; EXIT_USAGE. */
 int command_misuse(const CommandContext *context, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -22,7 +22,7 @@ const Command *const command_table[] = {COMMANDS(COMMAND_REFERENCE)};
 #undef COMMAND_REFERENCE
 const unsigned command_count = G_N_ELEMENTS(command_table);
 
-int command_fail_status(const GError *error)
+static int status_of(const GError *error)
 {
     switch (error_kind(error)) {
     case ERROR_RETRY:
@@ -55,7 +55,7 @@ static void print_error(const char *text)
 int command_fail(const GError *error)
 {
     print_error(error->message);
-    return command_fail_status(error);
+    return status_of(error);
 }
 
 int command_misuse(const CommandContext *context, const char *format, ...)

@@ -45,9 +45,6 @@ bool setting_convert(const SettingRow *row, const TomlValue *value, const char *
                      char **ret_problem);
 /* Frees a field. */
 void setting_clear(const SettingRow *row, void *field);
-/* Fills in %{env:NAME}% and %{file:PATH}%; the caller frees the result. NULL: *ret_problem as
- * above. */
-char *setting_expand(const char *text, const char *folder, char **ret_problem);
 
 /* The number at the end of a host's name before its first point ("mail-3.example.org": 3); false:
  * *ret_problem as above. */

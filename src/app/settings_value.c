@@ -81,7 +81,8 @@ static char *expand_one(const char *inner, const char *folder, char **ret_proble
     return NULL;
 }
 
-char *setting_expand(const char *text, const char *folder, char **ret_problem)
+/* Fills in %{env:NAME}% and %{file:PATH}%. */
+static char *expand(const char *text, const char *folder, char **ret_problem)
 {
     g_autoptr(GString) result = g_string_new(NULL);
     for (const char *start; (start = strstr(text, "%{"));) {
@@ -122,7 +123,7 @@ static char *take_text(const TomlValue *value, const char *folder, const char *e
         refuse(ret_problem, "found a NUL in a text; remove it");
         return NULL;
     }
-    return setting_expand(value->string.data, folder, ret_problem);
+    return expand(value->string.data, folder, ret_problem);
 }
 
 static bool check_range(const SettingRow *row, int64_t value, char **ret_problem)

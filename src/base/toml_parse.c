@@ -380,7 +380,8 @@ static bool looks_like_start(const TomlReader *reader)
         return false;
     if (*at == '[') {
         at += at + 1 < end && at[1] == '[' ? 2 : 1;
-        return at < end && (g_ascii_isalpha(*at) || *at == '"') && !memchr(at, ',', (size_t)(end - at));
+        return at < end && (g_ascii_isalpha(*at) || *at == '"') &&
+               !memchr(at, ',', (size_t)(end - at));
     }
     if (!is_bare(*at))
         return false;
