@@ -148,7 +148,7 @@ static char *find(Db *db, int64_t account, const char *text)
     g_autoptr(GError) error = NULL;
     g_autoptr(QueryNode) query = query_parse(text, &error);
     assert_no_error(error);
-    g_autoptr(GArray) ids = search_find(db, account, query, 0, 1000, &error);
+    g_autoptr(GArray) ids = search_find(db, account, query, 0, 100000, &error);
     assert_no_error(error);
     int64_t count = -1;
     assert_true(search_count(db, account, query, &count, &error));
