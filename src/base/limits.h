@@ -35,6 +35,9 @@
 #define MESSAGE_HEADER_BYTES_MAX (256 * 1024)
 #define MESSAGE_TEXT_BYTES_MAX (4 * 1024 * 1024) /* text taken for search and spam from one message */
 #define WORDS_TERMS_BYTES_MAX 1000000 /* of one message, with what a store adds; a tsvector holds 1 MB */
+#define INDEX_BATCH_MESSAGES 200 /* one write transaction of the index: about 30 ms, which a delivery may have to wait */
+#define INDEX_BATCH_BYTES (8 * 1024 * 1024)
+#define INDEX_CHANGES_MAX 1000 /* read at once; most are of messages that need no bytes read */
 #define QUERY_BYTES_MAX 4096 /* a query is typed by a person */
 #define QUERY_NODES_MAX 256
 #define QUERY_DEPTH_MAX 32

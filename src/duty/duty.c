@@ -113,7 +113,7 @@ static const Role roles[] = {
         .retry_min_ms = 5 * SECOND,
         .retry_max_ms = 10 * MINUTE,
         .run_ms = 5 * MINUTE,
-        .handler = NULL,
+        .handler = &fts_indexing_handler,
     },
     {
         .name = "bayes-training",
