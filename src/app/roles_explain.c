@@ -10,6 +10,7 @@
 
 #include "app/ui.h"
 #include "base/limits.h"
+#include "base/must.h"
 #include "base/units.h"
 
 void explain_add(json_t *way, const char *name, char *take)
@@ -55,6 +56,7 @@ static json_t *explain_settings(const Settings *settings, const Role *role, unsi
                                     settings->file ? "not set" : "no file"));
     explain_add(way, "shards", g_strdup_printf("%u: %s", shards, all->str));
     explain_add(way, "nodes", node_set_format(table_nodes(settings->table, role->name, shard)));
+    MUST(shards >= 1);
     unsigned buckets = BUCKETS / shards + (shard <= BUCKETS % shards);
     explain_add(way, "buckets",
                 g_strdup_printf("%u of %d: those with bucket %% %u + 1 = %u", buckets, BUCKETS,

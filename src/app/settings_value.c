@@ -234,10 +234,9 @@ static bool convert_choice(const SettingRow *row, const char *text, int *field, 
         }
     }
     const char *nearest = nearest_find(text, row->choices, count);
-    g_autofree char *all = NULL;
-    if (!nearest)
-        nearest = all = g_strjoinv("\" or \"", (char **)(uintptr_t)row->choices);
-    return refuse(ret_problem, "found \"%.*s\"; write \"%s\"", SHOWN_BYTES_MAX, text, nearest);
+    g_autofree char *all = g_strjoinv("\" or \"", (char **)(uintptr_t)row->choices);
+    return refuse(ret_problem, "found \"%.*s\"; write \"%s\"", SHOWN_BYTES_MAX, text,
+                  nearest ? nearest : all);
 }
 
 /* "127.0.0.1:11024", "[::1]:11024", "unix:/path" */

@@ -67,10 +67,9 @@ bool units_parse_duration(const char *text, int64_t *ret_ms, GError **error)
 bool units_parse_size(const char *text, int64_t *ret_bytes, GError **error)
 {
     int64_t bytes = 0;
-    g_autofree char *plain = NULL;
-    if (*text && strspn(text, "0123456789") == strlen(text))
-        text = plain = g_strconcat(text, "b", NULL);
-    switch (parse(text, sizes, G_N_ELEMENTS(sizes), &bytes)) {
+    bool plain = *text && strspn(text, "0123456789") == strlen(text);
+    g_autofree char *with_unit = g_strconcat(text, plain ? "b" : "", NULL);
+    switch (parse(with_unit, sizes, G_N_ELEMENTS(sizes), &bytes)) {
     case PARSE_RANGE:
         return fail(error, ERROR_REJECT,
                     "found the size \"%.40s\", which is too large; write a smaller one", text);
