@@ -79,6 +79,9 @@ int command_main(int argc, char **argv);
     X(cmd_check) \
     X(cmd_roles) \
     X(cmd_serve) \
+    X(cmd_store_check) \
+    X(cmd_store_init) \
+    X(cmd_store_upgrade) \
     /* end */
 /* clang-format on */
 
