@@ -72,9 +72,12 @@ void settings_add_problem(SettingsReading *reading, bool warning, TomlPlace plac
     if (reading->problems->len >= SETTINGS_PROBLEMS_MAX)
         return;
     SettingsProblem *problem = g_new0(SettingsProblem, 1);
-    *problem = (SettingsProblem){.warning = warning, .line = place.line, .column = place.column};
     const char *file = reading->file ? reading->file : "settings";
-    if (reading->problems->len + 1 == SETTINGS_PROBLEMS_MAX)
+    bool last = reading->problems->len + 1 == SETTINGS_PROBLEMS_MAX;
+    *problem = (SettingsProblem){.warning = warning && !last};
+    if (!last)
+        problem->line = place.line, problem->column = place.column;
+    if (last)
         problem->text =
             g_strdup_printf("%s: found more problems than are shown; mend the first ones", file);
     else if (place.line)
@@ -172,9 +175,17 @@ static char *list_children(const Reading *reading, const char *above)
     return g_strjoinv(", ", (char **)children->pdata);
 }
 
+bool settings_problems_full(SettingsReading *reading)
+{
+    reading->broken = reading->broken || reading->problems->len >= SETTINGS_PROBLEMS_MAX;
+    return reading->problems->len >= SETTINGS_PROBLEMS_MAX;
+}
+
 static void refuse_unknown(Reading *reading, const TomlEntry *entry, const char *above,
                            const char *path)
 {
+    if (settings_problems_full(&reading->base))
+        return;
     g_autoptr(GPtrArray) names = g_ptr_array_new();
     bool table = entry->value->type == TOML_TABLE;
     GHashTableIter iter;

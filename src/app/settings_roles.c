@@ -149,6 +149,8 @@ static void read_role(RolesReading *roles, const TomlEntry *entry, const Role *r
 
 static void refuse_name(RolesReading *roles, TomlPlace place, const char *name)
 {
+    if (settings_problems_full(roles->reading))
+        return;
     const char *names[NAMES_MAX] = {NULL};
     unsigned count = 0;
     for (size_t i = 0; i < duty_roles.count && count + 2 <= NAMES_MAX; i++) {

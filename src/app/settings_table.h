@@ -61,6 +61,8 @@ typedef struct {
 /* Adds "FILE:LINE:COLUMN: text". */
 void settings_add_problem(SettingsReading *reading, bool warning, TomlPlace place,
                           const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* True where no more problems are kept, so that none need be worded; there were some then. */
+bool settings_problems_full(SettingsReading *reading);
 /* Reads [cluster.roles] (NULL: not there) into settings->table and role_lines. */
 void settings_read_roles(SettingsReading *reading, const TomlEntry *roles);
 

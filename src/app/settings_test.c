@@ -4,7 +4,7 @@
 
 #include "app/settings.h"
 #include "app/settings_table.h"
-#include "base/rand.h"
+#include "base/limits.h"
 
 static Settings *load(const char *text, GPtrArray *problems)
 {
@@ -364,6 +364,25 @@ static void seed_example_is_read(void **state)
                                "push-notifications = 1,2 | 3,4\n");
 }
 
+/* What is told is bounded, and so is what it costs to tell it. */
+static void a_wholly_wrong_file_is_read_in_bounds(void **state)
+{
+    (void)state;
+    g_autoptr(GString) text = g_string_new(NULL);
+    for (unsigned i = 0; i < 200000; i++)
+        g_string_append_printf(text, "a-long-setting-name-%u = 1\n", i);
+    g_string_append(text, "[cluster.roles]\n");
+    for (unsigned i = 0; i < 10000; i++)
+        g_string_append_printf(text, "a-long-role-name-%u = 1\n", i);
+    g_autoptr(GPtrArray) problems = settings_problems_new();
+    g_autoptr(Settings) settings =
+        settings_load("rota.toml", text->str, MIN(text->len, SETTINGS_BYTES_MAX), problems);
+    assert_null(settings);
+    assert_int_equal(problems->len, SETTINGS_PROBLEMS_MAX);
+    const SettingsProblem *last = g_ptr_array_index(problems, problems->len - 1);
+    assert_non_null(strstr(last->text, "more problems than are shown"));
+}
+
 /* Every spelling of a role's place and of its shards gives one digest. */
 static void same_meaning_same_digest(void **state)
 {
@@ -422,8 +441,8 @@ static void example_holds_every_setting(void **state)
     (void)state;
     g_autofree char *text = read_project_file("examples", "rota.toml");
     /* as it stands, and with every setting switched on, it is all defaults */
-    g_autofree char *on = g_regex_replace(g_regex_new("^#(?=[a-z])", G_REGEX_MULTILINE, 0, NULL),
-                                          text, -1, 0, "", 0, NULL);
+    g_autoptr(GRegex) off = g_regex_new("^#(?=[a-z])", G_REGEX_MULTILINE, 0, NULL);
+    g_autofree char *on = g_regex_replace(off, text, -1, 0, "", 0, NULL);
     g_autoptr(GPtrArray) problems = settings_problems_new();
     g_autoptr(Settings) standing = load(text, problems), switched = load(on, problems);
     g_autofree char *told = settings_problems_format(problems);
@@ -481,6 +500,7 @@ int main(void)
         cmocka_unit_test(node_of_host_and_environment),
         cmocka_unit_test(warnings_do_not_break),
         cmocka_unit_test(seed_example_is_read),
+        cmocka_unit_test(a_wholly_wrong_file_is_read_in_bounds),
         cmocka_unit_test(same_meaning_same_digest),
         cmocka_unit_test(example_holds_every_setting),
         cmocka_unit_test(manual_holds_every_setting),

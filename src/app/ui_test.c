@@ -69,8 +69,8 @@ static void figures_read_well(void **state)
 static void progress_is_a_line_every_ten_seconds(void **state)
 {
     (void)state;
-    char path[] = "/tmp/rota-ui-XXXXXX";
-    int file = mkstemp(path), kept = dup(STDERR_FILENO);
+    g_autofree char *path = NULL;
+    int file = g_file_open_tmp("rota-ui-XXXXXX", &path, NULL), kept = dup(STDERR_FILENO);
     assert_true(file >= 0 && kept >= 0);
     dup2(file, STDERR_FILENO);
     ClockManual manual;
