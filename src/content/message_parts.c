@@ -240,78 +240,94 @@ static void read_leaf(Walk *walk, const Part *part, const char *body, size_t siz
         read_text(walk, part, body, size);
 }
 
-/* The next line "--boundary" at or after `at`; *ret_end is where the line ends, *ret_last whether
- * it closes. NULL: none. */
-static const char *boundary_find(const char *at, const char *end, const char *body,
-                                 const char *mark, size_t mark_size, const char **ret_end,
-                                 bool *ret_last)
+/* The lines "--boundary" of a multipart, one after the other. */
+typedef struct {
+    const char *body, *end;
+    const char *mark; /* "--boundary" */
+    size_t mark_size;
+    const char *line_end; /* of the line found last */
+    bool last;            /* it closes the multipart */
+} Boundary;
+
+/* The next such line at or after `at`; NULL: none. */
+static const char *boundary_find(Boundary *boundary, const char *at)
 {
-    for (; (at = memmem(at, (size_t)(end - at), mark, mark_size)); at++) {
-        if (at > body && at[-1] != '\n')
+    const char *end = boundary->end;
+    for (; (at = memmem(at, (size_t)(end - at), boundary->mark, boundary->mark_size)); at++) {
+        if (at > boundary->body && at[-1] != '\n')
             continue;
-        const char *rest = at + mark_size;
-        *ret_last = end - rest >= 2 && rest[0] == '-' && rest[1] == '-';
-        if (*ret_last)
+        const char *rest = at + boundary->mark_size;
+        bool last = end - rest >= 2 && rest[0] == '-' && rest[1] == '-';
+        if (last)
             rest += 2;
         while (rest < end && (*rest == ' ' || *rest == '\t' || *rest == '\r'))
             rest++;
         if (rest < end && *rest != '\n')
             continue;
-        *ret_end = rest < end ? rest + 1 : end;
+        boundary->last = last;
+        boundary->line_end = rest < end ? rest + 1 : end;
         return at;
     }
     return NULL;
+}
+
+/* The boundary's line mark; NULL where there is none that can be used. Caller frees. */
+static char *boundary_mark(const Part *part)
+{
+    const char *given = g_mime_content_type_get_parameter(part->type, "boundary");
+    size_t size = given ? strlen(given) : 0;
+    while (size && given[size - 1] == ' ')
+        size--;
+    return size && size <= BOUNDARY_BYTES_MAX ? g_strdup_printf("--%.*s", (int)size, given) : NULL;
+}
+
+/* One piece between two boundaries. */
+static void read_piece(Walk *walk, GArray *fields, const Part *parent, const char *start,
+                       size_t size, unsigned depth)
+{
+    bool cut = false, broken = false;
+    size_t at = header_read(fields, start, size, &cut, &broken);
+    if (cut)
+        message_add_defect(walk->message, "header cut");
+    if (broken)
+        message_add_defect(walk->message, "broken header");
+    if (type_is(parent, "multipart", "digest") && !header_find(fields, "Content-Type")) {
+        static const char TYPE[] = "message/rfc822";
+        HeaderField type = {"Content-Type", TYPE, strlen("Content-Type"), strlen(TYPE)};
+        g_array_append_val(fields, type);
+    }
+    Siblings siblings = type_is(parent, "multipart", "related") ? SIBLING_RELATED : SIBLING_NONE;
+    read_entity(walk, fields, start + at, size - at, depth + 1, siblings);
 }
 
 static void read_multipart(Walk *walk, const Part *part, const char *body, size_t size,
                            unsigned depth)
 {
     Message *message = walk->message;
-    g_autofree char *boundary = NULL;
-    const char *given = g_mime_content_type_get_parameter(part->type, "boundary");
-    size_t given_size = given ? strlen(given) : 0;
-    while (given_size && given[given_size - 1] == ' ')
-        given_size--;
-    if (!given_size || given_size > BOUNDARY_BYTES_MAX) {
+    g_autofree char *mark = boundary_mark(part);
+    if (!mark) {
         message_add_defect(message, "multipart without boundary");
         Part plain = {.type = g_mime_content_type_new("text", "plain")};
         read_text(walk, &plain, body, size);
         part_clear(&plain);
         return;
     }
-    boundary = g_strdup_printf("--%.*s", (int)given_size, given);
-    size_t boundary_size = given_size + 2;
-    Siblings siblings = type_is(part, "multipart", "related") ? SIBLING_RELATED : SIBLING_NONE;
-    bool digest = type_is(part, "multipart", "digest");
-    const char *end = body + size, *next = body, *line_end = body;
-    bool last = false;
-    const char *line = boundary_find(body, end, body, boundary, boundary_size, &line_end, &last);
+    Boundary boundary = {.body = body, .end = body + size, .mark = mark, .mark_size = strlen(mark)};
+    const char *line = boundary_find(&boundary, body);
     if (!line)
         message_add_defect(message, "multipart without parts");
     g_autoptr(GArray) fields = g_array_new(FALSE, FALSE, sizeof(HeaderField));
-    while (line && !last && message->parts < MESSAGE_PARTS_MAX) {
-        const char *start = line_end;
-        line = boundary_find(start, end, body, boundary, boundary_size, &next, &last);
-        const char *stop = line ? line : end;
+    while (line && !boundary.last && message->parts < MESSAGE_PARTS_MAX) {
+        const char *start = boundary.line_end;
+        line = boundary_find(&boundary, start);
+        const char *stop = line ? line : boundary.end;
         if (stop > start && stop[-1] == '\n')
             stop--;
         if (stop > start && stop[-1] == '\r')
             stop--;
         if (!line)
             message_add_defect(message, "multipart without end");
-        bool cut = false, broken = false;
-        size_t at = header_read(fields, start, (size_t)(stop - start), &cut, &broken);
-        if (cut)
-            message_add_defect(message, "header cut");
-        if (broken)
-            message_add_defect(message, "broken header");
-        if (digest && !header_find(fields, "Content-Type")) {
-            static const char TYPE[] = "message/rfc822";
-            HeaderField type = {"Content-Type", TYPE, strlen("Content-Type"), strlen(TYPE)};
-            g_array_append_val(fields, type);
-        }
-        read_entity(walk, fields, start + at, (size_t)(stop - start) - at, depth + 1, siblings);
-        line_end = next;
+        read_piece(walk, fields, part, start, (size_t)(stop - start), depth);
     }
 }
 

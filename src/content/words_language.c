@@ -78,7 +78,9 @@ static const struct {
     {"serbian", "је да се на у и за не са од као што али из то су није који je da se na za ne sa "
                 "od kao sto nije koji"},
     {"tamil",
-     "ஒரு என்று மற்றும் இந்த இது என்ற கொண்டு என்பது பல ஆகும் அல்லது அவர் நான் உள்ள அந்த இவர் என முதல் என்ன இருந்து"},
+     "ஒரு என்று மற்றும் இந்த இது என்ற கொண்டு "
+     "என்பது பல ஆகும் அல்லது அவர் நான் உள்ள "
+     "அந்த இவர் என முதல் என்ன இருந்து"},
     {"armenian", "եւ է որ մի են այս ու ին իր համար էր ից հետ նրա ես այդ ինչ մեջ"},
     {"basque",
      "eta da ez du bat dira ere hau dute zen izan baina oso egin beste bere den baino hori dago"},

@@ -155,6 +155,25 @@ bool search_rebuild(Db *db, int64_t account, GError **error)
     return got > 0 && search_state_set(db, account, &state, error);
 }
 
+bool search_rebuild_progress(Db *db, int64_t account, int64_t *ret_done, int64_t *ret_all,
+                             GError **error)
+{
+    static const DbSql sql = {
+        "SELECT count(*), count(CASE WHEN $2 = -1 OR id <= $2 THEN 1 END) FROM email "
+        "WHERE account = $1",
+        NULL};
+    SearchState state;
+    if (!search_state_get(db, account, &state, error))
+        return false;
+    g_autoptr(DbRows) rows =
+        db_query(db, &sql, DB_ARGS(db_int(account), db_int(state.rebuild_after)), error);
+    if (!rows || db_rows_next(rows, error) < 0)
+        return false;
+    *ret_all = db_rows_int(rows, 0);
+    *ret_done = db_rows_int(rows, 1);
+    return true;
+}
+
 /* ---------------------------------------------------------------- asking */
 
 static void write_term(const Writer *writer, const char *term)
@@ -271,17 +290,22 @@ static GArray *read_page(Db *db, int64_t account, const char *text, int64_t befo
     return step < 0 ? NULL : g_steal_pointer(&ids);
 }
 
-static bool verify(Db *db, int64_t account, int64_t id, const QueryNode *query, uint64_t languages,
-                   bool *ret_matches, GError **error)
+typedef struct {
+    int64_t account;
+    const QueryNode *query;
+    uint64_t languages;
+} Search;
+
+static bool verify(Db *db, const Search *search, int64_t id, bool *ret_matches, GError **error)
 {
-    g_autoptr(Email) email = email_get(db, account, id, error);
+    g_autoptr(Email) email = email_get(db, search->account, id, error);
     g_autoptr(GBytes) bytes = email ? blob_get(db, &email->blob, error) : NULL;
     if (!bytes)
         return false;
     size_t size;
     const void *data = g_bytes_get_data(bytes, &size);
     g_autoptr(Message) message = message_parse(data, size, MESSAGE_FULL);
-    *ret_matches = query_matches(query, message, languages);
+    *ret_matches = query_matches(search->query, message, search->languages);
     return true;
 }
 
@@ -291,6 +315,7 @@ GArray *search_find(Db *db, int64_t account, const QueryNode *query, int64_t bef
     SearchState state;
     if (!search_state_get(db, account, &state, error))
         return NULL;
+    const Search search = {account, query, state.languages};
     bool phrase = query_has_phrase(query);
     g_autoptr(GString) text = write_query(db, account, query, state.languages);
     g_autoptr(GArray) found = g_array_new(FALSE, FALSE, sizeof(int64_t));
@@ -304,7 +329,7 @@ GArray *search_find(Db *db, int64_t account, const QueryNode *query, int64_t bef
         for (unsigned i = 0; i < page->len && found->len < limit; i++) {
             int64_t id = before = g_array_index(page, int64_t, i);
             bool matches = true;
-            if (phrase && !verify(db, account, id, query, state.languages, &matches, error))
+            if (phrase && !verify(db, &search, id, &matches, error))
                 return NULL;
             if (matches)
                 g_array_append_val(found, id);

@@ -39,6 +39,11 @@ bool search_state_set(Db *db, int64_t account, const SearchState *state, GError 
  * on. The caller adds the task. */
 bool search_rebuild(Db *db, int64_t account, GError **error);
 
+/* How many of an account's emails the rebuild that goes on has done, and how many there are; equal
+ * where none goes on. */
+bool search_rebuild_progress(Db *db, int64_t account, int64_t *ret_done, int64_t *ret_all,
+                             GError **error);
+
 /* Emails that match, newest id first, at most `limit` with an id below `before` (0: from the
  * newest): GArray of int64. Phrases are verified against the stored messages, which costs a parse
  * of each candidate. */
