@@ -110,7 +110,7 @@ static int explain(CommandContext *context, const Settings *settings, int argc, 
         return command_misuse(context,
                               "there is no shard \"%s\" of %s; write a number from 1 to %u",
                               argv[1], role->name, shards);
-    json_t *way = roles_explain(context, settings, role, (unsigned)shard);
+    json_t *way = roles_explain(context, role, (unsigned)shard);
     if (context->json)
         ui_print_json(way);
     else

@@ -78,6 +78,7 @@ int command_main(int argc, char **argv);
 #define COMMANDS(X) \
     X(cmd_check) \
     X(cmd_roles) \
+    X(cmd_roles_adopt) \
     X(cmd_search) \
     X(cmd_serve) \
     X(cmd_store_check) \

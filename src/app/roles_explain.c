@@ -74,11 +74,10 @@ static json_t *explain_settings(const Settings *settings, const Role *role, unsi
     return way;
 }
 
-json_t *roles_explain(CommandContext *context, const Settings *settings, const Role *role,
-                      unsigned shard)
+json_t *roles_explain(CommandContext *context, const Role *role, unsigned shard)
 {
-    (void)context;
-    json_t *way = explain_settings(settings, role, shard);
+    json_t *way = explain_settings(context->settings, role, shard);
+    roles_explain_live(way, context, role, shard);
     return way;
 }
 
