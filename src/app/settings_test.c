@@ -364,6 +364,32 @@ static void seed_example_is_read(void **state)
                                "push-notifications = 1,2 | 3,4\n");
 }
 
+/* The node-id may be added to the example before it or after it, in any of TOML's ways. */
+static void seed_example_bears_a_node_id_anywhere(void **state)
+{
+    (void)state;
+    g_autofree char *path = test_data("seed.toml");
+    g_autofree char *text = NULL;
+    assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    const char *example = strstr(text, "[cluster.roles.purge]");
+    assert_non_null(example);
+    static const char *const ways[][2] = {
+        {"cluster.node-id = 4\n", ""},
+        {"[cluster]\nnode-id = 4\n", ""},
+        {"", "\n[cluster]\nnode-id = 4\n"},
+        {"cluster = {node-id = 4}\n",
+         NULL}, /* an inline table is closed: TOML refuses what follows */
+    };
+    for (unsigned i = 0; i < G_N_ELEMENTS(ways); i++) {
+        g_autofree char *whole = g_strconcat(ways[i][0], example, ways[i][1], NULL);
+        g_autoptr(GPtrArray) problems = settings_problems_new();
+        g_autoptr(Settings) settings = load(whole, problems);
+        assert_int_equal(settings != NULL, ways[i][1] != NULL);
+        if (settings)
+            assert_int_equal(settings->node_id, 4);
+    }
+}
+
 /* What is told is bounded, and so is what it costs to tell it. */
 static void a_wholly_wrong_file_is_read_in_bounds(void **state)
 {
@@ -500,6 +526,7 @@ int main(void)
         cmocka_unit_test(node_of_host_and_environment),
         cmocka_unit_test(warnings_do_not_break),
         cmocka_unit_test(seed_example_is_read),
+        cmocka_unit_test(seed_example_bears_a_node_id_anywhere),
         cmocka_unit_test(a_wholly_wrong_file_is_read_in_bounds),
         cmocka_unit_test(same_meaning_same_digest),
         cmocka_unit_test(example_holds_every_setting),
