@@ -89,7 +89,8 @@ static void append_ascii(GString *out, const char *bytes, size_t size)
     }
 }
 
-void text_append_utf8(GString *out, const char *bytes, size_t size)
+/* UTF-8 that may be broken, mended: U+FFFD for what is not UTF-8; NUL and CR left out. */
+static void append_utf8(GString *out, const char *bytes, size_t size)
 {
     while (size) {
         size_t run = ascii_run(bytes, size);
@@ -176,7 +177,7 @@ static bool append_by_iconv(GString *out, const char *bytes, size_t size, const 
         size_t result = flushed ? iconv(converter, NULL, NULL, &to, &room)
                                 : iconv(converter, &at.iconv_wants, &left, &to, &room);
         bool stuck = result == (size_t)-1 && errno != E2BIG;
-        text_append_utf8(out, buffer, sizeof(buffer) - room);
+        append_utf8(out, buffer, sizeof(buffer) - room);
         if (stuck && left) {
             g_string_append(out, REPLACEMENT);
             at.in++;
@@ -204,12 +205,12 @@ void text_append(GString *out, const char *bytes, size_t size, const char *chars
         else if (g_utf8_validate_len(bytes, size, NULL) ||
                  !append_by_iconv(out, bytes, size,
                                   strcmp(name, "iso-8859-15") == 0 ? name : "cp1252"))
-            text_append_utf8(out, bytes, size);
+            append_utf8(out, bytes, size);
         return;
     }
     if (strcmp(name, "utf-8") == 0 || strcmp(name, "utf8") == 0) {
         if (ascii || looks_like_utf8(bytes, size) || !append_by_iconv(out, bytes, size, "cp1252"))
-            text_append_utf8(out, bytes, size);
+            append_utf8(out, bytes, size);
         return;
     }
     if (!append_by_iconv(out, bytes, size, name))
@@ -250,7 +251,7 @@ char *text_line_take(char *text)
     size_t size = strlen(text);
     if (ascii_run(text, size) != size && !g_utf8_validate_len(text, size, NULL)) {
         GString *mended = g_string_sized_new(size + 16);
-        text_append_utf8(mended, text, size);
+        append_utf8(mended, text, size);
         g_free(text);
         text = g_string_free(mended, FALSE);
     }

@@ -16,9 +16,6 @@
  * ISO-2022-JP if they have its escapes, else windows-1252. What cannot be read becomes U+FFFD. */
 void text_append(GString *out, const char *bytes, size_t size, const char *charset);
 
-/* Appends UTF-8 that may be broken, mended: U+FFFD for what is not UTF-8; NUL and CR left out. */
-void text_append_utf8(GString *out, const char *bytes, size_t size);
-
 /* Undoes a Content-Transfer-Encoding (RFC 2045 section 6). Returns the decoded bytes: the input
  * itself for identity encodings (and unknown ones), else `buffer`'s, which is overwritten. */
 const char *text_decode_transfer(const char *encoding, const char *bytes, size_t size,

@@ -207,6 +207,19 @@ static void gather_addresses(Gather *gather, unsigned field, const GArray *addre
     }
 }
 
+size_t words_stem(Language language, const char *word, size_t size, char *stem)
+{
+    size_t stem_size;
+    char buffer[WORD_BYTES_MAX];
+    const char *bare = language_stem(language, word, size, buffer, &stem_size);
+    memcpy(stem, bare, stem_size);
+    stem[stem_size++] = '=';
+    static const char DIGITS[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+    MUST(language < strlen(DIGITS));
+    stem[stem_size++] = DIGITS[language];
+    return stem_size;
+}
+
 static Language detect(const Table *raw)
 {
     unsigned scores[64] = {0};
@@ -222,17 +235,18 @@ static Language detect(const Table *raw)
 
 static void store_terms(const Table *raw, Table *stored, Language language)
 {
-    char buffer[WORD_BYTES_MAX];
+    char stem[WORDS_STEM_BYTES_MAX];
     for (unsigned i = 0; i < raw->entries->len; i++) {
         const Entry *entry = &g_array_index(raw->entries, Entry, i);
         const char *word = (const char *)raw->bytes->data + entry->at;
-        if (entry->fields & STEMMED) {
-            size_t size;
-            const char *stem = language_stem(language, word, entry->size, buffer, &size);
-            table_put(stored, stem, size)->fields |= entry->fields & STEMMED;
+        bool has_stem = language_has_stem(language, word, entry->size);
+        unsigned stemmed = has_stem ? entry->fields & STEMMED : 0;
+        if (stemmed) {
+            size_t size = words_stem(language, word, entry->size, stem);
+            table_put(stored, stem, size)->fields |= (uint8_t)stemmed;
         }
-        if (entry->fields & ~STEMMED)
-            table_put(stored, word, entry->size)->fields |= (uint8_t)(entry->fields & ~STEMMED);
+        if (entry->fields & ~stemmed)
+            table_put(stored, word, entry->size)->fields |= (uint8_t)(entry->fields & ~stemmed);
     }
 }
 

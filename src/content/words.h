@@ -2,11 +2,13 @@
  * asks for. The same on both stores, since it is made here.
  *
  * A word is folded (NFKC, case, diacritics; CJK and Thai by ICU's dictionaries; at most 64 bytes).
- * The terms of a message are a set: word      it is somewhere: in the text, the subject, an
- * address, a file name. Of text and subject the stem in the message's language. x:word    it is
- * nowhere in the text (so that body:word can be asked as "word and not x:word") s:word    in the
- * subject (stem); f: t: c: b: in From, To, Cc, Bcc; a: in a file name
- *   *         every message has it (so that a query can be all negation)
+ * The terms of a message are a set:
+ *   word     it is somewhere: in the text, the subject, an address, a file name
+ *   stem=L   instead of a word of text or subject that has a stem in the message's language, whose
+ *            digit is L: so a stem is found by words of its own language alone
+ *   x:term   it is nowhere in the text (so that body:word can be asked as "word and not x:word")
+ *   s:term   in the subject; f: t: c: b: in From, To, Cc, Bcc; a: in a file name
+ *   *        every message has it (so that a query can be all negation)
  * No term has white space in it. Pure and deterministic; any thread.
  */
 #ifndef ROTA_CONTENT_WORDS_H

@@ -28,14 +28,18 @@
 #define MARKS_SLOTS    4096
 #define CACHE_SLOTS    8192 /* 512 KB a thread; a bigger one finds hardly more */
 #define CACHE_WORD_MAX 24
+/* Lead bytes from here on are of U+0300 and up: folded Latin is below. */
+#define LEAD_NOT_LATIN 0xCC
 #define STEM_BYTES_MIN 3 /* shorter words have no endings */
 
 /* The order is durable: languages are stored by their place, from 1. */
 static const struct {
     const char *name, *words;
 } LANGUAGES[] = {
-    {"english", "the and that this with for you have not are was from which will would there their "
-                "what about can has been they when"},
+    {"english",
+     "the and that this with for you have not are was from which will would there their what about "
+     "can has been they when a an of to in is it be on at by we he do go if or as no so i me my "
+     "all"},
     {"german", "der die das und ist nicht ein eine mit von zu den dem auf fur sich auch es wir ich "
                "sie wird bei oder aber noch wie kann haben"},
     {"french", "le la les des et est une un dans que qui pour pas sur avec plus par ce vous nous "
@@ -77,10 +81,9 @@ static const struct {
      "ir yra kad i su kaip is bet apie tai buvo ar dar tik prie per jau nuo del kuris savo"},
     {"serbian", "је да се на у и за не са од као што али из то су није који je da se na za ne sa "
                 "od kao sto nije koji"},
-    {"tamil",
-     "ஒரு என்று மற்றும் இந்த இது என்ற கொண்டு "
-     "என்பது பல ஆகும் அல்லது அவர் நான் உள்ள "
-     "அந்த இவர் என முதல் என்ன இருந்து"},
+    {"tamil", "ஒரு என்று மற்றும் இந்த இது என்ற கொண்டு "
+              "என்பது பல ஆகும் அல்லது அவர் நான் உள்ள "
+              "அந்த இவர் என முதல் என்ன இருந்து"},
     {"armenian", "եւ է որ մի են այս ու ին իր համար էր ից հետ նրա ես այդ ինչ մեջ"},
     {"basque",
      "eta da ez du bat dira ere hau dute zen izan baina oso egin beste bere den baino hori dago"},
@@ -103,6 +106,7 @@ typedef struct {
 } Stemmers;
 
 static Mark marks[MARKS_SLOTS];
+static uint64_t latin_languages, other_languages; /* bit n: language n */
 
 static void stemmers_free(gpointer data)
 {
@@ -162,13 +166,28 @@ static void mark_add(const char *word, size_t size, ScanKind kind, void *data)
     mark->languages |= add->language;
 }
 
-static void marks_init(void)
+/* Whether a language's words may be in Latin letters (serbian: in both scripts), and in others. */
+static bool takes_latin(Language language)
+{
+    static const char *const OTHERS[] = {"russian", "arabic", "hindi",
+                                         "greek",   "tamil",  "armenian"};
+    for (size_t i = 0; i < G_N_ELEMENTS(OTHERS); i++)
+        if (strcmp(OTHERS[i], language_name(language)) == 0)
+            return false;
+    return true;
+}
+
+static void tables_init(void)
 {
     static gsize once;
     if (!g_once_init_enter(&once))
         return;
     for (size_t i = 0; i < G_N_ELEMENTS(LANGUAGES); i++) {
         MarkAdd add = {UINT64_C(1) << (i + 1)};
+        if (takes_latin((Language)i + 1))
+            latin_languages |= add.language;
+        if (!takes_latin((Language)i + 1) || strcmp(LANGUAGES[i].name, "serbian") == 0)
+            other_languages |= add.language;
         words_scan(LANGUAGES[i].words, strlen(LANGUAGES[i].words), mark_add, &add);
     }
     g_once_init_leave(&once, 1);
@@ -176,7 +195,7 @@ static void marks_init(void)
 
 void language_add_evidence(unsigned *scores, const char *word, size_t size, unsigned count)
 {
-    marks_init();
+    tables_init();
     uint64_t languages = mark_slot(word, size)->languages;
     for (; languages; languages &= languages - 1)
         scores[__builtin_ctzll(languages)] += MIN(count, MARK_COUNT_MAX);
@@ -201,12 +220,19 @@ static Stemmers *stemmers_get(void)
     return stemmers;
 }
 
-static bool has_digit(const char *word, size_t size)
+bool language_has_stem(Language language, const char *word, size_t size)
 {
-    for (size_t i = 0; i < size; i++)
-        if (g_ascii_isdigit(word[i]))
-            return true;
-    return false;
+    if (!language || size < STEM_BYTES_MIN || size > WORD_BYTES_MAX)
+        return false;
+    tables_init();
+    bool latin = true;
+    for (size_t i = 0; i < size; i++) {
+        if (!(word[i] & 0x80) && !g_ascii_isalpha(word[i]))
+            return false;
+        latin &= (uint8_t)word[i] < LEAD_NOT_LATIN;
+    }
+    const uint64_t bit = UINT64_C(1) << language;
+    return (latin ? latin_languages : other_languages) & bit;
 }
 
 static const char *stem_new(Stemmers *stemmers, Language language, const char *word, size_t size,
@@ -229,7 +255,7 @@ const char *language_stem(Language language, const char *word, size_t size, char
                           size_t *ret_size)
 {
     *ret_size = size;
-    if (!language || size < STEM_BYTES_MIN || size > WORD_BYTES_MAX || has_digit(word, size))
+    if (!language_has_stem(language, word, size))
         return word;
     Stemmers *stemmers = stemmers_get();
     if (size > CACHE_WORD_MAX) {

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "content/words_scan.h"
+
 /* A number that the store keeps: 0 none, else the place in the table of words_language.c, from 1,
  * which only grows. Below 64. */
 typedef unsigned Language;
@@ -22,8 +24,16 @@ void language_add_evidence(unsigned *scores, const char *word, size_t size, unsi
 /* The language that the evidence speaks for, 0 if it is too little. */
 Language language_decide(const unsigned *scores);
 
+/* Whether a folded word has a stem in a language at all: letters only, and enough of them. */
+bool language_has_stem(Language language, const char *word, size_t size);
 /* The stem of a folded word: `buffer` (WORD_BYTES_MAX) or the word itself; *ret_size its size. */
 const char *language_stem(Language language, const char *word, size_t size, char *buffer,
                           size_t *ret_size);
+
+/* The term that the index has for a word of a text in a language where it has a stem: the stem and
+ * the language, "hous=1". So a stem is found by words of its own language alone. Returns its size;
+ * not terminated. */
+#define WORDS_STEM_BYTES_MAX (WORD_BYTES_MAX + 2)
+size_t words_stem(Language language, const char *word, size_t size, char *stem);
 
 #endif

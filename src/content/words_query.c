@@ -287,14 +287,11 @@ GPtrArray *query_terms(const char *word, const char *field, uint64_t languages)
     const char *prefix = prefix_of(field);
     g_ptr_array_add(terms, g_strconcat(prefix, word, NULL));
     for (Language language = 1; is_stemmed(field) && language <= language_count(); language++) {
-        if (!(languages >> language & 1))
+        if (!(languages >> language & 1) || !language_has_stem(language, word, strlen(word)))
             continue;
-        char buffer[WORD_BYTES_MAX];
-        size_t size;
-        const char *stem = language_stem(language, word, strlen(word), buffer, &size);
-        g_autofree char *term = g_strdup_printf("%s%.*s", prefix, (int)size, stem);
-        if (!g_ptr_array_find_with_equal_func(terms, term, g_str_equal, NULL))
-            g_ptr_array_add(terms, g_steal_pointer(&term));
+        char stem[WORDS_STEM_BYTES_MAX];
+        size_t size = words_stem(language, word, strlen(word), stem);
+        g_ptr_array_add(terms, g_strdup_printf("%s%.*s", prefix, (int)size, stem));
     }
     return terms;
 }
