@@ -3,10 +3,9 @@
  * How it fits: the same reading as every other command's, but here the problems are the result.
  * Warnings do not fail the check. Failures: broken settings, exit status 2.
  */
-#include "app/command.h"
-
 #include <stdio.h>
 
+#include "app/command.h"
 #include "app/ui.h"
 
 static json_t *problem_json(const SettingsProblem *problem, const char *path)

@@ -10,12 +10,13 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "app/command.h"
-#include "app/roles_explain.h"
-#include "app/ui.h"
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/nearest.h"
+
+#include "app/command.h"
+#include "app/roles_explain.h"
+#include "app/ui.h"
 
 static gint64 option_node;
 static gboolean option_explain;

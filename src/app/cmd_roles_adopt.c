@@ -8,10 +8,11 @@
  */
 #include <inttypes.h>
 
-#include "app/command.h"
-#include "app/ui.h"
 #include "base/limits.h"
 #include "roster/adoption.h"
+
+#include "app/command.h"
+#include "app/ui.h"
 
 static gint64 option_node;
 

@@ -6,13 +6,13 @@
  * (cannot be reached). Known weak point: with COMMAND_STORE_CREATE two commands may both upgrade;
  * migrate_upgrade bears that.
  */
-#include "app/command.h"
-
 #include <errno.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "db/migrate.h"
+
+#include "app/command.h"
 
 /* SQLite's file needs its folder. */
 static bool make_folder(const char *path, GError **error)

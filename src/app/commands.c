@@ -12,10 +12,11 @@
 #include <signal.h>
 #include <string.h>
 
-#include "app/ui.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/nearest.h"
+
+#include "app/ui.h"
 
 #define COMMAND_REFERENCE(name) &name,
 const Command *const command_table[] = {COMMANDS(COMMAND_REFERENCE)};

@@ -8,10 +8,11 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "app/ui.h"
 #include "base/limits.h"
 #include "base/must.h"
 #include "base/units.h"
+
+#include "app/ui.h"
 
 void explain_add(json_t *way, const char *name, char *take)
 {

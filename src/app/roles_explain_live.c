@@ -6,12 +6,13 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "app/roles_explain.h"
-#include "app/ui.h"
 #include "base/cron.h"
 #include "roster/adoption.h"
 #include "roster/coverage.h"
 #include "roster/member.h"
+
+#include "app/roles_explain.h"
+#include "app/ui.h"
 
 static char *format_living(const GArray *living)
 {

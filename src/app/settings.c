@@ -13,10 +13,11 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "app/settings_table.h"
 #include "base/limits.h"
 #include "base/must.h"
 #include "base/nearest.h"
+
+#include "app/settings_table.h"
 
 #define HEARTBEATS_MIN 3 /* in one lease: two may be lost */
 

@@ -3,8 +3,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "app/settings.h"
 #include "base/must.h"
+
+#include "app/settings.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 

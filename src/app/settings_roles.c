@@ -9,9 +9,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "app/settings_table.h"
 #include "base/error.h"
 #include "base/nearest.h"
+
+#include "app/settings_table.h"
 
 #define NAMES_MAX 32 /* the ten, their other names, and room */
 

@@ -2,9 +2,10 @@
  * manual and the example against the table. */
 #include "support.h"
 
+#include "base/limits.h"
+
 #include "app/settings.h"
 #include "app/settings_table.h"
-#include "base/limits.h"
 
 static Settings *load(const char *text, GPtrArray *problems)
 {

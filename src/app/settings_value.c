@@ -9,12 +9,13 @@
 #include <math.h>
 #include <string.h>
 
-#include "app/settings_table.h"
 #include "base/cron.h"
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/nearest.h"
 #include "base/units.h"
+
+#include "app/settings_table.h"
 
 #define SECRET_BYTES_MAX (64 * 1024) /* a key or a password; more is a wrong file */
 #define SHOWN_BYTES_MAX  60          /* of a wrong value in a message */

@@ -7,9 +7,10 @@
  */
 #include "base/nearest.h"
 
-#include <glib.h>
 #include <stdbool.h>
 #include <string.h>
+
+#include <glib.h>
 
 static bool same(char a, char b)
 {

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/rand.h"
+
 #include "roster/shard.h"
 #include "roster/table.h"
 
