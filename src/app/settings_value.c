@@ -282,6 +282,13 @@ static bool convert_addresses(const TomlValue *value, const char *folder, char *
     return true;
 }
 
+/* GLib opens the file of that name below the zones' folder: no way out of it. */
+static bool is_zone_name(const char *text)
+{
+    size_t size = strspn(text, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "_+-/");
+    return size > 0 && text[size] == '\0' && text[0] != '/';
+}
+
 /* A text that may have to be of a form. */
 static bool convert_text(const SettingRow *row, char *take, char **field, char **ret_problem)
 {
@@ -293,7 +300,7 @@ static bool convert_text(const SettingRow *row, char *take, char **field, char *
             return take_error(error, ret_problem);
     }
     if (row->type == SETTING_ZONE) {
-        g_autoptr(GTimeZone) zone = g_time_zone_new_identifier(text);
+        g_autoptr(GTimeZone) zone = is_zone_name(text) ? g_time_zone_new_identifier(text) : NULL;
         if (!zone)
             return refuse(ret_problem,
                           "found \"%.*s\", which is no time zone of this machine; write a name as "
