@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 
@@ -242,6 +243,20 @@ static GPtrArray *order_words(int argc, char **argv, int *ret_status)
     return words;
 }
 
+/* False, and says so, if what was printed did not arrive; a reader that went away (`| head`) wanted
+ * no more. */
+static bool close_output(void)
+{
+    int code = fflush(stdout) == 0 ? 0 : errno;
+    struct pollfd reader = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    if (!ferror(stdout) || code == EPIPE ||
+        (poll(&reader, 1, 0) == 1 && (reader.revents & POLLERR)))
+        return true;
+    fprintf(stderr, "rota: could not write to standard output: %s\n",
+            code ? g_strerror(code) : "a part of it is lost");
+    return false;
+}
+
 int command_main(int argc, char **argv)
 {
     setlocale(LC_CTYPE, "");
@@ -261,9 +276,5 @@ int command_main(int argc, char **argv)
     status = run_command(&context, (char **)words->pdata);
     g_free(context.settings_option);
     settings_free(context.settings);
-    if (fflush(stdout) != 0 && errno != EPIPE) {
-        fprintf(stderr, "rota: could not write to standard output: %s\n", g_strerror(errno));
-        return status == EXIT_FINE ? EXIT_USAGE : status;
-    }
-    return status;
+    return close_output() || status != EXIT_FINE ? status : EXIT_USAGE;
 }

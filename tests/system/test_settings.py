@@ -144,6 +144,15 @@ def test_a_mail_cannot_drive_the_terminal(program, tmp_path):
     assert done.returncode == 2 and "\x1b" not in done.stderr and "\\x1b[31mred" in done.stderr
 
 
+def test_output_that_does_not_arrive_is_an_error(program):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([program, "roles", "-c", str(SEED)], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == 2 and "could not write to standard output" in done.stderr
+    piped = subprocess.Popen([program, "roles", "-c", str(SEED)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    piped.stdout.close()
+    assert (piped.wait(timeout=60), piped.stderr.read()) == (0, "")
+
+
 def step(text, name):
     return next(line for line in text.splitlines() if line.startswith(name + " "))
 
