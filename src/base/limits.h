@@ -58,6 +58,7 @@
 #define DB_VALUE_BYTES_MAX     (256 * 1024 * 1024) /* one text or blob in a row; five times the largest message */
 #define DB_ARGS_MAX            128 /* values of one statement; they are laid out on the stack */
 #define DB_BUSY_MS             10000 /* wait for another writer before ERROR_RETRY; its longest transaction is far shorter */
-#define WRITER_YIELD_MS        100   /* background work lets people's writes go first for so long: slow, but never starved */
+#define WRITER_QUIET_MS        5   /* background work writes when people have not for so long */
+#define WRITER_YIELD_MS        200 /* or when it has waited so long: slow in a flood, never starved */
 
 #endif

@@ -33,12 +33,16 @@
 #include "base/must.h"
 #include "db/sqlite_private.h"
 
-#define CHECKPOINT_PAGES     1000  /* 4 MB of log: SQLite's own default */
-#define LOG_PAGES_MAX        16000 /* 64 MB of log: reading through it begins to cost */
-#define PROGRESS_STEPS       20000 /* between looks at the clock, about a millisecond */
-#define BUSY_POLL_MS_MAX     4
-#define CACHE_KIB            2048
-#define CACHE_KIB_BACKGROUND 1024
+#define CHECKPOINT_PAGES 1000  /* 4 MB of log: SQLite's own default */
+#define LOG_PAGES_MAX    16000 /* 64 MB of log: reading through it begins to cost */
+#define PROGRESS_STEPS   20000 /* between looks at the clock, about a millisecond */
+#define BUSY_POLL_MS_MAX 4
+/* Small, since a node has a dozen handles, and what they miss is in the system's cache. Within a
+ * transaction changed pages may pile up further before they are written out early, and again at the
+ * commit. */
+#define CACHE_KIB            1024
+#define CACHE_KIB_BACKGROUND 512
+#define SPILL_PAGES          4000
 
 static ErrorKind kind_of(int code)
 {
@@ -340,16 +344,18 @@ static bool set_up(SqliteDb *db, const Clock *clock, bool empty, GError **error)
                                           (void *)(uintptr_t)clock, sql_now, NULL, NULL, NULL);
     if (code != SQLITE_OK)
         return sqlite_fail(db, code, NULL, error);
-    char cache[64];
+    char cache[64], spill[64];
     g_snprintf(cache, sizeof cache, "PRAGMA cache_size=-%d",
                db->background ? CACHE_KIB_BACKGROUND : CACHE_KIB);
+    g_snprintf(spill, sizeof spill, "PRAGMA cache_spill=%d", SPILL_PAGES);
     /* It can only be chosen for an empty file, and would wait for the writer of another. */
     if (empty && !pragma(db, "PRAGMA auto_vacuum=INCREMENTAL", error))
         return false;
     if (!pragma(db, "PRAGMA journal_mode=WAL", error) ||
         !pragma(db, "PRAGMA synchronous=FULL", error) ||
         !pragma(db, "PRAGMA temp_store=MEMORY", error) ||
-        !pragma(db, "PRAGMA journal_size_limit=67108864", error) || !pragma(db, cache, error))
+        !pragma(db, "PRAGMA journal_size_limit=67108864", error) || !pragma(db, cache, error) ||
+        !pragma(db, spill, error))
         return false;
     sqlite3_wal_hook(db->sqlite, on_log, db);
     const struct {

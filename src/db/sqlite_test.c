@@ -180,12 +180,12 @@ static void turns_are_fair(void **state)
         while (writer_lock_waiting(lock) <= i)
             g_thread_yield();
     }
-    int64_t begun = g_get_monotonic_time();
+    int64_t begun = clock_monotonic_us(clock_real());
     writer_lock_give(lock);
     for (unsigned i = 0; i < 5; i++)
         assert_non_null(g_thread_join(threads[i]));
     /* on a machine that stood still meanwhile, background work had waited long enough */
-    if (g_get_monotonic_time() - begun < WRITER_YIELD_MS * 500)
+    if (clock_monotonic_us(clock_real()) - begun < WRITER_YIELD_MS * 500)
         assert_string_equal(order->str, "cdeab");
     assert_int_equal(order->len, 5);
     writer_lock_unref(lock);
@@ -204,8 +204,8 @@ static void background_is_not_starved(void **state)
         while (writer_lock_waiting(lock) <= i)
             g_thread_yield();
     }
-    int64_t begun = g_get_monotonic_time();
-    while (g_get_monotonic_time() - begun < WRITER_YIELD_MS * 1000)
+    int64_t begun = clock_monotonic_us(clock_real());
+    while (clock_monotonic_us(clock_real()) - begun < WRITER_YIELD_MS * 1000)
         g_thread_yield();
     writer_lock_give(lock);
     for (unsigned i = 0; i < 2; i++)
@@ -214,13 +214,34 @@ static void background_is_not_starved(void **state)
     writer_lock_unref(lock);
 }
 
+static void background_waits_until_people_are_quiet(void **state)
+{
+    (void)state;
+    WriterLock *lock = writer_lock_ref(1, 3);
+    assert_true(writer_lock_take(lock, true, 0)); /* nobody has written: at once */
+    writer_lock_give(lock);
+    assert_true(writer_lock_take(lock, false, 0));
+    writer_lock_give(lock);
+    int64_t given = clock_monotonic_us(clock_real());
+    assert_false(writer_lock_take(lock, true, 0));
+    assert_true(writer_lock_take(lock, true, 60000));
+    assert_true(clock_monotonic_us(clock_real()) - given >= WRITER_QUIET_MS * 1000 - 500);
+    writer_lock_give(lock);
+    writer_lock_unref(lock);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(file_is_private),      cmocka_unit_test(clock_can_be_handed_in),
-        cmocka_unit_test(full_store_says_so),   cmocka_unit_test(damaged_file_is_rejected),
-        cmocka_unit_test(pages_are_given_back), cmocka_unit_test(log_does_not_grow_for_ever),
-        cmocka_unit_test(turns_are_fair),       cmocka_unit_test(background_is_not_starved),
+        cmocka_unit_test(file_is_private),
+        cmocka_unit_test(clock_can_be_handed_in),
+        cmocka_unit_test(full_store_says_so),
+        cmocka_unit_test(damaged_file_is_rejected),
+        cmocka_unit_test(pages_are_given_back),
+        cmocka_unit_test(log_does_not_grow_for_ever),
+        cmocka_unit_test(turns_are_fair),
+        cmocka_unit_test(background_is_not_starved),
+        cmocka_unit_test(background_waits_until_people_are_quiet),
     };
     return test_on_both_stores("sqlite", tests, G_N_ELEMENTS(tests));
 }

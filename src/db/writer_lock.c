@@ -3,12 +3,15 @@
  *
  * Two queues, of those for whom people wait and of background work. Whoever gives the turn back
  * hands it to the next in line, so nobody can barge in between, and each waiter sleeps on a
- * condition of its own. Background work goes when nobody else waits, or when it has waited
- * WRITER_YIELD_MS: a purge under a flood of mail is slow, but it goes on.
+ * condition of its own. Background work goes when people have been quiet for WRITER_QUIET_MS, so
+ * that it does not begin just before the next delivery of a stream comes, or when it has itself
+ * waited WRITER_YIELD_MS: a purge under a flood of mail is slow, but it goes on.
  *
  * Locks are POSIX threads', not GLib's: those the thread sanitizer cannot see.
  *
- * Failures: a waiter's time may end. Known weak point: the turn says nothing about other processes.
+ * Failures: a waiter's time may end. Known weak points: the turn says nothing about other
+ * processes; who holds it is not interrupted, so people wait as long as background work's
+ * transactions are.
  */
 #include "db/writer_lock.h"
 
@@ -32,8 +35,10 @@ struct WriterLock {
 
     pthread_mutex_t mutex; /* for what follows */
     bool taken;
+    bool taken_by_people;
     GQueue people; /* of Waiter, on the stacks of their threads */
     GQueue background;
+    int64_t people_at, background_at; /* when they last gave it back; monotonic microseconds */
     bool checkpointing;
     int checkpointed; /* pages of the log then */
 };
@@ -54,6 +59,7 @@ WriterLock *writer_lock_ref(dev_t device, ino_t inode)
         found = g_new0(WriterLock, 1);
         found->device = device;
         found->inode = inode;
+        found->people_at = clock_monotonic_us(clock_real()) - WRITER_QUIET_MS * INT64_C(1000);
         pthread_mutex_init(&found->mutex, NULL);
         g_queue_init(&found->people);
         g_queue_init(&found->background);
@@ -76,17 +82,65 @@ void writer_lock_unref(WriterLock *lock)
     pthread_mutex_unlock(&registry);
 }
 
+/* When a background waiter has waited long enough, whoever else wants to. Counted anew after each
+ * turn of the background, or else several waiters would go one after the other. */
+static int64_t patience_ends(const WriterLock *lock, const Waiter *waiter)
+{
+    return MAX(waiter->since, lock->background_at) + WRITER_YIELD_MS * INT64_C(1000);
+}
+
+/* From when on it may go, if nobody else wants to. */
+static int64_t background_from(const WriterLock *lock, const Waiter *waiter)
+{
+    return MIN(lock->people_at + WRITER_QUIET_MS * INT64_C(1000), patience_ends(lock, waiter));
+}
+
+static bool background_may_go(const WriterLock *lock, const Waiter *waiter, int64_t now)
+{
+    return now >= patience_ends(lock, waiter) ||
+           (lock->people.length == 0 && now >= background_from(lock, waiter));
+}
+
+static void set_taken(WriterLock *lock, bool background)
+{
+    lock->taken = true;
+    lock->taken_by_people = !background;
+}
+
+static void wait_until(WriterLock *lock, Waiter *waiter, int64_t end_us)
+{
+    struct timespec end = {.tv_sec = end_us / 1000000, .tv_nsec = end_us % 1000000 * 1000};
+    pthread_cond_timedwait(&waiter->go, &lock->mutex, &end);
+}
+
+/* Waits in the queue until the turn is handed over, or, for the first in the background, until it
+ * may take it. */
+static void wait_in_queue(WriterLock *lock, Waiter *waiter, bool background, int64_t end_us)
+{
+    while (!waiter->has_turn) {
+        int64_t now = clock_monotonic_us(clock_real());
+        bool first = background && !lock->taken && g_queue_peek_head(&lock->background) == waiter;
+        if (first && background_may_go(lock, waiter, now)) {
+            g_queue_remove(&lock->background, waiter);
+            waiter->has_turn = true;
+            set_taken(lock, true);
+        } else if (now >= end_us) {
+            return;
+        } else {
+            wait_until(lock, waiter, first ? MIN(end_us, background_from(lock, waiter)) : end_us);
+        }
+    }
+}
+
 bool writer_lock_take(WriterLock *lock, bool background, int64_t timeout_ms)
 {
     pthread_mutex_lock(&lock->mutex);
-    if (!lock->taken) {
-        lock->taken = true;
+    if (!lock->taken && !background) {
+        set_taken(lock, background);
         pthread_mutex_unlock(&lock->mutex);
         return true;
     }
     Waiter waiter = {.since = clock_monotonic_us(clock_real())};
-    int64_t end_us = waiter.since + timeout_ms * 1000;
-    struct timespec end = {.tv_sec = end_us / 1000000, .tv_nsec = end_us % 1000000 * 1000};
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -94,12 +148,13 @@ bool writer_lock_take(WriterLock *lock, bool background, int64_t timeout_ms)
     pthread_condattr_destroy(&monotonic);
     GQueue *queue = background ? &lock->background : &lock->people;
     g_queue_push_tail(queue, &waiter);
-    while (!waiter.has_turn) {
-        if (pthread_cond_timedwait(&waiter.go, &lock->mutex, &end) != 0)
-            break;
-    }
-    if (!waiter.has_turn)
+    wait_in_queue(lock, &waiter, background, waiter.since + timeout_ms * 1000);
+    if (!waiter.has_turn) {
         g_queue_remove(queue, &waiter);
+        Waiter *next = lock->taken ? NULL : g_queue_peek_head(&lock->background);
+        if (next) /* it may have been waiting behind us */
+            pthread_cond_signal(&next->go);
+    }
     pthread_mutex_unlock(&lock->mutex);
     pthread_cond_destroy(&waiter.go);
     return waiter.has_turn;
@@ -109,17 +164,19 @@ void writer_lock_give(WriterLock *lock)
 {
     pthread_mutex_lock(&lock->mutex);
     MUST(lock->taken);
+    int64_t now = clock_monotonic_us(clock_real());
+    *(lock->taken_by_people ? &lock->people_at : &lock->background_at) = now;
+    lock->taken = false;
     Waiter *patient = g_queue_peek_head(&lock->background);
-    bool waited_enough = patient && clock_monotonic_us(clock_real()) - patient->since >=
-                                        WRITER_YIELD_MS * INT64_C(1000);
-    Waiter *next = waited_enough ? NULL : g_queue_pop_head(&lock->people);
-    if (!next)
-        next = g_queue_pop_head(&lock->background);
+    bool background = patient && background_may_go(lock, patient, now);
+    Waiter *next =
+        background ? g_queue_pop_head(&lock->background) : g_queue_pop_head(&lock->people);
     if (next) {
+        set_taken(lock, background);
         next->has_turn = true;
         pthread_cond_signal(&next->go);
-    } else {
-        lock->taken = false;
+    } else if (patient) { /* not yet: it looks at the clock again */
+        pthread_cond_signal(&patient->go);
     }
     pthread_mutex_unlock(&lock->mutex);
 }

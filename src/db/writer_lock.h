@@ -3,8 +3,9 @@
  *
  * SQLite lets one writer in at a time, and makes the others poll: a poller loses time, and may
  * starve. So the handles of one process queue here before they ask SQLite; only other processes are
- * waited for by polling. First come, first served, but for handles marked as background, which let
- * the others go first, at most for WRITER_YIELD_MS.
+ * waited for by polling. First come, first served, but for handles marked as background: they let
+ * the others go first, and begin only when those have been quiet for WRITER_QUIET_MS; but one of
+ * them goes each WRITER_YIELD_MS in any case.
  *
  * One lock per file, found by device and inode, counted by reference. Thread safety: all functions,
  * any thread; a turn may be given back by another thread than took it.
