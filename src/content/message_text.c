@@ -190,6 +190,8 @@ static bool append_by_iconv(GString *out, const char *bytes, size_t size, const 
 
 void text_append(GString *out, const char *bytes, size_t size, const char *charset)
 {
+    if (!size)
+        return;
     char name[48];
     charset_fold(charset, name);
     if (size >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0 && g_str_has_prefix(name, "utf-8")) {

@@ -49,6 +49,7 @@ typedef struct {
 } CharFold;
 
 static uint8_t byte_kind[256];
+static char byte_lower[256];
 static CharFold char_folds[TABLE_END];
 static const UNormalizer2 *casefold, *decompose, *compose;
 
@@ -155,6 +156,8 @@ static void tables_init(void)
     decompose = unorm2_getNFDInstance(&error);
     compose = unorm2_getNFCInstance(&error);
     MUST(U_SUCCESS(error));
+    for (unsigned byte = 0; byte < 256; byte++)
+        byte_lower[byte] = g_ascii_tolower((char)byte);
     for (unsigned byte = 0; byte < 256; byte++)
         byte_kind[byte] = byte & 0x80                          ? BYTE_HIGH
                           : g_ascii_isalnum((char)byte)        ? BYTE_WORD
@@ -286,7 +289,7 @@ static void scan_high(const Scan *scan, const char *chunk, size_t size)
     for (size_t at = 0; at < size;) {
         uint8_t byte = (uint8_t)chunk[at];
         if (!(byte & 0x80)) {
-            folded[to++] = g_ascii_tolower(chunk[at++]);
+            folded[to++] = byte_lower[(uint8_t)chunk[at++]];
             continue;
         }
         UChar32 c = (UChar32)g_utf8_get_char(chunk + at);
@@ -313,7 +316,7 @@ static void scan_ascii(const Scan *scan, const char *chunk, size_t size)
 {
     char folded[CHUNK_BYTES_MAX];
     for (size_t at = 0; at < size; at++)
-        folded[at] = g_ascii_tolower(chunk[at]);
+        folded[at] = byte_lower[(uint8_t)chunk[at]];
     emit_folded(scan, folded, size);
 }
 
