@@ -305,6 +305,14 @@ static void nulls_come_and_go(void **state)
     assert_int_equal(size, 0);
     assert_true(db_rows_real(rows, 3) == 0.0);
     g_clear_pointer(&rows, db_rows_free);
+    /* left to itself, PostgreSQL takes this one for an int4 */
+    static const DbSql next = {.sql = "SELECT $1 + 1"};
+    int64_t sum = 0;
+    assert_int_equal(db_query_int(db, &next, DB_ARGS(db_null()), &sum, NULL), 0);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(db_query_int(db, &next, DB_ARGS(db_int(INT64_MAX - 2)), &sum, NULL), 1);
+        assert_true(sum == INT64_MAX - 1);
+    }
     static const DbSql null_int = {.sql = "SELECT n FROM conform WHERE id = $1"};
     int64_t value = -5;
     assert_int_equal(db_query_int(db, &null_int, DB_ARGS(db_int(1)), &value, NULL), 0);

@@ -170,8 +170,8 @@ static void turns_are_fair(void **state)
     WriterLock *lock = writer_lock_ref(1, 1);
     assert_ptr_equal(writer_lock_ref(1, 1), lock);
     writer_lock_unref(lock);
-    assert_true(writer_lock_take(lock, false, 1000));
-    assert_false(writer_lock_take(lock, false, 1)); /* time is over */
+    assert_true(writer_lock_take(lock, true, 1000)); /* it shall not hand over to its like */
+    assert_false(writer_lock_take(lock, false, 1));  /* time is over */
     Queued queued[5];
     GThread *threads[5];
     for (unsigned i = 0; i < 5; i++) { /* background first, then people, as they come */
