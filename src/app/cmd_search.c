@@ -14,6 +14,7 @@
 #include "app/ui.h"
 #include "base/error.h"
 #include "base/limits.h"
+#include "content/message.h"
 #include "content/words.h"
 #include "duty/duty.h"
 #include "model/account.h"
@@ -156,7 +157,9 @@ static bool rebuild_look(Db *db, const GArray *accounts, int64_t *ret_done, int6
         *ret_all += all;
     }
     g_autoptr(GPtrArray) members = member_list(db, error);
-    *ret_nodes = members && members->len;
+    *ret_nodes = false;
+    for (unsigned i = 0; members && i < members->len; i++)
+        *ret_nodes |= ((const MemberRow *)g_ptr_array_index(members, i))->living;
     return members != NULL;
 }
 
@@ -201,6 +204,7 @@ static int run(CommandContext *context, int argc, char **argv)
                               option_rebuild ? "--rebuild takes no words" : "which words?");
     if (option_limit < 1 || option_limit > DB_ROWS_FETCH_MAX)
         return command_misuse(context, "--limit is from 1 to %d", DB_ROWS_FETCH_MAX);
+    message_library_init(); /* a phrase is verified against the message */
     g_autoptr(GError) error = NULL;
     g_autoptr(Db) db = command_open_db(context, COMMAND_STORE_EXISTING, &error);
     int status = EXIT_FINE;

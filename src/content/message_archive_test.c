@@ -16,7 +16,7 @@ static const struct {
     const char *file, *what, *why;
 } DIFFERENT[] = {
     {"mail-parser-0720cbc1", "names",
-     "names of images that are given in Content-Type as an old mailer does"},
+     "files that are uuencoded inside the text count as attachments"},
     {"mail-parser-8aaf8745", "from", "a From without an address: what is there is kept"},
     {"mail-parser-04121e20", "subject",
      "8-bit letters without a charset are read as windows-1252, not given up"},

@@ -378,41 +378,60 @@ static bool phrase_matches(const QueryNode *node, const Message *message)
     return search.found;
 }
 
-static bool term_matches(const QueryNode *node, GHashTable *terms, uint64_t languages)
+/* A message as a query looks at it: its terms are made when the first word is looked for, since a
+ * phrase needs the text alone. */
+typedef struct {
+    const Message *message;
+    uint64_t languages;
+    GStrv split;
+    GHashTable *terms; /* borrows from split */
+} Subject;
+
+static bool subject_has(Subject *subject, const char *term)
+{
+    if (!subject->terms) {
+        g_autoptr(GString) text = words_of_message(subject->message, NULL);
+        subject->split = g_strsplit(text->str, " ", -1);
+        subject->terms = g_hash_table_new(g_str_hash, g_str_equal);
+        for (size_t i = 0; subject->split[i]; i++)
+            g_hash_table_add(subject->terms, subject->split[i]);
+    }
+    return g_hash_table_contains(subject->terms, term);
+}
+
+static bool term_matches(const QueryNode *node, Subject *subject)
 {
     g_autoptr(GPtrArray) alternatives =
-        query_terms(g_ptr_array_index(node->words, 0), node->field, languages);
+        query_terms(g_ptr_array_index(node->words, 0), node->field, subject->languages);
     bool body = strcmp(node->field, "body") == 0;
     for (unsigned i = 0; i < alternatives->len; i++) {
         const char *term = g_ptr_array_index(alternatives, i);
         g_autofree char *not_in_text = body ? words_not_in_text(term) : NULL;
-        if (g_hash_table_contains(terms, term) &&
-            !(body && g_hash_table_contains(terms, not_in_text)))
+        if (subject_has(subject, term) && !(body && subject_has(subject, not_in_text)))
             return true;
     }
     return false;
 }
 
-static bool node_matches(const QueryNode *node, const Message *message, GHashTable *terms,
-                         uint64_t languages)
+static bool node_matches(const QueryNode *node, Subject *subject)
 {
     switch (node->kind) {
     case QUERY_AND:
         for (unsigned i = 0; i < node->children->len; i++)
-            if (!node_matches(g_ptr_array_index(node->children, i), message, terms, languages))
+            if (!node_matches(g_ptr_array_index(node->children, i), subject))
                 return false;
         return true;
     case QUERY_OR:
         for (unsigned i = 0; i < node->children->len; i++)
-            if (node_matches(g_ptr_array_index(node->children, i), message, terms, languages))
+            if (node_matches(g_ptr_array_index(node->children, i), subject))
                 return true;
         return false;
     case QUERY_NOT:
-        return !node_matches(g_ptr_array_index(node->children, 0), message, terms, languages);
+        return !node_matches(g_ptr_array_index(node->children, 0), subject);
     case QUERY_TERM:
-        return term_matches(node, terms, languages);
+        return term_matches(node, subject);
     case QUERY_PHRASE:
-        return phrase_matches(node, message);
+        return phrase_matches(node, subject->message);
     }
     MUST(false);
     return false;
@@ -420,10 +439,10 @@ static bool node_matches(const QueryNode *node, const Message *message, GHashTab
 
 bool query_matches(const QueryNode *query, const Message *message, uint64_t languages)
 {
-    g_autoptr(GString) text = words_of_message(message, NULL);
-    g_auto(GStrv) split = g_strsplit(text->str, " ", -1);
-    g_autoptr(GHashTable) terms = g_hash_table_new(g_str_hash, g_str_equal);
-    for (size_t i = 0; split[i]; i++)
-        g_hash_table_add(terms, split[i]);
-    return node_matches(query, message, terms, languages);
+    Subject subject = {.message = message, .languages = languages};
+    bool matches = node_matches(query, &subject);
+    if (subject.terms)
+        g_hash_table_unref(subject.terms);
+    g_strfreev(subject.split);
+    return matches;
 }
