@@ -261,10 +261,14 @@ static void write_term(Writer *writer, const char *prefix, const char *word, siz
     if (writer->room < need)
         return;
     writer->room -= need;
-    if (writer->out->len)
-        g_string_append_c(writer->out, ' ');
-    g_string_append(writer->out, prefix);
-    g_string_append_len(writer->out, word, (gssize)size);
+    GString *out = writer->out;
+    size_t at = out->len, prefix_size = need - size - TERM_OVERHEAD;
+    g_string_set_size(out, at + (at > 0) + prefix_size + size);
+    char *to = out->str + at;
+    if (at)
+        *to++ = ' ';
+    memcpy(to, prefix, prefix_size);
+    memcpy(to + prefix_size, word, size);
 }
 
 static GString *write_terms(const Table *stored)

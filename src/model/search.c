@@ -56,14 +56,19 @@ static GString *scope_terms(int64_t account, const char *terms)
 {
     char scope[24];
     int scope_size = g_snprintf(scope, sizeof(scope), "%" G_GINT64_FORMAT "/", account);
-    GString *out = g_string_sized_new(2 * strlen(terms));
-    while (*terms) {
-        size_t size = strcspn(terms, " ");
-        if (out->len)
-            g_string_append_c(out, ' ');
-        g_string_append_len(out, scope, scope_size);
-        g_string_append_len(out, terms, (gssize)size);
-        terms += size + (terms[size] == ' ');
+    size_t size = strlen(terms), count = 1;
+    for (const char *at = terms; (at = memchr(at, ' ', (size_t)(terms + size - at))); at++)
+        count++;
+    GString *out = g_string_sized_new(size + count * (size_t)scope_size + 1);
+    g_string_set_size(out, size + count * (size_t)scope_size);
+    char *to = out->str;
+    for (const char *at = terms, *end = terms + size; count--;) {
+        const char *space = memchr(at, ' ', (size_t)(end - at));
+        size_t step = (size_t)((space ? space + 1 : end) - at);
+        memcpy(to, scope, (size_t)scope_size);
+        memcpy(to + scope_size, at, step);
+        to += (size_t)scope_size + step;
+        at += step;
     }
     return out;
 }
