@@ -12,11 +12,11 @@
 #include <cmocka.h>
 #undef fail /* ours is in base/error.h; a test says fail_msg */
 #undef fail_msg
-#define fail_msg(...) \
-    do { \
-        print_error("ERROR: " __VA_ARGS__); \
-        print_error("\n"); \
-        _fail(__FILE__, __LINE__); \
+#define fail_msg(...)                                                                              \
+    do {                                                                                           \
+        print_error("ERROR: " __VA_ARGS__);                                                        \
+        print_error("\n");                                                                         \
+        _fail(__FILE__, __LINE__);                                                                 \
     } while (0)
 #include <glib.h>
 
@@ -41,10 +41,10 @@ int test_on_both_stores(const char *group, const struct CMUnitTest *tests, size_
 /* A new handle on a store, for tests with several; MUST not fail. */
 Db *test_store_open(const TestStore *store);
 
-#define assert_no_error(error) \
-    do { \
-        if (error) \
-            fail_msg("unexpected error: %s", (error)->message); \
+#define assert_no_error(error)                                                                     \
+    do {                                                                                           \
+        if (error)                                                                                 \
+            fail_msg("unexpected error: %s", (error)->message);                                    \
     } while (0)
 
 #endif

@@ -6,59 +6,85 @@
 #define ROTA_BASE_LIMITS_H
 
 /* settings */
-#define SETTINGS_BYTES_MAX     (4 * 1024 * 1024) /* a role table of 2^31 nodes in ranges is short; more is a wrong file */
-#define SETTINGS_DEPTH_MAX     64                /* nested arrays and tables; recursion must end before the stack does */
-#define SETTINGS_PROBLEMS_MAX  200               /* problems that one check prints; a wrong file has thousands */
+/* a role table of 2^31 nodes in ranges is short; more is a wrong file */
+#define SETTINGS_BYTES_MAX (4 * 1024 * 1024)
+/* nested arrays and tables; recursion must end before the stack does */
+#define SETTINGS_DEPTH_MAX 64
+/* problems that one check prints; a wrong file has thousands */
+#define SETTINGS_PROBLEMS_MAX 200
 
 /* roster */
-#define BUCKETS                1024       /* slots of the key space; durable, never changes */
-#define SHARDS_MAX             BUCKETS    /* a shard owns whole buckets, so more would be empty */
-#define NODE_ID_MAX            2147483647 /* what operators' tools hold in 32 bits */
-#define SHARD_RANGES_MAX       4096       /* items in one shard; ranges make more needless */
-#define LEASE_MS               6000
-#define HEARTBEAT_MS           2000
-#define LEASE_MARGIN_MS        500 /* what a node gives away of its lease for clock drift and scheduling */
-#define NODE_STOP_MS           10000 /* what a stop waits for running tasks by default; init systems kill after 90 s */
-#define TASK_BATCH_MAX         1000
-#define TASK_LANES_MAX         1024 /* lanes of one node, see task_claim; more threads than any machine uses well */
+/* slots of the key space; durable, never changes */
+#define BUCKETS 1024
+/* a shard owns whole buckets, so more would be empty */
+#define SHARDS_MAX  BUCKETS
+#define NODE_ID_MAX 2147483647 /* what operators' tools hold in 32 bits */
+/* items in one shard; ranges make more needless */
+#define SHARD_RANGES_MAX 4096
+#define LEASE_MS         6000
+#define HEARTBEAT_MS     2000
+/* what a node gives away of its lease for clock drift and scheduling */
+#define LEASE_MARGIN_MS 500
+/* what a stop waits for running tasks by default; init systems kill after 90 s */
+#define NODE_STOP_MS   10000
+#define TASK_BATCH_MAX 1000
+/* lanes of one node, see task_claim; more threads than any machine uses well */
+#define TASK_LANES_MAX         1024
 #define TASK_KEY_BYTES_MAX     255
 #define TASK_PAYLOAD_BYTES_MAX 1024 /* a few ids, never content */
 #define TASK_ERROR_BYTES_MAX   2048 /* of an error's end, kept with the task */
-#define TASK_DEATHS_SUSPECT    2    /* from here it runs alone: one death may be any of a batch */
-#define TASK_DEATHS_MAX        3    /* incarnations that died with a task before it counts as poison */
+/* from here it runs alone: one death may be any of a batch */
+#define TASK_DEATHS_SUSPECT 2
+/* incarnations that died with a task before it counts as poison */
+#define TASK_DEATHS_MAX 3
 
 /* mail */
-#define MESSAGE_BYTES_MAX      (50 * 1024 * 1024) /* default of lmtp.max-message-size; Postfix' own default is 10 MB */
-#define MESSAGE_PARTS_MAX      1000
-#define MESSAGE_DEPTH_MAX      32
-#define MESSAGE_ID_BYTES_MAX   998 /* of a Message-ID, as a row holds it: RFC 5322's line; PostgreSQL's index bears 2,704 */
+/* default of lmtp.max-message-size; Postfix' own default is 10 MB */
+#define MESSAGE_BYTES_MAX (50 * 1024 * 1024)
+#define MESSAGE_PARTS_MAX 1000
+#define MESSAGE_DEPTH_MAX 32
+/* of a Message-ID, as a row holds it: RFC 5322's line; PostgreSQL's index bears 2,704 */
+#define MESSAGE_ID_BYTES_MAX     998
 #define MESSAGE_HEADER_BYTES_MAX (256 * 1024)
-#define MESSAGE_TEXT_BYTES_MAX (4 * 1024 * 1024) /* text taken for search and spam from one message */
-#define WORDS_TERMS_BYTES_MAX 1000000 /* of one message, with what a store adds; a tsvector holds 1 MB */
-#define INDEX_BATCH_MESSAGES 200 /* one write transaction of the index: about 30 ms, which a delivery may have to wait */
-#define INDEX_BATCH_BYTES (8 * 1024 * 1024)
-#define INDEX_CHANGES_MAX 1000 /* read at once; most are of messages that need no bytes read */
-#define QUERY_BYTES_MAX 4096 /* a query is typed by a person */
-#define QUERY_NODES_MAX 256
-#define QUERY_DEPTH_MAX 32
+/* text taken for search and spam from one message */
+#define MESSAGE_TEXT_BYTES_MAX (4 * 1024 * 1024)
+/* of one message, with what a store adds; a tsvector holds 1 MB */
+#define WORDS_TERMS_BYTES_MAX 1000000
+/* one write transaction of the index: about 30 ms, which a delivery may have to wait */
+#define INDEX_BATCH_MESSAGES 200
+#define INDEX_BATCH_BYTES    (8 * 1024 * 1024)
+/* read at once; most are of messages that need no bytes read */
+#define INDEX_CHANGES_MAX      1000
+#define QUERY_BYTES_MAX        4096 /* a query is typed by a person */
+#define QUERY_NODES_MAX        256
+#define QUERY_DEPTH_MAX        32
 #define ADDRESS_BYTES_MAX      320 /* RFC 5321: 64 + 1 + 255 */
 #define MAILBOX_NAME_BYTES_MAX 255
 #define KEYWORDS_MAX           64
 #define KEYWORD_BYTES_MAX      128
-#define LMTP_LINE_BYTES_MAX    4096 /* a command line; RFC 5321 asks for 512, SMTPUTF8 and parameters for more */
-#define LMTP_RECIPIENTS_MAX    1000
-#define LMTP_SESSIONS_MAX      100
-#define LMTP_ERRORS_MAX        20  /* wrong commands since the last message; a mail server makes none */
-#define LMTP_IDLE_COMMANDS_MAX 100 /* NOOP, RSET and their like since the last message; connection caches send a few */
-#define LMTP_DISCARD_BYTES_MAX (256 * 1024 * 1024) /* read of a message over its limit before we hang up on it */
+/* a command line; RFC 5321 asks for 512, SMTPUTF8 and parameters for more */
+#define LMTP_LINE_BYTES_MAX 4096
+#define LMTP_RECIPIENTS_MAX 1000
+#define LMTP_SESSIONS_MAX   100
+/* wrong commands since the last message; a mail server makes none */
+#define LMTP_ERRORS_MAX 20
+/* NOOP, RSET and their like since the last message; connection caches send a few */
+#define LMTP_IDLE_COMMANDS_MAX 100
+/* read of a message over its limit before we hang up on it */
+#define LMTP_DISCARD_BYTES_MAX (256 * 1024 * 1024)
 
 /* store */
-#define DB_ROWS_FETCH_MAX      10000 /* rows of one query that a caller may hold at once */
-#define DB_STATEMENT_SECONDS   30
-#define DB_VALUE_BYTES_MAX     (256 * 1024 * 1024) /* one text or blob in a row; five times the largest message */
-#define DB_ARGS_MAX            128 /* values of one statement; they are laid out on the stack */
-#define DB_BUSY_MS             10000 /* wait for another writer before ERROR_RETRY; its longest transaction is far shorter */
-#define WRITER_QUIET_MS        5   /* background work writes when people have not for so long */
-#define WRITER_YIELD_MS        200 /* or when it has waited so long: slow in a flood, never starved */
+#define DB_ROWS_FETCH_MAX    10000 /* rows of one query that a caller may hold at once */
+#define DB_STATEMENT_SECONDS 30
+/* one text or blob in a row; five times the largest message */
+#define DB_VALUE_BYTES_MAX (256 * 1024 * 1024)
+/* values of one statement; they are laid out on the stack */
+#define DB_ARGS_MAX 128
+/* wait for another writer before ERROR_RETRY; its longest transaction is far shorter */
+#define DB_BUSY_MS 10000
+/* background work writes when people have not for so long */
+#define WRITER_QUIET_MS 5
+/* or when it has waited so long: slow in a flood, never starved */
+#define WRITER_YIELD_MS 200
 
 #endif

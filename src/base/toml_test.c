@@ -279,6 +279,7 @@ static void depth_and_problems_are_bounded(void **state)
     g_autofree char *wrong = repeat("a = x\n", 10000);
     g_autoptr(GPtrArray) problems = toml_problems_new();
     g_autoptr(TomlValue) root = toml_parse(wrong, strlen(wrong), problems);
+    assert_non_null(root); /* what could be read */
     assert_int_equal(problems->len, SETTINGS_PROBLEMS_MAX);
     const TomlProblem *last = g_ptr_array_index(problems, problems->len - 1);
     assert_non_null(strstr(last->text, "more mistakes than are shown"));

@@ -140,8 +140,7 @@ static const struct {
             "550/5.1.1 451/4.3.0 250/2.0.0",
      "s@example.org>a@example.org,filled@example.org,gone@example.org,broken@example.org,b@example."
      "org:x\r\n;"},
-    {"refused at RCPT", MAIL "RCPT TO:<later@example.org>\r\n",
-     R_MAIL " 451/4.3.0", ""},
+    {"refused at RCPT", MAIL "RCPT TO:<later@example.org>\r\n", R_MAIL " 451/4.3.0", ""},
     {"DATA with no recipient accepted", MAIL "RCPT TO:<unknown@example.org>\r\nDATA\r\n",
      R_MAIL " 550/5.1.1 503/5.5.1", ""},
     {"postmaster without a domain", MAIL "RCPT TO:<Postmaster>\r\n", R_MAIL " 250/2.1.5", ""},
