@@ -103,7 +103,6 @@ static void many_messages_come_in_bounded_runs(void **state)
     deliver(store->db, ada, "apple", 2 * INDEX_BATCH_MESSAGES + 10);
     deliver(store->db, bob, "pear", 5);
     duty_lane_step(&lane);
-    g_autoptr(GError) error = NULL;
     int64_t indexed = model_count(store->db, "SELECT count(*) FROM search_index");
     assert_true(indexed > 0 && indexed <= INDEX_BATCH_MESSAGES);
     assert_true(duty_lane_work(&lane, ROLE, 20) >= 2);

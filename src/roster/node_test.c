@@ -66,7 +66,7 @@ static void test_join_and_leave(void **state)
     box_join(&box);
     assert_true(node_may_work(box.node));
     int64_t epoch;
-    g_autoptr(RoleTable) table = node_table(box.node, &epoch);
+    table_unref(node_table(box.node, &epoch));
     assert_int_equal(epoch, 1); /* a first node's table is in force at once */
     assert_state(store->db, 3, "up");
     node_ask_stop(box.node);
@@ -211,7 +211,7 @@ static void test_stop_gives_up_waiting(void **state)
 static int64_t epoch_of(Box *box)
 {
     int64_t epoch;
-    g_autoptr(RoleTable) table = node_table(box->node, &epoch);
+    table_unref(node_table(box->node, &epoch));
     return epoch;
 }
 

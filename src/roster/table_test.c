@@ -110,7 +110,6 @@ static void push_must_be_sharded(void **state)
 static void defaults_all_and_none(void **state)
 {
     (void)state;
-    g_autoptr(GError) error = NULL;
     g_autoptr(RoleTableBuilder) builder = table_builder_new(&set);
     table_builder_set_none(builder, &roles[1]);
     g_autoptr(RoleTable) table = table_builder_seal(builder);
