@@ -21,9 +21,12 @@ static const DbSql SQL_PROPOSED = {
     "SELECT proposed_digest, proposed_table FROM member"
     " WHERE lease_until >= rota_now() AND state <> 'drained' ORDER BY node", NULL,
 };
-static const DbSql SQL_PROPOSED_BY = {"SELECT proposed_digest, proposed_table FROM member WHERE node = $1", NULL};
+static const DbSql SQL_PROPOSED_BY = {
+    "SELECT proposed_digest, proposed_table FROM member WHERE node = $1", NULL,
+};
 static const DbSql SQL_ADOPT = {
-    "UPDATE cluster SET epoch = epoch + 1, role_table = $2, digest = $3 WHERE id = 1 AND epoch = $1", NULL,
+    "UPDATE cluster SET epoch = epoch + 1, role_table = $2, digest = $3 WHERE id = 1"
+    " AND epoch = $1", NULL,
 };
 /* clang-format on */
 

@@ -14,7 +14,8 @@ static const DbSql SQL_ASK = {
 };
 static const DbSql SQL_SEEN = {
     "INSERT INTO expiring (account, kind, key, value, expires_at)"
-    " SELECT 0, 'seen', key, '', expires_at FROM expiring e WHERE account = 0 AND kind = 'asked' AND key = $1"
+    " SELECT 0, 'seen', key, '', expires_at FROM expiring e WHERE account = 0 AND kind = 'asked'"
+    " AND key = $1"
     " ON CONFLICT (account, kind, key) DO UPDATE SET expires_at = excluded.expires_at", NULL,
 };
 static const DbSql SQL_RUN = {
@@ -24,7 +25,9 @@ static const DbSql SQL_RUN = {
 static const DbSql SQL_GET = {
     "SELECT expires_at FROM expiring WHERE account = 0 AND kind = $1 AND key = $2", NULL,
 };
-static const DbSql SQL_AGE = {"UPDATE member SET lease_until = rota_now() - 1 WHERE node = $1", NULL};
+static const DbSql SQL_AGE = {
+    "UPDATE member SET lease_until = rota_now() - 1 WHERE node = $1", NULL,
+};
 /* clang-format on */
 
 static int64_t ledger_get(Db *db, const char *kind, const char *key)

@@ -29,10 +29,12 @@ struct Load {
 
 /* clang-format off */
 static const DbSql SQL_ADD = {
-    "INSERT INTO load_sample (minute, node, role, shard, done, failed, retried, dead, busy_us, bytes)"
+    "INSERT INTO load_sample (minute, node, role, shard, done, failed, retried, dead, busy_us,"
+    " bytes)"
     " VALUES (rota_now() / 60000, $1, $2, $3, $4, $5, $6, $7, $8, $9)"
-    " ON CONFLICT (minute, node, role, shard) DO UPDATE SET done = load_sample.done + excluded.done,"
-    " failed = load_sample.failed + excluded.failed, retried = load_sample.retried + excluded.retried,"
+    " ON CONFLICT (minute, node, role, shard) DO UPDATE SET"
+    " done = load_sample.done + excluded.done, failed = load_sample.failed + excluded.failed,"
+    " retried = load_sample.retried + excluded.retried,"
     " dead = load_sample.dead + excluded.dead, busy_us = load_sample.busy_us + excluded.busy_us,"
     " bytes = load_sample.bytes + excluded.bytes", NULL,
 };

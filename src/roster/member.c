@@ -30,8 +30,9 @@ static const DbSql SQL_NUMBER = {
 };
 static const DbSql SQL_TAKE_ROW = {"DELETE FROM member WHERE node = $1", NULL};
 static const DbSql SQL_JOIN = {
-    "INSERT INTO member (node, incarnation, host, pid, version, started_at, lease_until, state, wish, proposed_table,"
-    " proposed_digest, health) VALUES ($1, $2, $3, $4, $5, rota_now(), rota_now() + $6, 'up', '', $7, $8, '')", NULL,
+    "INSERT INTO member (node, incarnation, host, pid, version, started_at, lease_until, state,"
+    " wish, proposed_table, proposed_digest, health)"
+    " VALUES ($1, $2, $3, $4, $5, rota_now(), rota_now() + $6, 'up', '', $7, $8, '')", NULL,
 };
 static const DbSql SQL_RENEW = {
     "UPDATE member SET lease_until = rota_now() + $3, health = COALESCE($4, health)"
@@ -42,8 +43,8 @@ static const DbSql SQL_RENEW = {
     " (SELECT CASE WHEN min(m.proposed_digest) = max(m.proposed_digest)"
     "  AND min(m.proposed_digest) <> (SELECT digest FROM cluster WHERE id = 1) THEN 1 ELSE 0 END"
     "  FROM member m WHERE m.state <> 'drained'),"
-    " (SELECT CAST(COALESCE(sum(m.incarnation * m.incarnation), 0) + count(*) AS BIGINT) FROM member m"
-    "  WHERE m.state = 'up')", NULL,
+    " (SELECT CAST(COALESCE(sum(m.incarnation * m.incarnation), 0) + count(*) AS BIGINT)"
+    " FROM member m  WHERE m.state = 'up')", NULL,
 };
 static const DbSql SQL_PROPOSE = {
     "UPDATE member SET proposed_table = $2, proposed_digest = $3 WHERE incarnation = $1", NULL,
@@ -52,19 +53,26 @@ static const DbSql SQL_STATE = {"UPDATE member SET state = $2 WHERE incarnation 
 static const DbSql SQL_CLEAR_WISH = {"UPDATE member SET wish = '' WHERE incarnation = $1", NULL};
 static const DbSql SQL_LEAVE = {"DELETE FROM member WHERE incarnation = $1", NULL};
 static const DbSql SQL_DRAINED = {
-    "UPDATE member SET state = 'drained', wish = '', lease_until = rota_now() - 1 WHERE incarnation = $1", NULL,
+    "UPDATE member SET state = 'drained', wish = '', lease_until = rota_now() - 1"
+    " WHERE incarnation = $1", NULL,
 };
-static const DbSql SQL_CHECK = {"SELECT 1 FROM member WHERE incarnation = $1 AND state <> 'drained'", NULL};
+static const DbSql SQL_CHECK = {
+    "SELECT 1 FROM member WHERE incarnation = $1 AND state <> 'drained'", NULL,
+};
 static const DbSql SQL_EXPIRE = {
     "DELETE FROM member WHERE lease_until < rota_now()"
-    " AND (state <> 'drained' OR lease_until < rota_now() - " DRAINED_KEPT_MS ") RETURNING node", NULL,
+    " AND (state <> 'drained' OR lease_until < rota_now() - " DRAINED_KEPT_MS ")"
+    " RETURNING node", NULL,
 };
 static const DbSql SQL_LIST = {
-    "SELECT node, incarnation, pid, started_at, lease_until, host, version, state, wish, proposed_table,"
-    " proposed_digest, health, CASE WHEN lease_until >= rota_now() THEN 1 ELSE 0 END FROM member ORDER BY node", NULL,
+    "SELECT node, incarnation, pid, started_at, lease_until, host, version, state, wish,"
+    " proposed_table, proposed_digest, health,"
+    " CASE WHEN lease_until >= rota_now() THEN 1 ELSE 0 END FROM member ORDER BY node", NULL,
 };
-static const DbSql SQL_WISH = {"UPDATE member SET wish = $2 WHERE (node = $1 OR $1 = 0) AND state <> 'drained'",
-    "UPDATE member SET wish = $2 WHERE (node = $1 OR CAST($1 AS BIGINT) = 0) AND state <> 'drained'"};
+static const DbSql SQL_WISH = {
+    "UPDATE member SET wish = $2 WHERE (node = $1 OR $1 = 0) AND state <> 'drained'",
+    "UPDATE member SET wish = $2 WHERE (node = $1 OR CAST($1 AS BIGINT) = 0)"
+    " AND state <> 'drained'"};
 /* clang-format on */
 
 Member *member_new(int64_t node, int64_t lease_ms, const char *host, int64_t pid,

@@ -23,11 +23,13 @@
 #define HEADS                                                                                     \
     "WITH RECURSIVE roles(role) AS ("                                                             \
     " SELECT (SELECT min(role) FROM task) UNION ALL"                                              \
-    " SELECT (SELECT min(role) FROM task WHERE role > roles.role) FROM roles WHERE role IS NOT NULL)," \
+    " SELECT (SELECT min(role) FROM task WHERE role > roles.role) FROM roles"                     \
+    " WHERE role IS NOT NULL),"                                                                   \
     " head(role, bucket) AS ("                                                                    \
     " SELECT role, (SELECT min(bucket) FROM task WHERE task.role = roles.role) FROM roles"        \
     " WHERE role IS NOT NULL UNION ALL"                                                           \
-    " SELECT role, (SELECT min(bucket) FROM task WHERE task.role = head.role AND bucket > head.bucket)" \
+    " SELECT role, (SELECT min(bucket) FROM task WHERE task.role = head.role"                     \
+    " AND bucket > head.bucket)"                                                                  \
     " FROM head WHERE bucket IS NOT NULL)"
 #define DUE                                                                                       \
     " FROM head WHERE bucket IS NOT NULL AND (SELECT min(due_at) FROM task t"                     \

@@ -34,7 +34,8 @@
 static const DbSql SQL_SLOTS = {"SELECT role, unit, shard, last_slot FROM round", NULL};
 static const DbSql SQL_NOW = {"SELECT rota_now()", NULL};
 static const DbSql SQL_FIRST = {
-    "INSERT INTO round (role, unit, shard, shards, last_slot, last_started_at, last_done_at, last_result)"
+    "INSERT INTO round (role, unit, shard, shards, last_slot, last_started_at, last_done_at,"
+    " last_result)"
     " VALUES ($1, $2, $3, $4, $5, 0, 0, '') ON CONFLICT (role, unit, shard) DO NOTHING", NULL,
 };
 static const DbSql SQL_SLOT = {
@@ -46,9 +47,11 @@ static const DbSql SQL_DONE = {
     " WHERE role = $1 AND unit = $2 AND shard = $3", NULL,
 };
 static const DbSql SQL_STARTED = {
-    "INSERT INTO round (role, unit, shard, shards, last_slot, last_started_at, last_done_at, last_result)"
+    "INSERT INTO round (role, unit, shard, shards, last_slot, last_started_at, last_done_at,"
+    " last_result)"
     " VALUES ($1, $2, $3, $4, rota_now(), rota_now(), 0, '')"
-    " ON CONFLICT (role, unit, shard) DO UPDATE SET last_started_at = rota_now(), shards = excluded.shards", NULL,
+    " ON CONFLICT (role, unit, shard) DO UPDATE"
+    " SET last_started_at = rota_now(), shards = excluded.shards", NULL,
 };
 /* clang-format on */
 

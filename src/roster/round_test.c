@@ -11,7 +11,8 @@ static const DbSql SQL_MISS = {"UPDATE round SET last_slot = last_slot - $1", NU
 static const DbSql SQL_ROWS = {"SELECT count(*) FROM round", NULL};
 static const DbSql SQL_VERSIONS = {"SELECT CAST(sum(version) AS BIGINT) FROM task", NULL};
 static const DbSql SQL_RESULT = {
-    "SELECT last_done_at FROM round WHERE unit = 'u' AND shard = 2 AND last_result = '7 things'", NULL};
+    "SELECT last_done_at FROM round WHERE unit = 'u' AND shard = 2"
+    " AND last_result = '7 things'", NULL};
 /* clang-format on */
 
 #define MINUTE 60000

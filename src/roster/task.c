@@ -24,15 +24,19 @@
 
 /* clang-format off */
 static const DbSql SQL_ADD = {
-    "INSERT INTO task (role, bucket, key, payload, due_at, version, owner, generation, claimed_at, attempts, deaths,"
-    " created_at, last_error)"
-    " VALUES ($1, $2, $3, $4, CASE WHEN $5 = 0 THEN rota_now() ELSE $5 END, 1, 0, 0, 0, 0, 0, rota_now(), '')"
+    "INSERT INTO task (role, bucket, key, payload, due_at, version, owner, generation,"
+    " claimed_at, attempts,"
+    " deaths, created_at, last_error)"
+    " VALUES ($1, $2, $3, $4, CASE WHEN $5 = 0 THEN rota_now() ELSE $5 END, 1, 0, 0, 0, 0, 0,"
+    " rota_now(), '')"
     " ON CONFLICT (bucket, role, key) DO UPDATE SET version = task.version + 1,"
     " due_at = CASE WHEN excluded.due_at < task.due_at THEN excluded.due_at ELSE task.due_at END,"
     " payload = CASE WHEN excluded.payload = '' THEN task.payload ELSE excluded.payload END",
-    "INSERT INTO task (role, bucket, key, payload, due_at, version, owner, generation, claimed_at, attempts, deaths,"
-    " created_at, last_error)"
-    " VALUES ($1, $2, $3, $4, CASE WHEN CAST($5 AS BIGINT) = 0 THEN rota_now() ELSE CAST($5 AS BIGINT) END,"
+    "INSERT INTO task (role, bucket, key, payload, due_at, version, owner, generation,"
+    " claimed_at, attempts,"
+    " deaths, created_at, last_error)"
+    " VALUES ($1, $2, $3, $4, CASE WHEN CAST($5 AS BIGINT) = 0 THEN rota_now()"
+    " ELSE CAST($5 AS BIGINT) END,"
     " 1, 0, 0, 0, 0, 0, rota_now(), '')"
     " ON CONFLICT (bucket, role, key) DO UPDATE SET version = task.version + 1,"
     " due_at = LEAST(excluded.due_at, task.due_at),"

@@ -27,25 +27,27 @@
 /* $1 role, $2 first bucket, $3 shards, $4 shard - 1, $5 end bucket (excluded). A bucket of another
  * shard may come up by a hop; the next hop leaves from it to one of ours. */
 /* clang-format off */
-#define HEADS                                                                                               \
-    "WITH RECURSIVE head(bucket) AS ("                                                                      \
-    " SELECT (SELECT min(bucket) FROM task WHERE role = $1 AND bucket >= $2)"                               \
-    " UNION ALL"                                                                                            \
-    " SELECT (SELECT min(bucket) FROM task WHERE role = $1 AND bucket >="                                   \
-    "  head.bucket + 1 + ((($4 - head.bucket - 1) % $3) + $3) % $3)"                                        \
+#define HEADS                                                                                     \
+    "WITH RECURSIVE head(bucket) AS ("                                                            \
+    " SELECT (SELECT min(bucket) FROM task WHERE role = $1 AND bucket >= $2)"                     \
+    " UNION ALL"                                                                                  \
+    " SELECT (SELECT min(bucket) FROM task WHERE role = $1 AND bucket >="                         \
+    "  head.bucket + 1 + ((($4 - head.bucket - 1) % $3) + $3) % $3)"                              \
     " FROM head WHERE head.bucket < $5)"
-#define FREE(lane_may)                                                                                      \
-    " AND (t.owner = 0 OR (t.owner <= (SELECT incarnations FROM cluster WHERE id = 1)"                      \
-    "  AND NOT EXISTS (SELECT 1 FROM member m WHERE m.incarnation = t.owner)))"                             \
+#define FREE(lane_may)                                                                            \
+    " AND (t.owner = 0 OR (t.owner <= (SELECT incarnations FROM cluster WHERE id = 1)"            \
+    "  AND NOT EXISTS (SELECT 1 FROM member m WHERE m.incarnation = t.owner)))"                   \
     " AND (" lane_may " = 1 OR t.deaths + CASE WHEN t.owner = 0 THEN 0 ELSE 1 END < $8)"
 #define COLUMNS "bucket, key, payload, due_at, version, generation, attempts, deaths, owner"
 
 /* $6 limit, $7 suspects too, $8 TASK_DEATHS_SUSPECT, $9 epoch */
 static const DbSql SQL_CLAIM = {
     HEADS
-    " SELECT t.bucket, t.key, t.payload, t.due_at, t.version, t.generation, t.attempts, t.deaths, t.owner"
+    " SELECT t.bucket, t.key, t.payload, t.due_at, t.version, t.generation, t.attempts, t.deaths,"
+    " t.owner"
     " FROM head CROSS JOIN task t"
-    " WHERE head.bucket % $3 = $4 AND head.bucket < $5 AND ($9 = 0 OR (SELECT epoch FROM cluster WHERE id = 1) = $9)"
+    " WHERE head.bucket % $3 = $4 AND head.bucket < $5"
+    " AND ($9 = 0 OR (SELECT epoch FROM cluster WHERE id = 1) = $9)"
     " AND t.role = $1 AND t.bucket = head.bucket AND t.due_at <= (SELECT rota_now())"
     FREE("$7")
     " LIMIT $6",
@@ -54,13 +56,15 @@ static const DbSql SQL_CLAIM = {
     "  WHERE t.role = $1 AND t.bucket = head.bucket AND t.due_at <= (SELECT rota_now())"
     FREE("$7")
     "  ORDER BY t.due_at LIMIT $6 FOR UPDATE SKIP LOCKED) t"
-    " WHERE head.bucket % $3 = $4 AND head.bucket < $5 AND ($9 = 0 OR (SELECT epoch FROM cluster WHERE id = 1) = $9)"
+    " WHERE head.bucket % $3 = $4 AND head.bucket < $5"
+    " AND ($9 = 0 OR (SELECT epoch FROM cluster WHERE id = 1) = $9)"
     " LIMIT $6",
 };
 static const DbSql SQL_IDLE = {
     HEADS
     " SELECT (SELECT rota_now()), (SELECT epoch FROM cluster WHERE id = 1),"
-    " min((SELECT min(due_at) FROM task WHERE role = $1 AND bucket = head.bucket AND due_at > (SELECT rota_now())))"
+    " min((SELECT min(due_at) FROM task WHERE role = $1 AND bucket = head.bucket"
+    " AND due_at > (SELECT rota_now())))"
     " FROM head WHERE head.bucket % $3 = $4", NULL,
 };
 static const DbSql SQL_NOW = {"SELECT rota_now()", NULL};
@@ -69,17 +73,21 @@ static const DbSql SQL_TAKE = {
     " WHERE bucket = $1 AND role = $2 AND key = $3", NULL,
 };
 static const DbSql SQL_BURY = {
-    "INSERT INTO dead_letter (bucket, role, key, payload, attempts, deaths, created_at, buried_at, last_error, node)"
+    "INSERT INTO dead_letter (bucket, role, key, payload, attempts, deaths, created_at,"
+    " buried_at, last_error, node)"
     " SELECT bucket, role, key, payload, attempts, $4, created_at, rota_now(), $5, $6 FROM task"
     " WHERE bucket = $1 AND role = $2 AND key = $3"
-    " ON CONFLICT (bucket, role, key) DO UPDATE SET payload = excluded.payload, attempts = excluded.attempts,"
+    " ON CONFLICT (bucket, role, key) DO UPDATE SET payload = excluded.payload,"
+    " attempts = excluded.attempts,"
     " deaths = excluded.deaths, created_at = excluded.created_at, buried_at = excluded.buried_at,"
     " last_error = excluded.last_error, node = excluded.node", NULL,
 };
-static const DbSql SQL_DELETE = {"DELETE FROM task WHERE bucket = $1 AND role = $2 AND key = $3", NULL};
+static const DbSql SQL_DELETE = {
+    "DELETE FROM task WHERE bucket = $1 AND role = $2 AND key = $3", NULL,
+};
 static const DbSql SQL_OWNED = {
-    "SELECT 1 FROM task WHERE bucket = $1 AND role = $2 AND key = $3 AND owner = $4 AND generation = $5"
-    " AND EXISTS (SELECT 1 FROM member m WHERE m.incarnation = $4)", NULL,
+    "SELECT 1 FROM task WHERE bucket = $1 AND role = $2 AND key = $3 AND owner = $4"
+    " AND generation = $5 AND EXISTS (SELECT 1 FROM member m WHERE m.incarnation = $4)", NULL,
 };
 /* clang-format on */
 

@@ -21,12 +21,14 @@
 #define OURS " WHERE bucket = $1 AND role = $2 AND key = $3 AND owner = $4 AND generation = $5"
 #define WIDTH_DONE 6
 static const DbSql SQL_DONE = {"DELETE FROM task" OURS " AND version = $6", NULL};
-/* Free again after a success: asked for once more meanwhile, or by the handler. $6 version, $7 due at (0: now) */
+/* Free again after a success: asked for once more meanwhile, or by the handler. $6 version,
+ * $7 due at (0: now) */
 static const DbSql SQL_AGAIN = {
     "UPDATE task SET owner = 0, attempts = 0, deaths = 0, last_error = '',"
     " due_at = CASE WHEN version <> $6 OR $7 = 0 THEN rota_now() ELSE $7 END" OURS,
     "UPDATE task SET owner = 0, attempts = 0, deaths = 0, last_error = '',"
-    " due_at = CASE WHEN version <> $6 OR CAST($7 AS BIGINT) = 0 THEN rota_now() ELSE CAST($7 AS BIGINT) END" OURS,
+    " due_at = CASE WHEN version <> $6 OR CAST($7 AS BIGINT) = 0 THEN rota_now()"
+    " ELSE CAST($7 AS BIGINT) END" OURS,
 };
 static const DbSql SQL_FAILED = {
     "UPDATE task SET owner = 0, attempts = attempts + 1, deaths = 0, last_error = $6,"
@@ -34,9 +36,12 @@ static const DbSql SQL_FAILED = {
 };
 static const DbSql SQL_GIVEN_BACK = {"UPDATE task SET owner = 0" OURS, NULL};
 static const DbSql SQL_BURY = {
-    "INSERT INTO dead_letter (bucket, role, key, payload, attempts, deaths, created_at, buried_at, last_error, node)"
-    " SELECT bucket, role, key, payload, attempts + 1, deaths, created_at, rota_now(), $6, $7 FROM task" OURS
-    " ON CONFLICT (bucket, role, key) DO UPDATE SET payload = excluded.payload, attempts = excluded.attempts,"
+    "INSERT INTO dead_letter (bucket, role, key, payload, attempts, deaths, created_at,"
+    " buried_at, last_error, node)"
+    " SELECT bucket, role, key, payload, attempts + 1, deaths, created_at, rota_now(), $6, $7"
+    " FROM task" OURS
+    " ON CONFLICT (bucket, role, key) DO UPDATE SET payload = excluded.payload,"
+    " attempts = excluded.attempts,"
     " deaths = excluded.deaths, created_at = excluded.created_at, buried_at = excluded.buried_at,"
     " last_error = excluded.last_error, node = excluded.node", NULL,
 };

@@ -25,8 +25,10 @@
 
 /* clang-format off */
 static const DbSql SQL_HISTORY = {
-    "INSERT INTO task_history (id, role, shard, key, node, outcome, attempts, started_at, ended_at, detail)"
-    " VALUES (rota_now() * 1048576 + $1, $2, $3, $4, $5, $6, $7, $8, rota_now(), $9) ON CONFLICT (id) DO NOTHING", NULL,
+    "INSERT INTO task_history (id, role, shard, key, node, outcome, attempts, started_at,"
+    " ended_at, detail)"
+    " VALUES (rota_now() * 1048576 + $1, $2, $3, $4, $5, $6, $7, $8, rota_now(), $9)"
+    " ON CONFLICT (id) DO NOTHING", NULL,
 };
 /* clang-format on */
 
