@@ -56,6 +56,7 @@ class Tidy(unittest.TestCase):
 
     def test_rules(self):
         include = CLEAN['src/model/deliver.c']
+        log = '/* x */\nstatic void f(void)\n{\n    log_event(1);\n}\n'
         two_slashes = 'static int x; // 12 "quoted'
         cases = [
             ('lower includes upper', {'src/base/must.h': '/* x */\n#include "model/deliver.h"\n'
@@ -98,6 +99,17 @@ class Tidy(unittest.TestCase):
              'sql-place src/roster/task.c:7 only src/model/deliver.c'),
             ('logs below the edge', self.task('static void f(void)\n{\n    log_event(1);\n}\n'),
              'log-place src/roster/task.c:9 logs'),
+            ('the second half of an edge logs, its neighbour does not',
+             {'src/roster/worker_end.c': log, 'src/roster/worker_run.c': log,
+              'src/roster/meson.build': MESON['src/roster/meson.build'] + "files('worker_end.c', 'worker_run.c')"},
+             'log-place src/roster/worker_run.c:4 logs'),
+            ('the second half of delivery inserts mail',
+             {'src/model/deliver_batch.c': '/* x */\nstatic const char *q = "INSERT INTO email (id)";\n',
+              'src/model/meson.build': "files('deliver.c', 'deliver_batch.c')"}),
+            ('a header of tests names its neighbours as tests do',
+             {'src/roster/box_test.h': '/* x */\n#include "support.h"\n',
+              'src/roster/box_test.c': '/* x */\n#include "box_test.h"\n', 'tests/support.h': '/* x */\n',
+              'src/roster/meson.build': MESON['src/roster/meson.build'] + "files('box_test.c')"}),
             ('sleeps', self.task('static void f(void)\n{\n    g_usleep(1);\n}\n'),
              'hidden-device src/roster/task.c:9 g_usleep'),
             ('own clock', self.task('static void f(void)\n{\n    g_get_real_time();\n}\n'),
