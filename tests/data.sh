@@ -1,8 +1,8 @@
 # data.sh: other people's test data, where it is there; sourced by ./test and ./bench.
 #
-# data_unpack unpacks the archives of $ROTA_DATA (default: ../shared/data beside the checkout) into var/data, once, and sets
-# ROTA_DATA_UNPACKED. None of it belongs to the project: where an archive is missing its suite does not run and that is said; where $CI
-# is set a missing one is a failure.
+# data_unpack unpacks the archives of $ROTA_DATA (default: ../shared/data beside the checkout) into
+# var/data, once, and sets ROTA_DATA_UNPACKED. None of it belongs to the project: where an archive is
+# missing its suite does not run and that is said; where $CI is set a missing one is a failure.
 
 DATA_ARCHIVES=(mail mime toml)
 

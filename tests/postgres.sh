@@ -1,8 +1,9 @@
 # postgres.sh: a private PostgreSQL for the tests, on a unix socket in a folder of its own; sourced by ./test.
 #
-# postgres_start sets ROTA_TEST_PG (a libpq string); postgres_stop stops what was started and removes it. PostgreSQL refuses to run as
-# root: started by root it runs as the user "postgres" that its package makes. A ROTA_TEST_PG that is set already is used as it is.
-# The folder is under /tmp: a socket's path is at most 107 bytes long, and that user may not be able to enter the checkout.
+# postgres_start sets ROTA_TEST_PG (a libpq string); postgres_stop stops what was started and removes
+# it. PostgreSQL refuses to run as root: started by root it runs as the user "postgres" that its package
+# makes. A ROTA_TEST_PG that is set already is used as it is. The folder is under /tmp: a socket's path
+# is at most 107 bytes long, and that user may not be able to enter the checkout.
 
 POSTGRES_BIN=/usr/lib/postgresql/15/bin
 postgres_folder=''

@@ -6,10 +6,11 @@
 
 export PATH="/usr/bin:/bin:/usr/sbin:/sbin:$PATH"
 
-PACKAGES_RUN=(gcc libc6-dev make pkg-config meson ninja-build python3 libglib2.0-dev libgmime-3.0-dev libsqlite3-dev libpq-dev
-    libssl-dev libsodium-dev libzstd-dev libicu-dev libjansson-dev libstemmer-dev libcmocka-dev)
-PACKAGES_TEST=("${PACKAGES_RUN[@]}" clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev cppcheck spin postgresql-15
-    python3-pytest zstd)
+PACKAGES_RUN=(gcc libc6-dev make pkg-config meson ninja-build python3 libglib2.0-dev
+    libgmime-3.0-dev libsqlite3-dev libpq-dev libssl-dev libsodium-dev libzstd-dev libicu-dev
+    libjansson-dev libstemmer-dev libcmocka-dev)
+PACKAGES_TEST=("${PACKAGES_RUN[@]}" clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev
+    cppcheck spin postgresql-15 python3-pytest zstd)
 
 setup_packages()
 {
@@ -38,7 +39,8 @@ setup_packages()
         -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout=300)
     local log
     log=$(mktemp)
-    if ! { "${apt[@]}" update && "${apt[@]}" install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 </dev/null; then
+    if ! { "${apt[@]}" update &&
+        "${apt[@]}" install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 </dev/null; then
         tail -n 20 "$log" >&2
         rm -f "$log"
         echo "The packages could not be installed: ${missing[*]}" >&2

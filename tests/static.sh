@@ -55,8 +55,8 @@ part_cppcheck()
     # variable arguments is a pointer with every compiler that we build with.
     cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr --std=c11 -j "$jobs" \
         --library=gtk.cfg --library=posix.cfg -I src -I tests -D_GNU_SOURCE -D__GNUC__ --max-configs=1 \
-        --suppress=unknownMacro --suppress=varFuncNullUB --suppress=missingInclude --suppress=normalCheckLevelMaxBranches \
-        --suppress=unmatchedSuppression "${c_files[@]}"
+        --suppress=unknownMacro --suppress=varFuncNullUB --suppress=missingInclude \
+        --suppress=normalCheckLevelMaxBranches --suppress=unmatchedSuppression "${c_files[@]}"
 }
 
 [ $# -gt 0 ] || set -- format tidy shell clang-tidy cppcheck

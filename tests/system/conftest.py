@@ -43,7 +43,8 @@ class Node:
         self.socket.bind(str(path))
         self.socket.settimeout(PATIENCE)
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([PROGRAM, "serve", "-c", str(settings)], stdout=log, stderr=log, cwd=rota.folder,
+            self.process = subprocess.Popen([PROGRAM, "serve", "-c", str(settings)], stdout=log,
+                                            stderr=log, cwd=rota.folder,
                                             env={**os.environ, "NOTIFY_SOCKET": str(path)})
 
     def told(self, word):
@@ -99,13 +100,15 @@ class Rota:
         if kind == "postgresql":
             self.schema = "rota_system_" + uuid.uuid4().hex[:12]
             self.psql(f"CREATE SCHEMA {self.schema}")
-            self.store = f'type = "postgresql"\nurl = "{os.environ["ROTA_TEST_PG"]} options=-csearch_path={self.schema}"'
+            url = f'{os.environ["ROTA_TEST_PG"]} options=-csearch_path={self.schema}'
+            self.store = f'type = "postgresql"\nurl = "{url}"'
         else:
             self.store = f'type = "sqlite"\npath = "{self.folder}/rota.db"'
         self.settings = self.write_settings("rota.toml", 1, self.lmtp_path)
 
     def psql(self, sql):
-        subprocess.run(["/usr/bin/psql", "-q", "-d", os.environ["ROTA_TEST_PG"], "-c", "SET client_min_messages = warning", "-c", sql],
+        subprocess.run(["/usr/bin/psql", "-q", "-d", os.environ["ROTA_TEST_PG"],
+                        "-c", "SET client_min_messages = warning", "-c", sql],
                        check=True, stdout=subprocess.DEVNULL)
 
     def write_settings(self, name, node_id, lmtp_path, more=""):
@@ -116,7 +119,8 @@ class Rota:
 
     def run(self, *words, settings=None, status=0, text=None):
         """Runs a command; its standard output."""
-        got = subprocess.run([PROGRAM, *words, "-c", str(settings or self.settings)], capture_output=True, text=True, input=text,
+        got = subprocess.run([PROGRAM, *words, "-c", str(settings or self.settings)],
+                             capture_output=True, text=True, input=text,
                              timeout=PATIENCE * 2, cwd=self.folder)
         if status is not None:
             assert got.returncode == status, f"rota {' '.join(words)}: {got.returncode}\n{got.stdout}\n{got.stderr}"

@@ -18,7 +18,8 @@ def program():
 
 def run(program, *args, cwd=None, **env):
     keep = {k: v for k, v in os.environ.items() if not k.startswith("ROTA_") and k != "NO_COLOR"}
-    return subprocess.run([program, *map(str, args)], cwd=cwd, env=keep | env, capture_output=True, text=True, timeout=60)
+    return subprocess.run([program, *map(str, args)], cwd=cwd, env=keep | env, capture_output=True, text=True,
+                          timeout=60)
 
 
 def test_seed_example_is_good(program):
@@ -78,7 +79,8 @@ def test_all_problems_at_once(program, tmp_path):
     places = [line.split(" ", 2)[1] for line in done.stderr.splitlines()]
     assert places == ["rota.toml:2:16:", "rota.toml:3:22:", "rota.toml:5:1:", "rota.toml:6:5:"]
     told = json.loads(run(program, "check", "--json", cwd=tmp_path).stdout)
-    assert not told["good"] and [(p["line"], p["column"]) for p in told["problems"]] == [(2, 16), (3, 22), (5, 1), (6, 5)]
+    places = [(p["line"], p["column"]) for p in told["problems"]]
+    assert not told["good"] and places == [(2, 16), (3, 22), (5, 1), (6, 5)]
     for command in (["roles"], ["roles", "--node", "4"]):
         done = run(program, *command, cwd=tmp_path)
         assert done.returncode == 2 and done.stdout == "" and "rota.toml:5:1:" in done.stderr
@@ -146,9 +148,11 @@ def test_a_mail_cannot_drive_the_terminal(program, tmp_path):
 
 def test_output_that_does_not_arrive_is_an_error(program):
     with open("/dev/full", "w") as full:
-        done = subprocess.run([program, "roles", "-c", str(SEED)], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        done = subprocess.run([program, "roles", "-c", str(SEED)], stdout=full, stderr=subprocess.PIPE, text=True,
+                              timeout=60)
     assert done.returncode == 2 and "could not write to standard output" in done.stderr
-    piped = subprocess.Popen([program, "roles", "-c", str(SEED)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    piped = subprocess.Popen([program, "roles", "-c", str(SEED)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                             text=True)
     piped.stdout.close()
     assert (piped.wait(timeout=60), piped.stderr.read()) == (0, "")
 
@@ -180,7 +184,8 @@ def test_explain_and_adopt_with_a_running_node(rota):
 
 def test_a_store_out_of_reach_is_75(program, tmp_path):
     (tmp_path / "rota.toml").write_text(
-        '[cluster]\nnode-id = 1\n[store.data]\ntype = "postgresql"\nurl = "host=127.0.0.1 port=1 dbname=none connect_timeout=5"\n'
+        '[cluster]\nnode-id = 1\n[store.data]\ntype = "postgresql"\n'
+        'url = "host=127.0.0.1 port=1 dbname=none connect_timeout=5"\n'
     )
     done = run(program, "roles", "adopt", cwd=tmp_path)
     assert done.returncode == 75 and done.stderr.startswith("rota: ")
