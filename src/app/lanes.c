@@ -209,7 +209,7 @@ void lanes_wake(Lanes *lanes, const char *role)
 
 bool lanes_stop(Lanes *lanes, int64_t grace_ms)
 {
-    gint64 until = g_get_monotonic_time() + grace_ms * 1000;
+    gint64 until = clock_monotonic_us(lanes->config.clock) + grace_ms * 1000;
     g_mutex_lock(&lanes->lock);
     lanes->ending = true;
     g_cond_broadcast(&lanes->changed);

@@ -410,7 +410,7 @@ bool lmtp_server_stop(LmtpServer *server, int64_t grace_ms)
     pthread_join(server->acceptor, NULL);
     listeners_close(server);
 
-    gint64 until = g_get_monotonic_time() + (grace_ms + commit_ms) * 1000;
+    gint64 until = clock_monotonic_us(server->clock) + (grace_ms + commit_ms) * 1000;
     g_mutex_lock(&server->lock);
     while (server->sessions > 0 && g_cond_wait_until(&server->ended, &server->lock, until))
         continue;

@@ -168,7 +168,7 @@ static gpointer listen_thread(gpointer data)
         g_mutex_lock(&serve->lock);
         if (!serve->ending)
             g_cond_wait_until(&serve->changed, &serve->lock,
-                              g_get_monotonic_time() + LISTEN_PAUSE_MS * 1000);
+                              clock_monotonic_us(serve->clock) + LISTEN_PAUSE_MS * 1000);
         g_mutex_unlock(&serve->lock);
     }
     return NULL;
