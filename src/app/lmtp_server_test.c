@@ -30,11 +30,11 @@ static LmtpRcpt any_recipient(const char *address, LmtpRecipient *ret, void *dat
     return LMTP_RCPT_OK;
 }
 
-static void count_delivery(const char *from, const LmtpRecipient *recipients, unsigned count,
-                           const void *bytes, size_t size, LmtpStored *results, void *data)
+static void count_delivery(const LmtpMessage *message, const LmtpRecipient *recipients,
+                           unsigned count, LmtpStored *results, void *data)
 {
     Fixture *fixture = data;
-    (void)from, (void)recipients, (void)bytes, (void)size;
+    (void)message, (void)recipients;
     g_mutex_lock(&fixture->lock);
     fixture->inside++;
     g_cond_broadcast(&fixture->changed);

@@ -294,11 +294,12 @@ static void log_delivery(const Letter *letter, const char *from, const LmtpRecip
     }
 }
 
-static void deliver(const char *from, const LmtpRecipient *recipients, unsigned count,
-                    const void *bytes, size_t size, LmtpStored *results, void *data)
+static void deliver(const LmtpMessage *message, const LmtpRecipient *recipients, unsigned count,
+                    LmtpStored *results, void *data)
 {
     Postbox *postbox = data;
-    g_autoptr(Letter) letter = letter_new(bytes, size);
+    const char *from = message->from;
+    g_autoptr(Letter) letter = letter_new(message->bytes, message->size);
     g_autofree Item *items = g_new0(Item, count);
     for (unsigned i = 0; i < count; i++) {
         items[i].key = deliver_key(letter, recipients[i].address, from);

@@ -30,7 +30,8 @@ static LmtpStored hand_in(const Postbox *postbox, const LmtpRecipient *to, const
     g_autofree char *bytes =
         g_strdup_printf("Message-ID: <%s>\r\nSubject: one\r\n\r\ntext\r\n", id);
     LmtpStored result = LMTP_LATER;
-    house->deliver("s@example.org", to, 1, bytes, strlen(bytes), &result, house->data);
+    LmtpMessage message = {.from = "s@example.org", .bytes = bytes, .size = strlen(bytes)};
+    house->deliver(&message, to, 1, &result, house->data);
     return result;
 }
 
@@ -159,7 +160,8 @@ static void test_many_recipients(void **state)
         results[i] = LMTP_LATER;
     }
     const LmtpHouse *house = postbox_house(postbox);
-    house->deliver("", to, count, "\r\nx", 3, results, house->data);
+    LmtpMessage message = {.from = "", .bytes = "\r\nx", .size = 3};
+    house->deliver(&message, to, count, results, house->data);
     for (unsigned i = 0; i < count; i++) {
         assert_int_equal(results[i], LMTP_STORED);
         recipient_free(&to[i]);

@@ -277,9 +277,9 @@ static void deliver(LmtpSession *session)
     g_autofree LmtpStored *results = g_new(LmtpStored, recipients->len);
     for (unsigned i = 0; i < recipients->len; i++)
         results[i] = LMTP_LATER;
-    const GString *bytes = session->data.bytes;
-    session->house->deliver(session->from, all, recipients->len, bytes->str, bytes->len, results,
-                            session->house->data);
+    LmtpMessage message = {
+        .from = session->from, .bytes = session->data.bytes->str, .size = session->data.bytes->len};
+    session->house->deliver(&message, all, recipients->len, results, session->house->data);
     for (unsigned i = 0; i < recipients->len; i++)
         stored_reply(session, results[i], all[i].address);
     session->errors = session->idle_commands = 0;

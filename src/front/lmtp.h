@@ -28,15 +28,21 @@ typedef struct {
     char *detail;    /* after '+', or NULL; filled by the house, freed with g_free by the session */
 } LmtpRecipient;
 
+/* One message as it came; all is the session's. */
+typedef struct {
+    const char *from; /* "" for <> */
+    const void *bytes;
+    size_t size;
+} LmtpMessage;
+
 /* What the session asks of the house; all block until answered. */
 typedef struct {
     /* Fills account and detail where it says LMTP_RCPT_OK. What is no address at all is
      * LMTP_RCPT_UNKNOWN. */
     LmtpRcpt (*recipient)(const char *address, LmtpRecipient *ret, void *data);
-    /* Takes the message for all recipients: results[i]; durable before it returns LMTP_STORED.
-     * `from` is "" for <>. */
-    void (*deliver)(const char *from, const LmtpRecipient *recipients, unsigned count,
-                    const void *bytes, size_t size, LmtpStored *results, void *data);
+    /* Takes the message for all recipients: results[i]; durable before it returns LMTP_STORED. */
+    void (*deliver)(const LmtpMessage *message, const LmtpRecipient *recipients, unsigned count,
+                    LmtpStored *results, void *data);
     void *data;
     const char *host_name; /* in the greeting */
     size_t message_bytes_max;

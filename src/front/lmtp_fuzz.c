@@ -27,13 +27,13 @@ static LmtpRcpt recipient(const char *address, LmtpRecipient *ret, void *data)
     }
 }
 
-static void deliver(const char *from, const LmtpRecipient *recipients, unsigned count,
-                    const void *bytes, size_t size, LmtpStored *results, void *data)
+static void deliver(const LmtpMessage *message, const LmtpRecipient *recipients, unsigned count,
+                    LmtpStored *results, void *data)
 {
     GString *stored = data;
-    MUST(size <= FUZZ_MESSAGE_BYTES_MAX && count > 0);
-    g_string_append(stored, from);
-    g_string_append_len(stored, bytes, (gssize)size);
+    MUST(message->size <= FUZZ_MESSAGE_BYTES_MAX && count > 0);
+    g_string_append(stored, message->from);
+    g_string_append_len(stored, message->bytes, (gssize)message->size);
     for (unsigned i = 0; i < count; i++)
         results[i] = (LmtpStored)(recipients[i].account % 4);
 }

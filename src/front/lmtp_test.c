@@ -32,17 +32,17 @@ static LmtpStored stored_result(const char *address)
     return LMTP_STORED;
 }
 
-static void house_deliver(const char *from, const LmtpRecipient *recipients, unsigned count,
-                          const void *bytes, size_t size, LmtpStored *results, void *data)
+static void house_deliver(const LmtpMessage *message, const LmtpRecipient *recipients,
+                          unsigned count, LmtpStored *results, void *data)
 {
     GString *seen = data;
-    g_string_append_printf(seen, "%s>", from);
+    g_string_append_printf(seen, "%s>", message->from);
     for (unsigned i = 0; i < count; i++) {
         g_string_append_printf(seen, i ? ",%s" : "%s", recipients[i].address);
         results[i] = stored_result(recipients[i].address);
     }
     g_string_append_c(seen, ':');
-    g_string_append_len(seen, bytes, (gssize)size);
+    g_string_append_len(seen, message->bytes, (gssize)message->size);
     g_string_append_c(seen, ';');
 }
 
