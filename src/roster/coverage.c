@@ -7,8 +7,10 @@
 
 #include <string.h>
 
-bool coverage_serves(const RoleTable *table, const char *role, unsigned shard,
-                     const MemberRow *member)
+/* Does this member work for the shard: living, neither draining nor drained, and named by the
+ * table? */
+static bool serves(const RoleTable *table, const char *role, unsigned shard,
+                   const MemberRow *member)
 {
     return member->living && strcmp(member->state, "up") == 0 &&
            table_may(table, role, shard, member->node);
@@ -20,7 +22,7 @@ GArray *coverage_nodes(const RoleTable *table, const char *role, unsigned shard,
     GArray *nodes = g_array_new(FALSE, FALSE, sizeof(int64_t));
     for (unsigned i = 0; i < members->len; i++) {
         const MemberRow *member = g_ptr_array_index(members, i);
-        if (coverage_serves(table, role, shard, member))
+        if (serves(table, role, shard, member))
             g_array_append_val(nodes, member->node);
     }
     return nodes;

@@ -8,10 +8,6 @@
 #include "roster/member.h"
 #include "roster/table.h"
 
-/* Does this member work for the shard: living, neither draining nor drained, and named by the
- * table? */
-bool coverage_serves(const RoleTable *table, const char *role, unsigned shard,
-                     const MemberRow *member);
 /* The nodes (int64) of `members` (of MemberRow) that work for a shard; owned by the caller. */
 GArray *coverage_nodes(const RoleTable *table, const char *role, unsigned shard,
                        const GPtrArray *members);

@@ -56,9 +56,6 @@ static const DbSql SQL_DRAINED = {
     "UPDATE member SET state = 'drained', wish = '', lease_until = rota_now() - 1"
     " WHERE incarnation = $1", NULL,
 };
-static const DbSql SQL_CHECK = {
-    "SELECT 1 FROM member WHERE incarnation = $1 AND state <> 'drained'", NULL,
-};
 static const DbSql SQL_EXPIRE = {
     "DELETE FROM member WHERE lease_until < rota_now()"
     " AND (state <> 'drained' OR lease_until < rota_now() - " DRAINED_KEPT_MS ")"
@@ -220,16 +217,6 @@ bool member_leave_drained(const Member *member, Db *db, GError **error)
 bool member_trusts(const Member *member, const Clock *clock)
 {
     return clock_monotonic_us(clock) < member->trusted_until_us;
-}
-
-bool member_check(const Member *member, Db *db, GError **error)
-{
-    int64_t one;
-    int found = db_query_int(db, &SQL_CHECK, DB_ARGS(db_int(member->incarnation)), &one, error);
-    if (found == 0)
-        fail(error, ERROR_CONFLICT, "the lease of node %" G_GINT64_FORMAT " was taken",
-             member->node);
-    return found > 0;
 }
 
 int member_expire(Db *db, GArray *ret_nodes, GError **error)

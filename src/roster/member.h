@@ -84,8 +84,6 @@ bool member_leave_drained(const Member *member, Db *db, GError **error);
 
 /* True while it may start something irreversible. Any thread. */
 bool member_trusts(const Member *member, const Clock *clock);
-/* ERROR_CONFLICT unless this incarnation still has its row. For DbFence. */
-bool member_check(const Member *member, Db *db, GError **error);
 
 /* Removes the rows whose lease has run out; returns how many, -1 on error. `ret_nodes` (may be
  * NULL) gets their ids as int64 appended. */

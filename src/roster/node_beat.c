@@ -27,8 +27,7 @@ typedef struct {
     bool adopted;
     TableInForce in_force;
     GArray *expired; /* of int64 */
-    unsigned rounds;
-    int64_t rounds_at;
+    RoundStep rounds;
     bool proposed, state_written, flushed;
 } Beat;
 
@@ -168,13 +167,16 @@ static bool write_own_row(Node *node, Beat *beat, GError **error)
 static bool enqueue_rounds(Node *node, Beat *beat, GError **error)
 {
     const RoleTable *table = beat->in_force.table ? beat->in_force.table : node->table;
-    beat->rounds_at = node->rounds_at;
+    beat->rounds.next_at = node->rounds_at;
     bool works = node->state == NODE_UP && !beat->pulse.drain;
     bool due = beat->pulse.now >= node->rounds_at || beat->in_force.table;
     if (!works || !due || !table || node->config.round_count == 0)
         return true;
-    return round_step(node->config.db, table, node->config.node_id, node->config.rounds,
-                      node->config.round_count, &beat->rounds, &beat->rounds_at, error);
+    RoundAsk ask = {.table = table,
+                    .node = node->config.node_id,
+                    .rounds = node->config.rounds,
+                    .count = node->config.round_count};
+    return round_step(node->config.db, &ask, &beat->rounds, error);
 }
 
 static bool beat_body(Node *node, Beat *beat, GError **error)
@@ -207,7 +209,7 @@ static void believe(Node *node, Beat *beat)
                   "the lease of node %" G_GINT64_FORMAT " has run out: its tasks are free",
                   g_array_index(beat->expired, int64_t, i));
     take_table(node, &beat->in_force);
-    node->rounds_at = beat->rounds_at;
+    node->rounds_at = beat->rounds.next_at;
     if (beat->proposed)
         node->propose = false;
     if (beat->state_written)
@@ -224,7 +226,7 @@ static void believe(Node *node, Beat *beat)
         node->fingerprint = beat->pulse.fingerprint;
         node->look_at_coverage = true;
     }
-    if (wake_all || beat->rounds > 0)
+    if (wake_all || beat->rounds.enqueued > 0)
         node_wake(node, NULL);
 }
 

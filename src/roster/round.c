@@ -142,9 +142,8 @@ static int64_t newest_slot(const Slot *slot, int64_t after, int64_t until)
     return 0;
 }
 
-/* One shard of one round: *ret_next_at becomes its next start if that is earlier. */
-static bool step_shard(const Slot *slot, unsigned *ret_enqueued, int64_t *ret_next_at,
-                       GError **error)
+/* One shard of one round: step->next_at becomes its next start if that is earlier. */
+static bool step_shard(const Slot *slot, RoundStep *step, GError **error)
 {
     const char *role = slot->round->role->name, *unit = slot->round->unit;
     g_autofree char *round = g_strdup_printf("%s/%s", role, unit);
@@ -171,17 +170,16 @@ static bool step_shard(const Slot *slot, unsigned *ret_enqueued, int64_t *ret_ne
             return false;
         if (moved > 0 && !add_round_task(slot->db, slot->round, slot->shard, slot->shards, error))
             return false;
-        *ret_enqueued += moved > 0;
+        step->enqueued += moved > 0;
         last = due;
     }
     int64_t next = cron_next(slot->schedule, last, slot->zone);
     if (next != INT64_MAX)
-        *ret_next_at = MIN(*ret_next_at, next + spread);
+        step->next_at = MIN(step->next_at, next + spread);
     return true;
 }
 
-static bool step_round(Slot *slot, const RoleTable *table, int64_t node, unsigned *ret_enqueued,
-                       int64_t *ret_next_at, GError **error)
+static bool step_round(Slot *slot, const RoundAsk *ask, RoundStep *step, GError **error)
 {
     const char *role = slot->round->role->name;
     g_autoptr(CronSchedule) schedule = cron_parse(slot->round->schedule, error);
@@ -191,23 +189,21 @@ static bool step_round(Slot *slot, const RoleTable *table, int64_t node, unsigne
     }
     const char *zone_name = slot->round->time_zone;
     g_autoptr(GTimeZone) zone = zone_name ? g_time_zone_new_identifier(zone_name) : NULL;
-    g_autoptr(GArray) shards = table_shards_of_node(table, role, node);
+    g_autoptr(GArray) shards = table_shards_of_node(ask->table, role, ask->node);
     slot->schedule = schedule;
     slot->zone = zone;
-    slot->shards = table_shards(table, role);
+    slot->shards = table_shards(ask->table, role);
     for (unsigned i = 0; i < shards->len; i++) {
         slot->shard = g_array_index(shards, unsigned, i);
-        if (!step_shard(slot, ret_enqueued, ret_next_at, error))
+        if (!step_shard(slot, step, error))
             return false;
     }
     return true;
 }
 
-bool round_step(Db *db, const RoleTable *table, int64_t node, const Round *rounds, unsigned count,
-                unsigned *ret_enqueued, int64_t *ret_next_at, GError **error)
+bool round_step(Db *db, const RoundAsk *ask, RoundStep *ret, GError **error)
 {
-    unsigned enqueued = 0;
-    int64_t next_at = INT64_MAX;
+    RoundStep step = {.next_at = INT64_MAX};
     Slot slot = {.db = db};
     if (db_query_int(db, &SQL_NOW, DB_NO_ARGS, &slot.now, error) < 0)
         return false;
@@ -215,13 +211,12 @@ bool round_step(Db *db, const RoleTable *table, int64_t node, const Round *round
     if (!slots)
         return false;
     slot.slots = slots;
-    for (unsigned i = 0; i < count; i++) {
-        slot.round = &rounds[i];
-        if (!step_round(&slot, table, node, &enqueued, &next_at, error))
+    for (unsigned i = 0; i < ask->count; i++) {
+        slot.round = &ask->rounds[i];
+        if (!step_round(&slot, ask, &step, error))
             return false;
     }
-    *ret_enqueued = enqueued;
-    *ret_next_at = next_at;
+    *ret = step;
     return true;
 }
 

@@ -19,11 +19,19 @@ typedef struct {
     const char *time_zone; /* NULL: UTC */
 } Round;
 
-/* Enqueues, in the open transaction, the due rounds of the shards that `node` serves by `table`.
- * *ret_enqueued counts them; *ret_next_at (store's wall ms) is the next slot's time, INT64_MAX if
- * there is none. */
-bool round_step(Db *db, const RoleTable *table, int64_t node, const Round *rounds, unsigned count,
-                unsigned *ret_enqueued, int64_t *ret_next_at, GError **error);
+typedef struct {
+    const RoleTable *table;
+    int64_t node;
+    const Round *rounds;
+    unsigned count;
+} RoundAsk;
+
+typedef struct {
+    unsigned enqueued;
+    int64_t next_at; /* of the next slot, store's wall ms; INT64_MAX: there is none */
+} RoundStep;
+/* Enqueues, in the open transaction, the due rounds of the shards that `node` serves by `table`. */
+bool round_step(Db *db, const RoundAsk *ask, RoundStep *ret, GError **error);
 /* Enqueues a round of one shard now, outside its schedule (`rota run`); shard 0: all shards. The
  * task's key, so that a caller can follow it, is "round/UNIT/SHARD". */
 bool round_now(Db *db, const RoleTable *table, const Round *round, unsigned shard, GError **error);

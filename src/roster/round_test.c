@@ -23,15 +23,15 @@ static unsigned step(Db *db, const char *shards, int64_t node, const char *sched
     g_autoptr(GError) error = NULL;
     g_autoptr(RoleTable) table = box_table(shards);
     Round round = {.role = &test_roles.roles[1], .unit = "u", .schedule = schedule};
-    unsigned enqueued = 99;
-    int64_t next_at = 0;
+    RoundAsk ask = {.table = table, .node = node, .rounds = &round, .count = 1};
+    RoundStep got = {.enqueued = 99};
     test_begin(db);
-    if (!round_step(db, table, node, &round, 1, &enqueued, &next_at, &error))
+    if (!round_step(db, &ask, &got, &error))
         fail_msg("round: %s", error->message);
     test_commit(db);
     if (ret_next_at)
-        *ret_next_at = next_at;
-    return enqueued;
+        *ret_next_at = got.next_at;
+    return got.enqueued;
 }
 
 static Db *db_of(void **state)
@@ -78,15 +78,16 @@ static void test_two_nodes_at_once(void **state)
     Round round = {.role = &test_roles.roles[1], .unit = "u", .schedule = "every 10m"};
     /* The other's transaction has read the rows before ours commits; DB_READ shows what it would
      * have seen: the guard is in the UPDATE. */
-    unsigned enqueued;
-    int64_t next_at;
+    RoundAsk ask = {.table = table, .node = 1, .rounds = &round, .count = 1};
+    RoundStep got;
     test_begin(store->db);
-    assert_true(round_step(store->db, table, 1, &round, 1, &enqueued, &next_at, &error));
-    assert_int_equal(enqueued, 1);
+    assert_true(round_step(store->db, &ask, &got, &error));
+    assert_int_equal(got.enqueued, 1);
     test_commit(store->db);
     test_begin(other);
-    assert_true(round_step(other, table, 2, &round, 1, &enqueued, &next_at, &error));
-    assert_int_equal(enqueued, 0);
+    ask.node = 2;
+    assert_true(round_step(other, &ask, &got, &error));
+    assert_int_equal(got.enqueued, 0);
     test_commit(other);
 }
 

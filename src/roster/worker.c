@@ -31,16 +31,6 @@ Worker *worker_new(const WorkerConfig *config)
     return worker;
 }
 
-void worker_free(Worker *worker)
-{
-    if (!worker)
-        return;
-    worker_drop(worker);
-    g_clear_pointer(&worker->table, table_unref);
-    g_array_unref(worker->shards);
-    g_free(worker);
-}
-
 void worker_hold(Worker *worker, TaskClaim *claim)
 {
     MUST(!worker->held);
@@ -73,12 +63,22 @@ void worker_forget_first(Worker *worker, unsigned count)
     worker->not_before_us = 0;
 }
 
-void worker_drop(Worker *worker)
+static void drop(Worker *worker)
 {
     if (worker->held)
         worker_forget_first(worker, worker->held->tasks->len);
     worker->doubtful = false;
     worker_hold(worker, NULL);
+}
+
+void worker_free(Worker *worker)
+{
+    if (!worker)
+        return;
+    drop(worker);
+    g_clear_pointer(&worker->table, table_unref);
+    g_array_unref(worker->shards);
+    g_free(worker);
 }
 
 /* Takes up the table in force, if it has changed. */
@@ -147,7 +147,7 @@ static bool resolve_doubt(Worker *worker)
     Db *db = worker->config.db;
     g_autoptr(GError) error = NULL;
     if (worker->held->owner != node_member(worker->config.node)->incarnation) {
-        worker_drop(worker);
+        drop(worker);
         return true;
     }
     unsigned before = worker->held->tasks->len;
@@ -165,7 +165,7 @@ static bool resolve_doubt(Worker *worker)
     }
     worker->doubtful = false;
     if (after == 0)
-        worker_drop(worker);
+        drop(worker);
     return true;
 }
 
@@ -287,5 +287,5 @@ int64_t worker_step(Worker *worker)
 void worker_crash(Worker *worker)
 {
     db_rollback(worker->config.db);
-    worker_drop(worker);
+    drop(worker);
 }

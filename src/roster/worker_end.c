@@ -32,25 +32,35 @@ static const DbSql SQL_HISTORY = {
 };
 /* clang-format on */
 
-static bool write_history(Worker *worker, const TaskClaim *claim, const Task *task,
-                          const char *outcome, int64_t started_at, const char *detail,
+/* How the run of one task ended. */
+typedef struct {
+    const Task *task;
+    const char *outcome, *detail;
+    int64_t started_at;
+} History;
+
+static bool write_history(Worker *worker, const TaskClaim *claim, const History *history,
                           GError **error)
 {
     return db_exec(worker->config.db, &SQL_HISTORY,
                    DB_ARGS(db_int((int64_t)rand_below(&worker->rand, 1048576)),
-                           db_text(claim->role), db_int(claim->shard), db_text(task->key),
-                           db_int(node_member(worker->config.node)->node), db_text(outcome),
-                           db_int(task->attempts), db_int(started_at), db_text(detail)),
+                           db_text(claim->role), db_int(claim->shard), db_text(history->task->key),
+                           db_int(node_member(worker->config.node)->node),
+                           db_text(history->outcome), db_int(history->task->attempts),
+                           db_int(history->started_at), db_text(history->detail)),
                    error) >= 0;
 }
 
 bool worker_note_burials(Worker *worker, const TaskClaim *claim, GError **error)
 {
-    for (unsigned i = 0; i < claim->buried->len; i++)
-        if (!write_history(worker, claim, &g_array_index(claim->buried, Task, i), "buried",
-                           clock_wall_ms(worker->config.clock),
-                           "too many nodes died while they ran it", error))
+    for (unsigned i = 0; i < claim->buried->len; i++) {
+        History history = {.task = &g_array_index(claim->buried, Task, i),
+                           .outcome = "buried",
+                           .detail = "too many nodes died while they ran it",
+                           .started_at = clock_wall_ms(worker->config.clock)};
+        if (!write_history(worker, claim, &history, error))
             return false;
+    }
     return true;
 }
 
@@ -119,10 +129,12 @@ static bool write_end(RunPrivate *private, GError **error)
     if (!private->round)
         return true;
     const Task *task = &g_array_index(private->view.tasks, Task, 0);
-    bool again = private->ends[0].kind == TASK_AGAIN;
+    History history = {.task = task,
+                       .outcome = private->ends[0].kind == TASK_AGAIN ? "again" : "done",
+                       .detail = private->run.detail->str,
+                       .started_at = private->started_at};
     return round_note_end(db, private->view.role, task->key, private->run.detail->str, error) &&
-           write_history(worker, &private->view, task, again ? "again" : "done",
-                         private->started_at, private->run.detail->str, error);
+           write_history(worker, &private->view, &history, error);
 }
 
 /* After an unknown commit: what we held, and what we would hold, is all to be asked for. */
@@ -218,8 +230,11 @@ static bool write_failure(RunPrivate *private, bool stopped, const char *why, GE
         if (!round_note_end(db, private->view.role, task->key, result, error))
             return false;
     }
-    return write_history(worker, &private->view, task, private->ends[0].bury ? "buried" : "failed",
-                         private->started_at, why, error);
+    History history = {.task = task,
+                       .outcome = private->ends[0].bury ? "buried" : "failed",
+                       .detail = why,
+                       .started_at = private->started_at};
+    return write_history(worker, &private->view, &history, error);
 }
 
 static void say_badly(const RunPrivate *private, bool stopped, const char *why)

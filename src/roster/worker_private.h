@@ -60,7 +60,6 @@ bool worker_claim_next(Worker *worker, TaskClaimed *ret, GError **error);
 /* The claim's transaction is done (or may be: then `doubtful`): the worker holds it. NULL: nothing
  * was claimed. */
 void worker_hold(Worker *worker, TaskClaim *claim);
-void worker_drop(Worker *worker);
 /* Removes the first tasks of what is held, which have ended. */
 void worker_forget_first(Worker *worker, unsigned count);
 
