@@ -78,11 +78,9 @@ static bool make_mailboxes(Db *db, int64_t account, GError **error)
         const char *name, *role;
     } mailboxes[] = {{"Inbox", "inbox"}, {"Drafts", "drafts"}, {"Sent", "sent"},
                      {"Junk", "junk"},   {"Trash", "trash"},   {"Archive", "archive"}};
-    for (size_t i = 0; i < G_N_ELEMENTS(mailboxes); i++) {
-        int64_t id;
-        if (!mailbox_add(db, account, 0, mailboxes[i].name, mailboxes[i].role, &id, error))
+    for (size_t i = 0; i < G_N_ELEMENTS(mailboxes); i++)
+        if (mailbox_add(db, account, 0, mailboxes[i].name, mailboxes[i].role, error) < 0)
             return false;
-    }
     return true;
 }
 

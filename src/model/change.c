@@ -11,8 +11,8 @@
 
 #include "base/error.h"
 
-bool change_append(Db *db, int64_t account, ChangeKind kind, int64_t object, ChangeAction action,
-                   int64_t *ret_seq, GError **error)
+int64_t change_append(Db *db, int64_t account, ChangeKind kind, int64_t object, ChangeAction action,
+                      GError **error)
 {
     static const DbSql next = {
         "UPDATE account SET change_seq = change_seq + 1 WHERE id = $1 RETURNING change_seq", NULL};
@@ -21,17 +21,14 @@ bool change_append(Db *db, int64_t account, ChangeKind kind, int64_t object, Cha
                                  NULL};
     int64_t seq = 0;
     int got = db_query_int(db, &next, DB_ARGS(db_int(account)), &seq, error);
-    if (got < 0)
-        return false;
     if (got == 0)
-        return fail(error, ERROR_GONE, "there is no account %" G_GINT64_FORMAT, account);
-    if (db_exec(db, &append,
+        fail(error, ERROR_GONE, "there is no account %" G_GINT64_FORMAT, account);
+    if (got <= 0 ||
+        db_exec(db, &append,
                 DB_ARGS(db_int(account), db_int(seq), db_int(kind), db_int(object), db_int(action)),
                 error) < 0)
-        return false;
-    if (ret_seq)
-        *ret_seq = seq;
-    return true;
+        return -1;
+    return seq;
 }
 
 GArray *change_read(Db *db, int64_t account, int64_t since, unsigned limit, GError **error)

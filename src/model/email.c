@@ -205,7 +205,7 @@ bool email_set_keyword(Db *db, int64_t account, int64_t id, const char *keyword,
     SpamVerdict verdict;
     if (keyword_verdict(keyword, on, &verdict) && !spam_note(db, account, id, verdict, error))
         return false;
-    return change_append(db, account, CHANGE_EMAIL, id, CHANGE_UPDATED, &seq, error) &&
+    return (seq = change_append(db, account, CHANGE_EMAIL, id, CHANGE_UPDATED, error)) > 0 &&
            db_exec(db, &sql, DB_ARGS(db_int(account), db_int(id), db_text(keywords), db_int(seq)),
                    error) >= 0 &&
            count(db, &row, 0, unread, error);
@@ -269,7 +269,7 @@ bool email_move(Db *db, int64_t account, int64_t id, int64_t to, GError **error)
            db_exec(db, &SQL_UNFILE, DB_ARGS(db_int(account), db_int(id)), error) >= 0 &&
            db_exec(db, &file, DB_ARGS(db_int(account), db_int(to), db_int(id)), error) >= 0 &&
            count(db, &row, 1, unread, error) &&
-           change_append(db, account, CHANGE_EMAIL, id, CHANGE_UPDATED, &seq, error) &&
+           (seq = change_append(db, account, CHANGE_EMAIL, id, CHANGE_UPDATED, error)) > 0 &&
            db_exec(db, &mark, DB_ARGS(db_int(account), db_int(id), db_int(seq)), error) >= 0;
 }
 
@@ -281,7 +281,7 @@ static bool destroy_row(Db *db, const Row *row, GError **error)
     return count(db, row, -1, -keywords_unread(row->keywords), error) &&
            db_exec(db, &SQL_UNFILE, args, 2, error) >= 0 &&
            db_exec(db, &remove, args, 2, error) >= 0 && blob_loosen(db, &row->blob, error) &&
-           change_append(db, row->account, CHANGE_EMAIL, row->id, CHANGE_DESTROYED, NULL, error);
+           change_append(db, row->account, CHANGE_EMAIL, row->id, CHANGE_DESTROYED, error) > 0;
 }
 
 bool email_destroy_many(Db *db, int64_t account, const int64_t *ids, unsigned number,

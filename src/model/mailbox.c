@@ -157,8 +157,8 @@ bool mailbox_by_path(Db *db, int64_t account, const char *path, int64_t *ret_id,
     return true;
 }
 
-bool mailbox_add(Db *db, int64_t account, int64_t parent, const char *name, const char *role,
-                 int64_t *ret_id, GError **error)
+int64_t mailbox_add(Db *db, int64_t account, int64_t parent, const char *name, const char *role,
+                    GError **error)
 {
     static const DbSql number = {"UPDATE account SET next_mailbox = next_mailbox + 1 WHERE id = $1 "
                                  "RETURNING next_mailbox - 1",
@@ -170,18 +170,17 @@ bool mailbox_add(Db *db, int64_t account, int64_t parent, const char *name, cons
     int64_t id = 0;
     int got = db_query_int(db, &number, DB_ARGS(db_int(account)), &id, error);
     if (got == 0)
-        return fail(error, ERROR_GONE, "there is no account %" G_GINT64_FORMAT, account);
-    if (got < 0)
-        return false;
+        fail(error, ERROR_GONE, "there is no account %" G_GINT64_FORMAT, account);
+    if (got <= 0)
+        return -1;
     int64_t added = db_exec(
         db, &add,
         DB_ARGS(db_int(account), db_int(id), db_text(name), db_int(parent), db_text(role)), error);
     if (added == 0)
-        return fail(error, ERROR_CONFLICT, "there is a mailbox \"%s\" already", name);
-    if (added < 0 || !change_append(db, account, CHANGE_MAILBOX, id, CHANGE_CREATED, NULL, error))
-        return false;
-    *ret_id = id;
-    return true;
+        fail(error, ERROR_CONFLICT, "there is a mailbox \"%s\" already", name);
+    if (added <= 0 || change_append(db, account, CHANGE_MAILBOX, id, CHANGE_CREATED, error) < 0)
+        return -1;
+    return id;
 }
 
 bool mailbox_ensure(Db *db, int64_t account, const char *path, int64_t *ret_id, bool *ret_made,
@@ -204,7 +203,9 @@ bool mailbox_ensure(Db *db, int64_t account, const char *path, int64_t *ret_id, 
                 return false;
             got = find_child(db, account, parent, names[i], &id, error);
         }
-        if (got < 0 || (got == 0 && !mailbox_add(db, account, parent, names[i], "", &id, error)))
+        if (got == 0)
+            id = mailbox_add(db, account, parent, names[i], "", error);
+        if (got < 0 || id < 0)
             return false;
         made = made || got == 0;
     }

@@ -29,10 +29,10 @@ bool mailbox_by_path(Db *db, int64_t account, const char *path, int64_t *ret_id,
  * NULL): one was made. ERROR_REJECT: not a path. */
 bool mailbox_ensure(Db *db, int64_t account, const char *path, int64_t *ret_id, bool *ret_made,
                     GError **error);
-/* A new one below `parent` (0: top) with a role or ''. The name is one mailbox_name_make gives.
- * ERROR_CONFLICT: there is one of that name. */
-bool mailbox_add(Db *db, int64_t account, int64_t parent, const char *name, const char *role,
-                 int64_t *ret_id, GError **error);
+/* A new one below `parent` (0: top) with a role or ''; its id (from 1), -1 on error. The name is
+ * one mailbox_name_make gives. ERROR_CONFLICT: there is one of that name. */
+int64_t mailbox_add(Db *db, int64_t account, int64_t parent, const char *name, const char *role,
+                    GError **error);
 
 /* A name out of any text, for folders from elsewhere: valid UTF-8, NFC, '/' and control characters
  * as '_', cut to the limit at a character; "_" for an empty one. Caller frees. */
