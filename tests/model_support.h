@@ -39,9 +39,16 @@ static inline Letter *model_letter(const char *id, const char *refs, const char 
 /* One number by a statement of the test's own; inside a transaction or not. */
 static inline int64_t model_count(Db *db, const char *sql)
 {
-    DbSql *statement =
-        g_new0(DbSql, 1); /* found by its address as long as the handle lives: kept */
-    statement->sql = sql;
+    /* A handle finds a prepared statement by its address: each is made once, and kept. */
+    static GHashTable *statements;
+    if (!statements)
+        statements = g_hash_table_new(g_str_hash, g_str_equal);
+    DbSql *statement = g_hash_table_lookup(statements, sql);
+    if (!statement) {
+        statement = g_new0(DbSql, 1);
+        statement->sql = g_strdup(sql);
+        g_hash_table_insert(statements, (char *)(uintptr_t)statement->sql, statement);
+    }
     GError *error = NULL;
     int64_t value = 0;
     bool own = !db_in_transaction(db);
