@@ -76,6 +76,14 @@ int command_main(int argc, char **argv);
 /* A line each, so that two that come at once do not meet. */
 /* clang-format off */
 #define COMMANDS(X) \
+    X(cmd_account_add) \
+    X(cmd_account_alias) \
+    X(cmd_account_delete) \
+    X(cmd_account_list) \
+    X(cmd_account_password) \
+    X(cmd_account_quota) \
+    X(cmd_account_show) \
+    X(cmd_account_undelete) \
     X(cmd_check) \
     X(cmd_roles) \
     X(cmd_roles_adopt) \

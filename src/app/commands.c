@@ -133,9 +133,10 @@ static bool is_group(const char *word)
 
 static int unknown_command(int argc, char **argv)
 {
-    if (is_group(argv[0]) && argc == 1) {
-        print_overview(stderr, argv[0]);
-        return EXIT_USAGE;
+    bool help = argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
+    if (is_group(argv[0]) && (argc == 1 || help)) {
+        print_overview(help ? stdout : stderr, argv[0]);
+        return help ? EXIT_FINE : EXIT_USAGE;
     }
     g_autofree char *name =
         is_group(argv[0]) ? g_strdup_printf("%s %s", argv[0], argv[1]) : g_strdup(argv[0]);

@@ -17,8 +17,11 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/limits.h"
+#include "base/nearest.h"
 #include "content/address.h"
 #include "model/mailbox.h"
+
+#define NEAREST_ACCOUNTS_MAX 10000 /* read for a guess at a mistyped one */
 
 void account_free(Account *account)
 {
@@ -183,6 +186,18 @@ bool account_resolve(Db *db, const char *address, int64_t *ret_id, GError **erro
         return false;
     int got = db_query_int(db, &sql, DB_ARGS(db_text(plain)), ret_id, error);
     return got > 0 || (got == 0 && fail(error, ERROR_GONE, "there is no account \"%s\"", plain));
+}
+
+char *account_nearest(Db *db, const char *address)
+{
+    static const DbSql sql = {"SELECT address FROM alias ORDER BY address LIMIT $1", NULL};
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(DbRows) rows = db_query(db, &sql, DB_ARGS(db_int(NEAREST_ACCOUNTS_MAX + 1)), NULL);
+    while (rows && db_rows_next(rows, NULL) > 0)
+        g_ptr_array_add(names, g_strdup(db_rows_text(rows, 0)));
+    if (names->len > NEAREST_ACCOUNTS_MAX)
+        return NULL;
+    return g_strdup(nearest_find(address, (const char *const *)names->pdata, names->len));
 }
 
 GPtrArray *account_list(Db *db, bool deleted, GError **error)

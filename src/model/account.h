@@ -35,6 +35,9 @@ Account *account_find(Db *db, const char *address, GError **error);
 /* The id of the living account behind an address (folded by content/address); ERROR_GONE. Cheap:
  * for RCPT. (tx) */
 bool account_resolve(Db *db, const char *address, int64_t *ret_id, GError **error);
+/* The living address or alias that a mistyped one most likely means, caller frees; NULL: none is
+ * near, or there are too many to look. (tx) */
+char *account_nearest(Db *db, const char *address);
 /* All, by address; deleted ones too where asked. (tx) */
 GPtrArray *account_list(Db *db, bool deleted, GError **error);
 bool account_add_alias(Db *db, const char *address, const char *alias, GError **error);

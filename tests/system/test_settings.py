@@ -137,6 +137,8 @@ def test_help_has_an_example(program):
     for name in names:
         done = run(program, *name.split()[1:], "--help")
         assert done.returncode == 0 and "Example:\n  rota " in done.stdout, name
+    group = run(program, "account", "--help")
+    assert group.returncode == 0 and "rota account add" in group.stdout and "rota check" not in group.stdout
     assert run(program, "--version").stdout.startswith("rota ")
 
 
