@@ -1,12 +1,13 @@
 /* index_bench: how long taking in and indexing a whole archive takes, as a node does it: parse,
  * store, change log, index, each batch durable.
  *
- * index_bench STORE < list of files. STORE is made anew. One thread takes the mail in by
- * model/deliver; a node with one lane of fts-indexing, a second thread, indexes meanwhile. Prints:
- * messages, seconds until all is stored, seconds until all is found, seconds of CPU, bytes of the
- * store.
+ * index_bench STORE [THREADS] < list of files. STORE is made anew. The mail goes in as `rota
+ * import` takes it (app/intake, THREADS at its edge: one); a node with one lane of fts-indexing, a
+ * thread of its own, indexes meanwhile. Prints: messages, seconds until all is stored, seconds
+ * until all is found, seconds of CPU, bytes of the store.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -16,9 +17,9 @@
 #include "db/migrate.h"
 #include "duty/duty.h"
 #include "model/account.h"
-#include "model/deliver.h"
 #include "roster/node.h"
 #include "roster/worker.h"
+#include "app/intake.h"
 
 #define ROLE "fts-indexing"
 
@@ -99,51 +100,60 @@ static gpointer index_thread(gpointer data)
     return NULL;
 }
 
-static void deliver_batch(Db *db, Delivery *batch, unsigned count)
+typedef struct {
+    int64_t account;
+    unsigned messages;
+} Archive;
+
+static bool next_file(IntakeItem *ret, void *data)
 {
-    Delivered results[DELIVER_BATCH_MAX];
-    g_autoptr(GError) error = NULL;
-    if (!deliver_many(db, batch, count, results, &error))
-        fprintf(stderr, "%s\n", error->message);
-    for (unsigned i = 0; i < count; i++) {
-        MUST(results[i].result == DELIVER_STORED || results[i].result == DELIVER_DUPLICATE);
-        Letter *letter;
-        char *key;
-        memcpy(&letter, &batch[i].letter, sizeof(letter));
-        memcpy(&key, &batch[i].key, sizeof(key));
-        letter_free(letter);
-        g_free(key);
-    }
+    const Archive *archive = data;
+    char line[4096];
+    if (!fgets(line, sizeof(line), stdin))
+        return false;
+    line[strcspn(line, "\n")] = '\0';
+    ret->path = g_strdup(line);
+    ret->account = archive->account;
+    return true;
 }
 
-static unsigned take_in(Db *db, int64_t account)
+static char *key_of_file(const IntakeItem *item, const Letter *letter, void *data)
 {
-    char line[4096];
-    Delivery batch[DELIVER_BATCH_MAX];
-    unsigned filled = 0, messages = 0;
-    while (fgets(line, sizeof(line), stdin)) {
-        line[strcspn(line, "\n")] = '\0';
-        g_autofree char *bytes = NULL;
-        gsize size = 0;
-        if (!g_file_get_contents(line, &bytes, &size, NULL))
-            continue;
-        batch[filled++] = (Delivery){.letter = letter_new(bytes, size),
-                                     .account = account,
-                                     .key = g_strdup_printf("%u", messages++),
-                                     .import = true};
-        if (filled == DELIVER_BATCH_MAX) {
-            deliver_batch(db, batch, filled);
-            filled = 0;
-        }
-    }
-    if (filled)
-        deliver_batch(db, batch, filled);
-    return messages;
+    (void)data;
+    return deliver_key(letter, item->path, NULL);
+}
+
+static bool count_file(const IntakeItem *item, const Delivered *delivered, const GError *error,
+                       void *data)
+{
+    Archive *archive = data;
+    if (error)
+        fprintf(stderr, "%s: %s\n", item->path, error->message);
+    MUST(delivered && delivered->result == DELIVER_STORED);
+    archive->messages++;
+    return true;
+}
+
+static unsigned take_in(Db *db, int64_t account, unsigned threads)
+{
+    Archive archive = {.account = account};
+    IntakeConfig config = {.db = db,
+                           .threads = threads,
+                           .next = next_file,
+                           .key = key_of_file,
+                           .done = count_file,
+                           .data = &archive};
+    g_autoptr(GError) error = NULL;
+    if (!intake_run(&config, &error))
+        fprintf(stderr, "%s\n", error->message);
+    MUST(!error);
+    return archive.messages;
 }
 
 int main(int argc, char **argv)
 {
-    MUST(argc == 2);
+    MUST(argc == 2 || argc == 3);
+    unsigned threads = argc == 3 ? (unsigned)strtoul(argv[2], NULL, 10) : 1;
     message_library_init();
     const char *suffixes[] = {"", "-wal", "-shm", "-writer"};
     for (size_t i = 0; i < G_N_ELEMENTS(suffixes); i++) {
@@ -152,7 +162,7 @@ int main(int argc, char **argv)
     }
     DbConfig config = {.kind = DB_SQLITE, .path = argv[1]}, background = config;
     background.background = true;
-    g_autoptr(Db) db = open_store(&config);
+    g_autoptr(Db) db = open_store(&background);
     unsigned applied;
     int64_t account;
     MUST(migrate_upgrade(db, &applied, NULL) &&
@@ -160,7 +170,7 @@ int main(int argc, char **argv)
     Indexer indexer = {.config = &background};
     double begin = now_s();
     g_autoptr(GThread) thread = g_thread_new("indexer", index_thread, &indexer);
-    unsigned messages = take_in(db, account);
+    unsigned messages = take_in(db, account, threads);
     double taken = now_s();
     g_atomic_int_set(&indexer.taken, 1);
     g_thread_join(g_steal_pointer(&thread));

@@ -73,6 +73,10 @@
 /* read of a message over its limit before we hang up on it */
 #define LMTP_DISCARD_BYTES_MAX (256 * 1024 * 1024)
 
+/* intake (import): messages that are made ready ahead of the writer, and their bytes */
+#define INTAKE_SLOTS     512
+#define INTAKE_BYTES_MAX (32 * 1024 * 1024)
+
 /* store */
 #define DB_ROWS_FETCH_MAX    10000 /* rows of one query that a caller may hold at once */
 #define DB_STATEMENT_SECONDS 30
