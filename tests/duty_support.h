@@ -19,19 +19,31 @@ typedef struct {
     Worker *worker;
 } DutyLane;
 
-static inline void duty_lane_init(DutyLane *lane, const TestStore *store, const char *role_name,
-                                  const DutySettings *settings)
+/* `shards` of the role, as in the settings, NULL-ended; NULL: one, of every node. take_lane_db: the
+ * lane's handle, NULL: one of its own. */
+typedef struct {
+    int64_t node;
+    const char *const *shards;
+    Db *take_lane_db;
+} DutyLaneMore;
+
+static inline void duty_lane_init_more(DutyLane *lane, const TestStore *store,
+                                       const char *role_name, const DutySettings *settings,
+                                       const DutyLaneMore *more)
 {
     const Role *role = role_find(&duty_roles, role_name);
     g_autoptr(RoleTableBuilder) builder = table_builder_new(&duty_roles);
+    for (unsigned i = 0; more->shards && more->shards[i]; i++)
+        assert_true(table_builder_add_shard(builder, role, more->shards[i], NULL));
     g_autoptr(RoleTable) table = table_builder_seal(builder);
-    *lane = (DutyLane){.node_db = test_store_open(store), .lane_db = test_store_open(store)};
+    *lane = (DutyLane){.node_db = test_store_open(store),
+                       .lane_db = more->take_lane_db ? more->take_lane_db : test_store_open(store)};
     clock_manual_init(&lane->clock, 1000);
     clock_manual_advance(&lane->clock, 1000000);
     NodeConfig node = {.db = lane->node_db,
                        .clock = &lane->clock.clock,
                        .set = &duty_roles,
-                       .node_id = 1,
+                       .node_id = more->node,
                        .lease_ms = 6000,
                        .heartbeat_ms = 2000,
                        .host = "test",
@@ -53,9 +65,15 @@ static inline void duty_lane_init(DutyLane *lane, const TestStore *store, const 
                            .retry_min_ms = 1,
                            .retry_max_ms = 1,
                            .settings = settings,
-                           .seed = 1,
+                           .seed = (uint64_t)more->node,
                            .poll_ms = 1000};
     lane->worker = worker_new(&worker);
+}
+
+static inline void duty_lane_init(DutyLane *lane, const TestStore *store, const char *role_name,
+                                  const DutySettings *settings)
+{
+    duty_lane_init_more(lane, store, role_name, settings, &(DutyLaneMore){.node = 1});
 }
 
 static inline void duty_lane_step(DutyLane *lane)

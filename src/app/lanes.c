@@ -63,6 +63,18 @@ static bool node_has_shard(const Lane *lane)
     return shards->len > 0;
 }
 
+/* A handler gives way to others for a while. */
+static void lane_pause(int64_t until_us, void *data)
+{
+    Lane *lane = data;
+    Lanes *lanes = lane->lanes;
+    g_mutex_lock(&lanes->lock);
+    while (!lanes->ending && !node_is_stopping(lanes->config.node) &&
+           clock_monotonic_us(lanes->config.clock) < until_us)
+        g_cond_wait_until(&lanes->changed, &lanes->lock, until_us);
+    g_mutex_unlock(&lanes->lock);
+}
+
 static bool lane_open(Lane *lane, GError **error)
 {
     const LanesConfig *config = &lane->lanes->config;
@@ -87,6 +99,8 @@ static bool lane_open(Lane *lane, GError **error)
         .seed = rand_u64(&chance),
         .load = config->load,
         .poll_ms = LANE_POLL_MS,
+        .pause = lane_pause,
+        .pause_data = lane,
     });
     return true;
 }

@@ -77,6 +77,18 @@
 #define INTAKE_SLOTS     512
 #define INTAKE_BYTES_MAX (32 * 1024 * 1024)
 
+/* purge: one page is one write transaction, for which a delivery may have to wait */
+#define PURGE_PAGE_ROWS  200 /* small rows: under 5 ms */
+#define PURGE_PAGE_BLOBS 50
+/* a row of the full text index costs as much to take out as to put in */
+#define PURGE_PAGE_INDEX    20
+#define PURGE_PAGE_MESSAGES 50
+/* freeing the pages of one large blob takes time too */
+#define PURGE_PAGE_BYTES (8 * 1024 * 1024)
+/* given back to the file system at once; each may be filled with another's content first */
+#define PURGE_GIVE_BACK_PAGES 200
+#define PURGE_SUSPECTS        500 /* accounts whose index is counted by one statement */
+
 /* store */
 #define DB_ROWS_FETCH_MAX    10000 /* rows of one query that a caller may hold at once */
 #define DB_STATEMENT_SECONDS 30

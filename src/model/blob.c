@@ -3,12 +3,9 @@
  * How it fits: model/deliver puts, the doors and the index get, email_destroy loosens, purge.stores
  * purges.
  *
- * The race between a delivery that links a blob and a purge that removes it. On PostgreSQL both
- * take the blob's row lock: the put by touching it, the purge by its DELETE. A purge that comes
- * second waits, then finds the row touched within the grace and lets it be (READ COMMITTED looks at
- * the new row again); a put that comes second waits, finds no row and inserts it anew. On SQLite
- * writers follow one another, so the look at the links in the DELETE is enough, and a put of bytes
- * that are there has nothing to write.
+ * A delivery that links a blob touches its row, on PostgreSQL under the row's lock, and the purge
+ * (model/purge.c) looks at the links under the same lock: they never miss each other. On SQLite
+ * writers follow one another, and a put of bytes that are there has nothing to write.
  *
  * Failures: the store's (handed up as they are); a blob whose bytes do not have its digest
  * (ERROR_REJECT, the store is damaged). Known weak point: compression of each blob by itself; a
@@ -172,78 +169,4 @@ bool blob_loosen(Db *db, const Digest *digest, GError **error)
                               "ON CONFLICT (digest) DO UPDATE SET since = excluded.since",
                               NULL};
     return db_exec(db, &sql, DB_ARGS(db_bytes(digest->bytes, DIGEST_BYTES)), error) >= 0;
-}
-
-typedef struct {
-    Digest digest;
-    int64_t size;
-    bool removable;
-} Loose;
-
-static unsigned digest_bucket(const uint8_t *bytes)
-{
-    return ((unsigned)bytes[0] << 8 | bytes[1]) % BUCKETS;
-}
-
-/* The listed blobs of the shard after the cursor, which moves to the last one seen. */
-static GArray *loose_list(Db *db, unsigned shard, unsigned shards, int64_t before, unsigned limit,
-                          GBytes **cursor, GError **error)
-{
-    static const DbSql sql = {"SELECT l.digest, b.size, b.touched_at < $2 AND NOT EXISTS (SELECT 1 "
-                              "FROM email e WHERE e.blob = l.digest) "
-                              "FROM blob_loose l LEFT JOIN blob b ON b.digest = l.digest WHERE "
-                              "l.digest > $1 AND l.since < $2 ORDER BY l.digest LIMIT $3",
-                              "SELECT l.digest, b.size, (b.touched_at < $2 AND NOT EXISTS (SELECT "
-                              "1 FROM email e WHERE e.blob = l.digest))::INT::BIGINT "
-                              "FROM blob_loose l LEFT JOIN blob b ON b.digest = l.digest WHERE "
-                              "l.digest > $1 AND l.since < $2 ORDER BY l.digest LIMIT $3"};
-    g_autoptr(GArray) list = g_array_new(false, false, sizeof(Loose));
-    size_t cursor_size = 0;
-    const void *after = *cursor ? g_bytes_get_data(*cursor, &cursor_size) : "";
-    g_autoptr(DbRows) rows = db_query(
-        db, &sql, DB_ARGS(db_bytes(after, cursor_size), db_int(before), db_int(limit)), error);
-    int step = -1;
-    g_autoptr(GBytes) last = NULL;
-    while (rows && (step = db_rows_next(rows, error)) > 0) {
-        size_t size;
-        const uint8_t *bytes = db_rows_bytes(rows, 0, &size);
-        g_clear_pointer(&last, g_bytes_unref);
-        last = g_bytes_new(bytes, size);
-        if (size != DIGEST_BYTES || digest_bucket(bytes) % shards + 1 != shard)
-            continue;
-        Loose loose = {.size = db_rows_int(rows, 1), .removable = db_rows_int(rows, 2) != 0};
-        memcpy(loose.digest.bytes, bytes, DIGEST_BYTES);
-        g_array_append_val(list, loose);
-    }
-    if (step < 0)
-        return NULL;
-    if (*cursor)
-        g_bytes_unref(*cursor);
-    *cursor = g_steal_pointer(&last);
-    return g_steal_pointer(&list);
-}
-
-bool blob_purge(Db *db, unsigned shard, unsigned shards, int64_t before, unsigned limit, bool dry,
-                GBytes **cursor, BlobPurged *ret, GError **error)
-{
-    static const DbSql remove = {
-        "DELETE FROM blob WHERE digest = $1 AND touched_at < $2 "
-        "AND NOT EXISTS (SELECT 1 FROM email e WHERE e.blob = blob.digest)",
-        NULL};
-    static const DbSql unlist = {"DELETE FROM blob_loose WHERE digest = $1 AND since < $2", NULL};
-    g_autoptr(GArray) list = loose_list(db, shard, shards, before, limit, cursor, error);
-    if (!list)
-        return false;
-    BlobPurged purged = {.looked = list->len};
-    for (unsigned i = 0; i < list->len; i++) {
-        const Loose *loose = &g_array_index(list, Loose, i);
-        DbValue args[] = {db_bytes(loose->digest.bytes, DIGEST_BYTES), db_int(before)};
-        int64_t removed = dry ? loose->removable : db_exec(db, &remove, args, 2, error);
-        if (removed < 0 || (!dry && db_exec(db, &unlist, args, 2, error) < 0))
-            return false;
-        purged.removed += removed;
-        purged.bytes += removed ? loose->size : 0;
-    }
-    *ret = purged;
-    return true;
 }

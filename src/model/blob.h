@@ -38,14 +38,4 @@ GBytes *blob_get(Db *db, const Digest *digest, GError **error);
  * after the grace. */
 bool blob_loosen(Db *db, const Digest *digest, GError **error);
 
-/* The purge's share: blobs whose first two digest bytes, big-endian, % shards == shard - 1. Looks
- * at up to `limit` of the listed ones after *cursor (NULL at first; moved; owned by the caller)
- * that lost a link before `before` (store's ms). Those that nothing links to and that were last
- * touched before it are removed (dry: only counted); those that are linked leave the list. */
-typedef struct {
-    int64_t looked, removed, bytes; /* bytes: plain, of the removed */
-} BlobPurged;
-bool blob_purge(Db *db, unsigned shard, unsigned shards, int64_t before, unsigned limit, bool dry,
-                GBytes **cursor, BlobPurged *ret, GError **error);
-
 #endif

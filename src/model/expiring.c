@@ -9,8 +9,6 @@
  */
 #include "model/expiring.h"
 
-#include "base/limits.h"
-
 /* A conflict with an expired row replaces it; with a living one it changes nothing, and so returns
  * nothing. */
 static const DbSql SQL_ADD = {
@@ -91,28 +89,4 @@ bool expiring_remove(Db *db, int64_t account, const char *kind, const char *key,
     static const DbSql sql = {"DELETE FROM expiring WHERE account = $1 AND kind = $2 AND key = $3",
                               NULL};
     return db_exec(db, &sql, DB_ARGS(db_int(account), db_text(kind), db_text(key)), error) >= 0;
-}
-
-int64_t expiring_purge(Db *db, unsigned shard, unsigned shards, unsigned limit, bool dry,
-                       GError **error)
-{
-    /* By the index of expires_at, oldest first: the cost follows what has expired. An account's
-     * number spreads over the shards well enough. */
-    static const DbSql count = {
-        "SELECT COUNT(*) FROM expiring WHERE expires_at > 0 AND expires_at <= rota_now() "
-        "AND account % CAST($1 AS BIGINT) = $2 - 1",
-        NULL};
-    static const DbSql remove = {"DELETE FROM expiring WHERE (account, kind, key) IN (SELECT "
-                                 "account, kind, key FROM expiring "
-                                 "WHERE expires_at > 0 AND expires_at <= rota_now() AND account % "
-                                 "CAST($1 AS BIGINT) = $2 - 1 ORDER BY expires_at LIMIT $3)",
-                                 "DELETE FROM expiring WHERE expires_at > 0 AND expires_at <= "
-                                 "rota_now() AND ctid = ANY(ARRAY(SELECT ctid FROM expiring "
-                                 "WHERE expires_at > 0 AND expires_at <= rota_now() AND account % "
-                                 "CAST($1 AS BIGINT) = $2 - 1 ORDER BY expires_at LIMIT $3))"};
-    DbValue args[] = {db_int(shards), db_int(shard), db_int(limit)};
-    if (!dry)
-        return db_exec(db, &remove, args, 3, error);
-    int64_t found = 0;
-    return db_query_int(db, &count, args, 2, &found, error) < 0 ? -1 : found;
 }

@@ -29,9 +29,5 @@ bool expiring_find(Db *db, int64_t account, const char *kind, const char *key, c
                    GError **error);
 bool expiring_set(Db *db, const ExpiringNew *key, GError **error);
 bool expiring_remove(Db *db, int64_t account, const char *kind, const char *key, GError **error);
-/* Removes (dry: counts, all of them) at most `limit` expired ones of the shard (account % shards ==
- * shard - 1); returns how many, -1 on error. */
-int64_t expiring_purge(Db *db, unsigned shard, unsigned shards, unsigned limit, bool dry,
-                       GError **error);
 
 #endif

@@ -17,6 +17,12 @@
  * False and an error: all is rolled back. A batch of several is tried again task by task, so that
  * one bad task costs no other; a single one is retried with back-off, or buried after its role's
  * attempts. ERROR_STOPPED: given back as it was, no attempt counted.
+ *
+ * A dry run (`rota run ROLE --dry-run`, see dry_run.h) calls the same function, outside any node
+ * and with run->dry set. The handler takes the same way, leaves out the writing alone (run_begin
+ * and run_checkpoint must not be called), and tells the watch each thing that a real run would
+ * remove. run_pause returns at once and nothing stops it. Only handlers that say `dry` are called
+ * so.
  */
 #ifndef ROTA_ROSTER_HANDLER_H
 #define ROTA_ROSTER_HANDLER_H
@@ -37,6 +43,12 @@ typedef struct {
     unsigned attempts;
 } RunTask;
 
+/* Hears what a dry run would remove, item by item; what it is given is borrowed for the call. */
+typedef struct {
+    void (*item)(const char *kind, const char *name, int64_t bytes, void *data);
+    void *data;
+} RunWatch;
+
 typedef struct Run Run;
 struct Run {
     Db *db; /* no transaction open when run is called */
@@ -52,11 +64,13 @@ struct Run {
     int64_t bytes;   /* the handler adds what it worked on, for the counts */
     GString *detail; /* what a person should know of this run ("removed 12 blobs, 3 MB"); kept with
                         rounds */
+    const RunWatch *dry; /* NULL: a real run */
     const struct RunPrivate *worker;
 };
 
 typedef struct Handler {
     bool (*run)(Run *run, GError **error);
+    bool dry; /* it can be run dry */
 } Handler;
 
 /* Opens the fenced write transaction. ERROR_CONFLICT: the tasks are no longer ours; return false.
@@ -68,6 +82,9 @@ bool run_begin(Run *run, bool lazy, GError **error);
 bool run_checkpoint(Run *run, GError **error);
 /* True when the worker wants this run to end soon: asked to stop, deadline near, lease in doubt. */
 bool run_should_stop(const Run *run);
+/* With no transaction open: lets others come through for so long; ends early when the lane is to
+ * stop. */
+void run_pause(Run *run, int64_t us);
 /* Task number `index` shall run again at due_at (store's wall ms; 0: at once) instead of being
  * done; not a failure. */
 void run_again(Run *run, unsigned index, int64_t due_at);

@@ -28,6 +28,10 @@ typedef struct {
     uint64_t seed;        /* of its jitter */
     Load *load;           /* counts; may be NULL */
     int64_t poll_ms;      /* the safety net: how long to sleep at most with nothing due */
+    /* run_pause: waits until the monotonic time, or until the lane is to stop; NULL: does not wait
+     */
+    void (*pause)(int64_t until_us, void *data);
+    void *pause_data;
 } WorkerConfig;
 
 Worker *worker_new(const WorkerConfig *config);

@@ -109,6 +109,7 @@ static bool trust_fence(Db *db, void *data, GError **error)
 
 bool run_begin(Run *run, bool lazy, GError **error)
 {
+    MUST(!run->dry);
     RunPrivate *private = private_of(run);
     if (!trust_fence(run->db, private, error) ||
         !db_begin(run->db, lazy ? DB_WRITE_LAZY : DB_WRITE, error))
@@ -119,6 +120,7 @@ bool run_begin(Run *run, bool lazy, GError **error)
 
 bool run_checkpoint(Run *run, GError **error)
 {
+    MUST(!run->dry);
     RunPrivate *private = private_of(run);
     g_autoptr(GError) refusal = NULL;
     if (!task_fence(run->db, &private->view, &refusal)) {
@@ -133,15 +135,29 @@ bool run_checkpoint(Run *run, GError **error)
 
 bool run_should_stop(const Run *run)
 {
+    if (run->dry)
+        return false;
     const WorkerConfig *config = &private_of(run)->worker->config;
     return clock_monotonic_us(config->clock) >= run->deadline_us ||
            node_is_stopping(config->node) ||
            !member_trusts(node_member(config->node), config->clock);
 }
 
+void run_pause(Run *run, int64_t us)
+{
+    if (run->dry || us <= 0)
+        return;
+    const WorkerConfig *config = &private_of(run)->worker->config;
+    MUST(!db_in_transaction(run->db));
+    if (config->pause)
+        config->pause(clock_monotonic_us(config->clock) + us, config->pause_data);
+}
+
 void run_again(Run *run, unsigned index, int64_t due_at)
 {
     RunPrivate *private = private_of(run);
     MUST(index < run->count);
+    if (run->dry)
+        return;
     private->ends[index] = (TaskEnd){.kind = TASK_AGAIN, .due_at = due_at};
 }

@@ -1,0 +1,118 @@
+/* purge_pages: one way through all that purges remove.
+ *
+ * How it fits: purge_stores and purge_accounts say which kinds of rows and in what order;
+ * model/purge knows them. A page is read with no lock, and removed in a transaction that others may
+ * wait for, so it is small and lazy: if the machine's crash takes it back, the rows are there to be
+ * found again. Between pages the run pauses (storage.purge-pause) and looks whether it is to end;
+ * then it asks to run again, and the next run finds what is left, without a note of where this one
+ * was.
+ *
+ * Failures: the store's and the fence's, handed up: what was committed stays done. An unknown
+ * outcome of a commit is such a failure; the next run reads what is there.
+ */
+#include "duty/purge_pages.h"
+
+typedef struct {
+    const PurgeKind *kind;
+    PurgeCount count;
+} PurgeTotal;
+
+void purge_start(Purge *purge, Run *run)
+{
+    *purge = (Purge){.run = run,
+                     .settings = run->settings,
+                     .totals = g_array_new(FALSE, FALSE, sizeof(PurgeTotal))};
+}
+
+void purge_clear(Purge *purge)
+{
+    g_clear_pointer(&purge->totals, g_array_unref);
+}
+
+static void add_total(Purge *purge, const PurgeKind *kind, PurgeCount count)
+{
+    unsigned i = 0;
+    while (i < purge->totals->len && g_array_index(purge->totals, PurgeTotal, i).kind != kind)
+        i++;
+    if (i == purge->totals->len) {
+        PurgeTotal total = {.kind = kind};
+        g_array_append_val(purge->totals, total);
+    }
+    PurgeTotal *total = &g_array_index(purge->totals, PurgeTotal, i);
+    total->count.count += count.count;
+    total->count.bytes += count.bytes;
+    purge->run->bytes += count.bytes;
+}
+
+void purge_breathe(Purge *purge)
+{
+    run_pause(purge->run, purge->settings->purge_pause_us);
+    purge->stopped |= run_should_stop(purge->run);
+}
+
+static bool read_page(PurgeWalk *walk, Db *db, GError **error)
+{
+    if (!db_begin(db, DB_READ, error))
+        return false;
+    bool good = purge_walk_next(walk, db, error);
+    db_rollback(db);
+    return good;
+}
+
+static bool remove_page(Purge *purge, PurgeWalk *walk, const PurgeKind *kind, GError **error)
+{
+    PurgeCount count = {0, 0};
+    if (!run_begin(purge->run, true, error) ||
+        !purge_walk_remove(walk, purge->run->db, &count, error) ||
+        !run_checkpoint(purge->run, error))
+        return false;
+    if (count.count)
+        add_total(purge, kind, count);
+    return true;
+}
+
+static void tell(const Purge *purge, const PurgeWalk *walk, const PurgeKind *kind)
+{
+    const RunWatch *watch = purge->run->dry;
+    unsigned count;
+    const PurgeItem *items = purge_walk_items(walk, &count);
+    for (unsigned i = 0; i < count; i++)
+        watch->item(purge_kind_name(kind), items[i].name, items[i].bytes, watch->data);
+}
+
+bool purge_kind(Purge *purge, const PurgeKind *kind, const PurgeScope *scope, GError **error)
+{
+    g_autoptr(PurgeWalk) walk = purge_walk_new(kind, scope);
+    while (!purge->stopped && !purge_walk_ended(walk)) {
+        if (!read_page(walk, purge->run->db, error))
+            return false;
+        if (purge->run->dry) {
+            tell(purge, walk, kind);
+        } else if (purge_walk_is_busy(walk)) {
+            if (!remove_page(purge, walk, kind, error))
+                return false;
+            purge_breathe(purge);
+        }
+        purge->stopped |= run_should_stop(purge->run);
+    }
+    return true;
+}
+
+void purge_end(Purge *purge)
+{
+    GString *detail = purge->run->detail;
+    g_string_append(detail, purge->totals->len ? "removed " : "nothing to remove");
+    for (unsigned i = 0; i < purge->totals->len; i++) {
+        const PurgeTotal *total = &g_array_index(purge->totals, PurgeTotal, i);
+        g_string_append_printf(detail, "%s%" G_GINT64_FORMAT " %s", i ? ", " : "",
+                               total->count.count, purge_kind_name(total->kind));
+        if (total->count.bytes)
+            g_string_append_printf(detail, " (%" G_GINT64_FORMAT " bytes)", total->count.bytes);
+    }
+    if (purge->pages)
+        g_string_append_printf(detail, "; gave back %" G_GINT64_FORMAT " pages", purge->pages);
+    if (purge->stopped) {
+        g_string_append(detail, "; there is more, it goes on");
+        run_again(purge->run, 0, 0);
+    }
+}

@@ -1,0 +1,148 @@
+/* purge_kinds: what purge.stores removes, kind by kind.
+ *
+ * How it fits: data for the walk of purge.c.
+ *
+ * The race between a delivery that links a blob and the purge that removes it. On PostgreSQL a
+ * page's blobs are locked first, in the order of their digests as deliveries lock them, and the
+ * look at their links is a statement of its own after that, with a snapshot of its own: a delivery
+ * that came first has committed and is seen, one that comes later waits, finds no row and inserts
+ * it anew. That needs no clock; the grace (touched_at) is for people who undelete. On SQLite
+ * writers follow one another. A listed blob leaves the list only when it is linked or gone: what is
+ * neither stays listed, and is looked at again.
+ *
+ * Failures: the store's. Known weak points: each shard reads the digests of all listed blobs, also
+ * of those that lost their link within the grace; a leftover row of the index whose account counts
+ * right because another of its messages could not be read is found only by a rebuild.
+ */
+#include "base/limits.h"
+#include "model/purge_private.h"
+
+/* clang-format off */
+#define SHARD_OF(column, shard, shards) \
+    column " % CAST(" shards " AS BIGINT) = CAST(" shard " AS BIGINT) - 1"
+
+/* By the index of expires_at, oldest first: the cost follows what has expired. */
+static const PurgeKind expired_key = {
+    .name = "expired keys", .key = "iitt", .path = "1/2/3", .limit = PURGE_PAGE_ROWS,
+    .list = {"SELECT expires_at, account, kind, key, length(key) + length(value), 1 FROM expiring"
+             " WHERE expires_at > 0 AND expires_at <= $5 AND expires_at >= $1"
+             " AND (expires_at, account, kind, key) > ($1, $2, $3, $4)"
+             " AND " SHARD_OF("account", "$6", "$7")
+             " ORDER BY expires_at, account, kind, key LIMIT $8",
+             NULL},
+    .list_args = "0123nsSl",
+    .remove = {"DELETE FROM expiring WHERE account = $1 AND kind = $2 AND key = $3"
+               " AND expires_at > 0 AND expires_at <= $4", NULL},
+    .remove_args = "123n",
+};
+
+#define LOOSE_STATE \
+    " CASE WHEN l.since >= $2 THEN 0 WHEN b.digest IS NULL THEN 2" \
+    " WHEN EXISTS (SELECT 1 FROM email e WHERE e.blob = l.digest) THEN 2" \
+    " WHEN b.touched_at < $2 THEN 1 ELSE 0 END"
+static const PurgeKind loose_blob = {
+    .name = "blobs", .key = "d", .path = "0", .limit = PURGE_PAGE_BLOBS, .by_digest = true,
+    .list = {"SELECT l.digest, coalesce(b.size, 0)," LOOSE_STATE " FROM blob_loose l"
+             " LEFT JOIN blob b ON b.digest = l.digest WHERE l.digest > $1"
+             " ORDER BY l.digest LIMIT $3",
+             NULL},
+    .list_args = "0ol",
+    .lock = {"", "SELECT 1 FROM blob WHERE digest = $1 FOR UPDATE"}, .lock_args = "0",
+    .remove = {"DELETE FROM blob WHERE digest = $1 AND touched_at < $2"
+               " AND NOT EXISTS (SELECT 1 FROM email e WHERE e.blob = blob.digest)", NULL},
+    .remove_args = "0o",
+    .after = {"DELETE FROM blob_loose WHERE digest = $1 AND since < $2"
+              " AND (NOT EXISTS (SELECT 1 FROM blob b WHERE b.digest = blob_loose.digest)"
+              " OR EXISTS (SELECT 1 FROM email e WHERE e.blob = blob_loose.digest))", NULL},
+    .after_args = "0o",
+};
+
+static const PurgeKind old_history = {
+    .name = "task history", .key = "i", .path = "0", .limit = PURGE_PAGE_ROWS,
+    .list = {"SELECT id, length(detail), 1 FROM task_history WHERE id > $1 AND id < $2"
+             " AND " SHARD_OF("id", "$3", "$4") " ORDER BY id LIMIT $5", NULL},
+    .list_args = "0hsSl",
+    .remove = {"DELETE FROM task_history WHERE id = $1", NULL}, .remove_args = "0",
+};
+
+static const PurgeKind old_load = {
+    .name = "load samples", .key = "iiti", .path = "0/1/2/3", .limit = PURGE_PAGE_ROWS,
+    .list = {"SELECT minute, node, role, shard, 0, 1 FROM load_sample"
+             " WHERE (minute, node, role, shard) > ($1, $2, $3, $4) AND minute < $5"
+             " AND " SHARD_OF("minute", "$6", "$7") " ORDER BY minute, node, role, shard LIMIT $8",
+             NULL},
+    .list_args = "0123msSl",
+    .remove = {"DELETE FROM load_sample WHERE minute = $1 AND node = $2 AND role = $3"
+               " AND shard = $4", NULL},
+    .remove_args = "0123",
+};
+
+/* How far the index of an account is that is gone. */
+static const PurgeKind lost_index_state = {
+    .name = "index states", .key = "i", .path = "0", .limit = PURGE_PAGE_ROWS,
+    .list = {"SELECT s.account, 0, 1 FROM search_state s WHERE s.account > $1"
+             " AND " SHARD_OF("s.account", "$2", "$3")
+             " AND NOT EXISTS (SELECT 1 FROM account a WHERE a.id = s.account)"
+             " ORDER BY s.account LIMIT $4", NULL},
+    .list_args = "0sSl",
+    .remove = {"DELETE FROM search_state WHERE account = $1"
+               " AND NOT EXISTS (SELECT 1 FROM account a WHERE a.id = search_state.account)", NULL},
+    .remove_args = "0",
+};
+
+const PurgeKind *const purge_of_store[] = {
+    &expired_key, &loose_blob, &old_history, &old_load, &lost_index_state, NULL,
+};
+
+static const PurgeKind index_leftover = {
+    .name = "index rows", .key = "i", .path = "a/0", .limit = PURGE_PAGE_INDEX,
+    .list = {"SELECT s.rowid - ($2 << 32), 0, 1 FROM search_index s"
+             " WHERE s.rowid > ($2 << 32) + max($1, 0) AND s.rowid <= ($2 << 32) + 4294967295"
+             " AND NOT EXISTS (SELECT 1 FROM email e WHERE e.account = $2"
+             " AND e.id = s.rowid - ($2 << 32))"
+             " ORDER BY s.rowid LIMIT $3",
+             "SELECT s.email, 0, 1 FROM search_index s WHERE s.account = $2 AND s.email > $1"
+             " AND NOT EXISTS (SELECT 1 FROM email e WHERE e.account = s.account"
+             " AND e.id = s.email)"
+             " ORDER BY s.email LIMIT $3"},
+    .list_args = "0al",
+    .remove = {"DELETE FROM search_index WHERE rowid = ($2 << 32) + $1",
+               "DELETE FROM search_index WHERE account = $2 AND email = $1"},
+    .remove_args = "0a",
+};
+const PurgeKind *const purge_index_leftovers = &index_leftover;
+
+#define SUSPECTS(rows) \
+    "SELECT s.account, CASE WHEN a.id IS NULL THEN 1" \
+    " WHEN s.rebuild_after <> -1 OR s.position < a.change_seq THEN 0" \
+    " WHEN " rows " > a.used_messages THEN 1 ELSE 0 END" \
+    " FROM search_state s LEFT JOIN account a ON a.id = s.account" \
+    " WHERE s.account > $1 AND " SHARD_OF("s.account", "$2", "$3") " ORDER BY s.account LIMIT $4"
+static const DbSql suspects = {
+    SUSPECTS("(SELECT count(*) FROM search_index x"
+             " WHERE x.search_index MATCH '\"' || s.account || '/*\"'"
+             " AND x.rowid >= s.account << 32)"),
+    SUSPECTS("(SELECT count(*) FROM search_index x WHERE x.account = s.account)"),
+};
+/* clang-format on */
+
+GArray *purge_index_suspects(Db *db, const PurgeScope *scope, unsigned limit, int64_t *ret_after,
+                             GError **error)
+{
+    g_autoptr(GArray) found = g_array_new(false, false, sizeof(int64_t));
+    g_autoptr(DbRows) rows = db_query(
+        db, &suspects,
+        DB_ARGS(db_int(*ret_after), db_int(scope->shard), db_int(scope->shards), db_int(limit)),
+        error);
+    int step = -1;
+    int64_t account = *ret_after;
+    while (rows && (step = db_rows_next(rows, error)) > 0) {
+        account = db_rows_int(rows, 0);
+        if (db_rows_int(rows, 1))
+            g_array_append_val(found, account);
+    }
+    if (step < 0)
+        return NULL;
+    *ret_after = account;
+    return g_steal_pointer(&found);
+}

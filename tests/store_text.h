@@ -1,0 +1,81 @@
+/* store_text.h: all that is in a store, as text, by introspection: so that a test can say that
+ * nothing has changed, and sees the tables that are made after it was written.
+ *
+ * For tests only; static inline.
+ */
+#ifndef ROTA_TESTS_STORE_TEXT_H
+#define ROTA_TESTS_STORE_TEXT_H
+
+#include "support.h"
+
+/* The tables of a store, by introspection, without the engine's own. */
+static inline GPtrArray *store_tables(Db *db)
+{
+    static const DbSql sql = {
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite~_%' ESCAPE "
+        "'~' AND sql NOT LIKE 'CREATE VIRTUAL%' ORDER BY name",
+        "SELECT tablename::text FROM pg_catalog.pg_tables WHERE schemaname = current_schema() "
+        "ORDER BY tablename"};
+    GPtrArray *tables = g_ptr_array_new_with_free_func(g_free);
+    GError *error = NULL;
+    assert_true(db_begin(db, DB_READ, &error));
+    DbRows *rows = db_query(db, &sql, DB_NO_ARGS, &error);
+    assert_no_error(error);
+    while (db_rows_next(rows, &error) > 0)
+        g_ptr_array_add(tables, g_strdup(db_rows_text(rows, 0)));
+    db_rows_free(rows);
+    db_rollback(db);
+    return tables;
+}
+
+static inline char *store_text(Db *db, char *take_sql)
+{
+    DbSql *sql = g_new0(DbSql, 1);
+    sql->sql = take_sql;
+    GError *error = NULL;
+    assert_true(db_begin(db, DB_READ, &error));
+    DbRows *rows = db_query(db, sql, DB_NO_ARGS, &error);
+    if (!rows || db_rows_next(rows, &error) < 1)
+        fail_msg("%s: %s", take_sql, error ? error->message : "no row");
+    char *text = g_strdup(db_rows_text(rows, 0));
+    db_rows_free(rows);
+    db_rollback(db);
+    return text;
+}
+
+/* All rows of a table as one text, in an order of their own. */
+static inline char *store_table_text(Db *db, const char *table)
+{
+    if (db_kind(db) == DB_POSTGRESQL)
+        return store_text(db, g_strdup_printf("SELECT coalesce(string_agg(t::text, chr(10) ORDER "
+                                              "BY t::text), '') FROM %s t",
+                                              table));
+    char *columns = store_text(
+        db, g_strdup_printf("SELECT group_concat('quote(\"' || name || '\")', ' || '','' || ') "
+                            "FROM pragma_table_info('%s')",
+                            table));
+    char *text = store_text(db, g_strdup_printf("SELECT coalesce(group_concat(line, char(10)), '') "
+                                                "FROM (SELECT %s AS line FROM %s ORDER BY 1)",
+                                                columns, table));
+    g_free(columns);
+    return text;
+}
+
+/* The whole content of a store but for the tables named; caller frees. */
+static inline char *store_whole_text(Db *db, const char *const *but)
+{
+    GString *all = g_string_new(NULL);
+    GPtrArray *tables = store_tables(db);
+    for (unsigned i = 0; i < tables->len; i++) {
+        const char *table = g_ptr_array_index(tables, i);
+        if (but && g_strv_contains(but, table))
+            continue;
+        char *text = store_table_text(db, table);
+        g_string_append_printf(all, "%s\n%s\n", table, text);
+        g_free(text);
+    }
+    g_ptr_array_unref(tables);
+    return g_string_free(all, FALSE);
+}
+
+#endif
