@@ -80,6 +80,7 @@ int main(int argc, char **argv)
         printf("%s\t%" G_GINT64_FORMAT "\t%.1f\t%.1f\n", line, hits, counts[words], pages[words]);
         words++;
     }
+    MUST(words > 0);
     printf("median\t%u words\t%.1f\t%.1f\n", words, median(counts, words), median(pages, words));
     return 0;
 }

@@ -44,9 +44,10 @@ part_shell()
 part_clang_tidy()
 {
     [ -f build-clang/compile_commands.json ] || CC=clang-14 meson setup build-clang >/dev/null || return 1
-    # Only files that are compiled have a command; one process for a few files keeps both cores busy.
+    # Only files that are compiled have a command; what the build makes itself is left out. One process
+    # for a few files keeps both cores busy.
     python3 -c 'import json; print("\n".join(sorted({c["file"].removeprefix("../")
-        for c in json.load(open("build-clang/compile_commands.json"))})))' |
+        for c in json.load(open("build-clang/compile_commands.json")) if c["file"].startswith("../")})))' |
         xargs -n 4 -P "$jobs" clang-tidy-14 --quiet -p build-clang 2>/dev/null
 }
 part_cppcheck()

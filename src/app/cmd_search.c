@@ -119,10 +119,9 @@ static bool rebuild_account(Db *db, int64_t account, GError **error)
 /* Marks one account or all; their ids are appended. */
 static bool rebuild_ask(Db *db, GArray *accounts, GError **error)
 {
-    g_auto(DbScope) scope = NULL;
     if (!db_begin(db, DB_WRITE, error))
         return false;
-    scope = db_scope(db);
+    g_auto(DbScope) scope = db_scope(db);
     int64_t one;
     if (option_account) {
         if (!account_resolve(db, option_account, &one, error))
@@ -144,10 +143,9 @@ static bool rebuild_ask(Db *db, GArray *accounts, GError **error)
 static bool rebuild_look(Db *db, const GArray *accounts, int64_t *ret_done, int64_t *ret_all,
                          bool *ret_nodes, GError **error)
 {
-    g_auto(DbScope) scope = NULL;
     if (!db_begin(db, DB_READ, error))
         return false;
-    scope = db_scope(db);
+    g_auto(DbScope) scope = db_scope(db);
     *ret_done = *ret_all = 0;
     for (unsigned i = 0; i < accounts->len; i++) {
         int64_t done, all;

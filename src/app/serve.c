@@ -117,8 +117,8 @@ static char *health(void *data)
     getloadavg(load, 3);
     sysinfo(&info);
     json_t *json = json_pack("{s:i, s:f, s:I, s:I}", "cores", get_nprocs(), "load", load[0],
-                             "memory_bytes", (json_int_t)(info.totalram * info.mem_unit),
-                             "memory_free_bytes", (json_int_t)(info.freeram * info.mem_unit));
+                             "memory_bytes", (json_int_t)info.totalram * info.mem_unit,
+                             "memory_free_bytes", (json_int_t)info.freeram * info.mem_unit);
     MUST(json);
     char *text = json_dumps(json, JSON_COMPACT);
     json_decref(json);

@@ -14,6 +14,7 @@ GQuark rota_error_quark(void)
     return g_quark_from_static_string("rota-error");
 }
 
+#undef fail /* the analyser's own, see the header */
 bool fail(GError **error, ErrorKind kind, const char *format, ...)
 {
     if (!error)

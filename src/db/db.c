@@ -268,7 +268,7 @@ DbRows *db_query(Db *db, const DbSql *sql, const DbValue *args, unsigned count, 
     }
     rows->db = db;
     db->rows = rows;
-    return rows;
+    return rows; /* cppcheck-suppress returnDanglingLifetime; it takes a column for &trouble */
 }
 
 int db_rows_next(DbRows *rows, GError **error)

@@ -21,7 +21,7 @@ static LmtpRcpt recipient(const char *address, LmtpRecipient *ret, void *data)
     case 'r':
         return LMTP_RCPT_RETRY;
     default:
-        ret->account = address[0];
+        ret->account = (unsigned char)address[0];
         ret->detail = strchr(address, '+') ? g_strdup(strchr(address, '+') + 1) : NULL;
         return LMTP_RCPT_OK;
     }

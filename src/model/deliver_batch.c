@@ -45,7 +45,7 @@ Batch *batch_new(Db *db, const Delivery *deliveries, unsigned count, Delivered *
     batch->count = count;
     batch->results = results;
     batch->accounts = g_new0(AccountUse, count);
-    int64_t ids[DELIVER_BATCH_MAX];
+    int64_t ids[DELIVER_BATCH_MAX] = {0};
     for (unsigned i = 0; i < count; i++)
         ids[i] = deliveries[i].account;
     qsort(ids, count, sizeof *ids, compare_ids);

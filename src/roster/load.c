@@ -87,7 +87,7 @@ void load_add(Load *load, const char *role, unsigned shard, const LoadCounts *co
         entry = g_new0(Entry, 1);
         entry->role = g_strdup(role);
         entry->shard = shard;
-        g_hash_table_add(load->entries, entry);
+        g_hash_table_insert(load->entries, entry, entry); /* the entry is its own key */
     }
     entry->counts.done += counts->done;
     entry->counts.failed += counts->failed;

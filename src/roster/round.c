@@ -149,7 +149,7 @@ static bool step_shard(const Slot *slot, RoundStep *step, GError **error)
     g_autofree char *round = g_strdup_printf("%s/%s", role, unit);
     g_autofree char *name = g_strdup_printf("%s/%u", round, slot->shard);
     const int64_t *known = g_hash_table_lookup(slot->slots, name);
-    int64_t last = slot->now;
+    int64_t last;
     DbValue args[] = {db_text(role), db_text(unit), db_int(slot->shard), db_int(slot->shards),
                       db_int(0)};
     if (known) {
