@@ -37,6 +37,9 @@
 #define TASK_DEATHS_SUSPECT 2
 /* incarnations that died with a task before it counts as poison */
 #define TASK_DEATHS_MAX 3
+/* a report counts so far, a few milliseconds; then it says "at least" */
+#define REPORT_COUNT_MAX 10000
+#define REPORT_TASKS_MAX 10000 /* of one list: more than a person reads */
 
 /* mail */
 /* default of lmtp.max-message-size; Postfix' own default is 10 MB */

@@ -218,6 +218,11 @@ void node_add_held(Node *node, int delta)
     MUST(held >= 0);
 }
 
+int node_held(const Node *node)
+{
+    return node->held;
+}
+
 unsigned node_new_lane(Node *node)
 {
     unsigned lane = atomic_fetch_add(&node->lanes, 1);

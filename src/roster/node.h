@@ -75,6 +75,7 @@ bool node_take_suspects(Node *node);
 void node_give_suspects(Node *node);
 /* Lanes tell it: how many tasks they hold. Draining ends when all hold none. Any thread. */
 void node_add_held(Node *node, int delta);
+int node_held(const Node *node); /* any thread */
 /* Stop: claim no more (state DRAINING); after the lanes are empty or stop_ms have passed, node_step
  * leaves and the state is STOPPED. Any thread. */
 void node_ask_stop(Node *node);

@@ -1,8 +1,12 @@
-/* report.h: what people and doors may know of the roster: status, coverage, tasks, why. Reads only;
- * one snapshot for each report.
+/* report.h: what people and doors may know of the roster: status, coverage, tasks, why. Reads only:
+ * each report is one read transaction of its own, hence one snapshot.
  *
- * All structs are owned by the caller; pointers inside belong to the struct. All functions open and
- * end their own read transaction.
+ * Cheap at any size of the queue: what an index answers is asked of it, and counts stop at
+ * REPORT_COUNT_MAX rows a shard; a count that stopped says so (`more`), and is shown as ">= N".
+ *
+ * All structs are owned by the caller; pointers inside belong to the struct, but for `role`, which
+ * is the role set's. A handle, one thread (db.h). Errors are the store's (ERROR_RETRY,
+ * ERROR_REJECT) unless said otherwise.
  */
 #ifndef ROTA_ROSTER_REPORT_H
 #define ROTA_ROSTER_REPORT_H
@@ -14,55 +18,73 @@
 #include "roster/table.h"
 
 typedef struct {
+    int64_t count;
+    bool more; /* counting stopped: there are at least so many */
+} ReportCount;
+
+typedef struct {
     const Role *role;
     unsigned shard, shards;
-    char *nodes;    /* as written in the table */
-    GArray *living; /* of int64: its living nodes */
-    bool covered;   /* at least one living node, or the role is "none" */
+    char *nodes;    /* as the table in force has it: "1,4", "*", "none" */
+    GArray *living; /* of int64: its nodes that work */
+    bool covered;   /* at least one of them, or the role is "none" */
     bool none;
-    int64_t due, waiting, running, dead; /* tasks: due now, due later, claimed, dead letters */
-    int64_t lag_ms;                      /* how long the oldest due task has waited */
-    int64_t done_hour, failed_hour;      /* of the last 60 minutes */
-    int64_t last_round_at;               /* 0: none */
-    char *last_result;
+    ReportCount due, waiting,
+        running;                    /* tasks: due and held by nobody, due later, held by a node */
+    ReportCount dead;               /* dead letters */
+    int64_t lag_ms;                 /* how long the oldest due task has waited */
+    int64_t done_hour, failed_hour; /* runs of the last 60 minutes; as the nodes' heartbeats told */
+    int64_t round_started_at, round_done_at; /* of the newest round; 0: none */
+    char *round_result;                      /* of the newest that ended; "": none */
 } ShardReport;
 
 typedef struct {
-    int64_t at, epoch; /* store's clock; table in force */
-    char *digest;
-    GPtrArray *members; /* of MemberRow */
-    GPtrArray *shards;  /* of ShardReport, in the order of the role set */
-    unsigned uncovered;
-    GPtrArray *differing; /* of char *: "node 3 proposes another purge.stores: 1,4 | 2" */
+    int64_t at, epoch;    /* the store's clock; of the table in force, 0: there is none yet */
+    char *digest;         /* of the table in force, "" if there is none */
+    GPtrArray *members;   /* of MemberRow, by node */
+    GPtrArray *shards;    /* of ShardReport, in the order of the role set; none with epoch 0 */
+    unsigned uncovered;   /* how many of them are not covered */
+    GPtrArray *differing; /* of char *: "node 3 proposes purge.stores = 1,4 | 2" */
 } StatusReport;
 StatusReport *report_status(Db *db, const RoleSet *set, GError **error);
 void status_report_free(StatusReport *report);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(StatusReport, status_report_free)
 
+typedef enum {
+    TASK_STATE_DUE,     /* may run now, and waits for its turn */
+    TASK_STATE_WAITING, /* due later */
+    TASK_STATE_RUNNING, /* a node holds it */
+    TASK_STATE_DEAD,    /* a dead letter */
+} TaskState;
+const char *task_state_name(TaskState state); /* "due", "waiting", "running", "dead" */
+
 typedef struct {
     char *id; /* "fts-indexing:17": ROLE:KEY, what people type */
     char *role, *key, *payload, *error;
-    unsigned bucket, shard, shards;
-    bool dead;
-    int64_t due_at, created_at, claimed_at, buried_at;
-    int64_t owner_node; /* 0: nobody */
+    unsigned bucket, shard, shards; /* by the table in force */
+    TaskState state;
+    int64_t due_at, created_at, claimed_at, buried_at; /* 0: not known or never */
+    int64_t node;                                      /* that holds it, or buried it; 0: nobody */
     int64_t attempts, deaths;
 } TaskReport;
-/* state: "due", "waiting", "running", "dead", NULL all; role NULL: all. At most `limit`, oldest due
- * first. Owned GPtrArray of TaskReport. */
-GPtrArray *report_tasks(Db *db, const RoleSet *set, const char *role, const char *state,
-                        unsigned limit, GError **error);
-/* One by its id; ERROR_GONE. */
-TaskReport *report_task(Db *db, const RoleSet *set, const char *id, GError **error);
 void task_report_free(TaskReport *report);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TaskReport, task_report_free)
-/* Why it is where it is, in sentences: shard, who may do it, who holds it since when, attempts,
- * last error, next try. Caller frees. */
-char *report_why(Db *db, const RoleSet *set, const char *id, GError **error);
 
-/* The two things a person can do to a dead letter (or a waiting task): each in its own transaction.
- * ERROR_GONE, ERROR_CONFLICT (it runs). */
-bool task_retry(Db *db, const char *id, GError **error);
-bool task_drop(Db *db, const char *id, GError **error);
+typedef struct {
+    const char *role; /* NULL: all */
+    int state;        /* a TaskState; -1: all */
+    unsigned limit;   /* 1 to REPORT_TASKS_MAX */
+} TaskFilter;
+/* At most `limit` of TaskReport: dead letters first, the newest first; then tasks, the oldest due
+ * first. Asking for the running ones alone looks at every due task, for no index knows them. */
+GPtrArray *report_tasks(Db *db, const RoleSet *set, const TaskFilter *filter, GError **error);
+
+/* All that goes by this id, as TaskReport, one as a rule: a task, a dead letter, or both (it failed
+ * and was asked for again). ERROR_GONE: nothing does; ERROR_REJECT: it is no id. */
+GPtrArray *report_task(Db *db, const RoleSet *set, const char *id, GError **error);
+
+/* Why it is where it is, as sentences (char *): its shard, who may do it, who holds it since when,
+ * attempts, last error, next try. Errors as report_task. */
+GPtrArray *report_why(Db *db, const RoleSet *set, const char *id, GError **error);
 
 #endif
