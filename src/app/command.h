@@ -85,13 +85,21 @@ int command_main(int argc, char **argv);
     X(cmd_account_show) \
     X(cmd_account_undelete) \
     X(cmd_check) \
+    X(cmd_drain) \
+    X(cmd_reload) \
     X(cmd_roles) \
     X(cmd_roles_adopt) \
     X(cmd_search) \
     X(cmd_serve) \
+    X(cmd_status) \
     X(cmd_store_check) \
     X(cmd_store_init) \
     X(cmd_store_upgrade) \
+    X(cmd_tasks_drop) \
+    X(cmd_tasks_list) \
+    X(cmd_tasks_retry) \
+    X(cmd_tasks_show) \
+    X(cmd_tasks_why) \
     /* end */
 /* clang-format on */
 

@@ -39,6 +39,7 @@
     500 /* one wait for wake-ups; also what a stop may have to wait for the listener */
 #define LISTEN_PAUSE_MS 1000  /* after the connection was lost */
 #define STUCK_MS        90000 /* three statements that each time out */
+#define TOLD_LETTERS    500   /* of a reload's error, told to who asked for it */
 
 struct Serve {
     const Settings *settings;
@@ -54,6 +55,8 @@ struct Serve {
     LmtpServer *lmtp;
     GThread *node_thread, *listen_thread;
     _Atomic int64_t stepped_us; /* when the node's thread last came round */
+    unsigned reloads;           /* the node's thread's: how often the settings were read again */
+    char *reload_error;         /* of the last time; NULL: it was well */
 
     GMutex lock;
     GCond changed;
@@ -108,17 +111,20 @@ static gpointer node_thread(gpointer data)
     return NULL;
 }
 
-/* What the node tells the cluster about its machine. */
+/* What the node tells the cluster about itself and its machine; member_watch.h reads it. */
 static char *health(void *data)
 {
-    (void)data;
+    const Serve *serve = data;
     double load[3] = {0};
     struct sysinfo info = {0};
     getloadavg(load, 3);
     sysinfo(&info);
-    json_t *json = json_pack("{s:i, s:f, s:I, s:I}", "cores", get_nprocs(), "load", load[0],
-                             "memory_bytes", (json_int_t)info.totalram * info.mem_unit,
-                             "memory_free_bytes", (json_int_t)info.freeram * info.mem_unit);
+    json_t *json =
+        json_pack("{s:i, s:f, s:I, s:I, s:i, s:I, s:i, s:s*}", "cores", get_nprocs(), "load",
+                  load[0], "memory_bytes", (json_int_t)info.totalram * info.mem_unit,
+                  "memory_free_bytes", (json_int_t)info.freeram * info.mem_unit, "held",
+                  node_held(serve->node), "statements", (json_int_t)db_statements_of_process(),
+                  "reloads", (int)serve->reloads, "reload_error", serve->reload_error);
     MUST(json);
     char *text = json_dumps(json, JSON_COMPACT);
     json_decref(json);
@@ -129,15 +135,20 @@ static char *health(void *data)
 
 static RoleTable *reload(void *data, GError **error)
 {
-    const Serve *serve = data;
+    Serve *serve = data;
     g_autoptr(GPtrArray) problems = settings_problems_new();
     g_autoptr(Settings) settings = serve->settings->file
                                        ? settings_read(serve->settings->file, problems)
                                        : settings_default(problems);
+    serve->reloads++;
+    g_clear_pointer(&serve->reload_error, g_free);
     if (settings)
         return table_ref(settings->table);
     g_autofree char *text = settings_problems_format(problems);
     fail(error, ERROR_REJECT, "%s", text);
+    /* It travels with each heartbeat: its beginning is enough, the log has all of it. */
+    g_autofree char *valid = g_utf8_make_valid(text, -1);
+    serve->reload_error = g_utf8_substring(valid, 0, MIN(g_utf8_strlen(valid, -1), TOLD_LETTERS));
     return NULL;
 }
 
@@ -349,6 +360,7 @@ bool serve_stop(Serve *serve)
     close(serve->changed_fd);
     g_mutex_clear(&serve->lock);
     g_cond_clear(&serve->changed);
+    g_free(serve->reload_error);
     g_free(serve);
     return true;
 }

@@ -35,8 +35,20 @@ struct UiProgress {
     bool terminal;
 };
 
+static struct {
+    FILE *out, *shown_on;
+} colours;
+
+void ui_colour_as(FILE *out, FILE *shown_on)
+{
+    colours.out = out;
+    colours.shown_on = shown_on;
+}
+
 const char *ui_colour(FILE *out, UiColour colour)
 {
+    if (out == colours.out && colours.shown_on)
+        out = colours.shown_on;
     static const char *const sequences[] = {"\033[0m",  "\033[1m",  "\033[2m",
                                             "\033[31m", "\033[32m", "\033[33m"};
     const char *no_colour = g_getenv("NO_COLOR");

@@ -20,6 +20,9 @@
 typedef enum { UI_PLAIN, UI_BOLD, UI_DIM, UI_RED, UI_GREEN, UI_YELLOW } UiColour;
 /* The sequence that starts a colour on `out`, "" where there are no colours; UI_PLAIN ends it. */
 const char *ui_colour(FILE *out, UiColour colour);
+/* From now on `out`, a stream in memory, has colours where `shown_on` would have them; NULL, NULL
+ * ends that. */
+void ui_colour_as(FILE *out, FILE *shown_on);
 /* `text` made safe for a terminal; the caller frees it. */
 char *ui_safe(const char *text);
 

@@ -11,6 +11,8 @@
  */
 #include "db/db.h"
 
+#include <stdatomic.h>
+
 #include "base/error.h"
 #include "base/must.h"
 #include "db/driver.h"
@@ -40,6 +42,19 @@ DbValue db_text(const char *text)
 DbValue db_bytes(const void *bytes, size_t size)
 {
     return (DbValue){.type = DB_VALUE_BYTES, .data = size > 0 ? bytes : "", .size = size};
+}
+
+/* Of this process, over all handles. */
+static _Atomic uint64_t all_statements;
+
+static void count_statements(uint64_t count)
+{
+    atomic_fetch_add_explicit(&all_statements, count, memory_order_relaxed);
+}
+
+uint64_t db_statements_of_process(void)
+{
+    return all_statements;
 }
 
 Db *db_open(const DbConfig *config, GError **error)
@@ -225,6 +240,7 @@ int64_t db_exec(Db *db, const DbSql *sql, const DbValue *args, unsigned count, G
 {
     if (!ready(db, error))
         return -1;
+    count_statements(1);
     GError *trouble = NULL;
     int64_t changed = db->driver->exec(db, sql, args, count, &trouble);
     if (changed < 0)
@@ -239,6 +255,7 @@ bool db_exec_many(Db *db, const DbSql *sql, const DbValue *args, unsigned width,
         return false;
     if (rows == 0)
         return true;
+    count_statements(rows);
     GError *trouble = NULL;
     DbTuples tuples = {args, width, rows, ret_changed};
     if (!db->driver->exec_many(db, sql, &tuples, &trouble))
@@ -260,6 +277,7 @@ DbRows *db_query(Db *db, const DbSql *sql, const DbValue *args, unsigned count, 
 {
     if (!ready(db, error))
         return NULL;
+    count_statements(1);
     GError *trouble = NULL;
     DbRows *rows = db->driver->query(db, sql, args, count, &trouble);
     if (!rows) {

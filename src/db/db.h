@@ -156,5 +156,8 @@ typedef struct {
     uint64_t statements, round_trips, transactions;
 } DbCounts;
 DbCounts db_counts(const Db *db);
+/* Of all handles since the process began, without BEGIN and COMMIT; any thread. What a node tells
+ * of itself. */
+uint64_t db_statements_of_process(void);
 
 #endif

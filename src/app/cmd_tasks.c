@@ -1,0 +1,222 @@
+/* cmd_tasks: the queue and the dead letters, to look at.
+ *
+ * How it fits: the reports are roster/report's; what a person does about a task is in
+ * cmd_tasks_admin.c. Failures: no such role or state (2), no such task (1), a store that cannot be
+ * reached (75). Known weak point: a list is a snapshot; on a busy node most of it is done when it
+ * is read.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/limits.h"
+
+#include "app/command.h"
+#include "app/ui.h"
+#include "roster/report.h"
+
+#define LIMIT_DEFAULT 50 /* a screen full */
+
+static char *option_role, *option_state;
+static gint64 option_limit = LIMIT_DEFAULT;
+
+static json_t *task_json(const TaskReport *task)
+{
+    return json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+        "s:s}",
+        "id", task->id, "role", task->role, "key", task->key, "state", task_state_name(task->state),
+        "payload", task->payload, "bucket", (int)task->bucket, "shard", (int)task->shard, "shards",
+        (int)task->shards, "due_at", (json_int_t)task->due_at, "created_at",
+        (json_int_t)task->created_at, "claimed_at", (json_int_t)task->claimed_at, "buried_at",
+        (json_int_t)task->buried_at, "node", (json_int_t)task->node, "attempts",
+        (json_int_t)task->attempts, "deaths", (json_int_t)task->deaths, "error", task->error);
+}
+
+static json_t *tasks_json(const GPtrArray *tasks)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; i < tasks->len; i++)
+        json_array_append_new(list, task_json(g_ptr_array_index(tasks, i)));
+    return list;
+}
+
+static void add_row(UiTable *table, const TaskReport *task)
+{
+    bool dead = task->state == TASK_STATE_DEAD;
+    g_autofree char *shard = g_strdup_printf("%u of %u", task->shard, task->shards);
+    g_autofree char *when = ui_format_time(dead ? task->buried_at : task->due_at);
+    g_autofree char *attempts = g_strdup_printf("%" PRId64, task->attempts);
+    g_autofree char *node = task->node ? g_strdup_printf("%" PRId64, task->node) : g_strdup("");
+    ui_table_add(table, task->id, task_state_name(task->state), shard, when, attempts, node,
+                 task->error, NULL);
+    if (dead)
+        ui_table_colour(table, UI_RED);
+    else if (task->attempts > 0)
+        ui_table_colour(table, UI_YELLOW);
+}
+
+/* The state of --state; false: there is no such one. */
+static bool parse_state(const char *name, int *ret_state)
+{
+    for (TaskState state = TASK_STATE_DUE; state <= TASK_STATE_DEAD; state++) {
+        if (strcmp(name, task_state_name(state)) == 0) {
+            *ret_state = (int)state;
+            return true;
+        }
+    }
+    return false;
+}
+
+static int run_list(CommandContext *context, int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    g_autoptr(GError) error = NULL;
+    TaskFilter filter = {.state = -1};
+    if (option_state && !parse_state(option_state, &filter.state))
+        return command_misuse(
+            context, "there is no state \"%s\"; write due, waiting, running or dead", option_state);
+    if (option_limit < 1 || option_limit >= REPORT_TASKS_MAX)
+        return command_misuse(context, "--limit is a number from 1 to %d", REPORT_TASKS_MAX - 1);
+    filter.limit = (unsigned)option_limit + 1; /* one more: is there more? */
+    const Role *role = option_role ? role_find(&duty_roles, option_role) : NULL;
+    if (option_role)
+        filter.role = role ? role->name : option_role;
+    g_autoptr(Db) db = command_open_db(context, COMMAND_STORE_EXISTING, &error);
+    g_autoptr(GPtrArray) tasks = db ? report_tasks(db, &duty_roles, &filter, &error) : NULL;
+    if (!tasks)
+        return command_fail(error);
+    bool more = tasks->len > option_limit;
+    if (more)
+        g_ptr_array_set_size(tasks, (int)option_limit);
+    if (context->json) {
+        ui_print_json(json_pack("{s:o, s:b}", "tasks", tasks_json(tasks), "more", more));
+        return EXIT_FINE;
+    }
+    g_autoptr(UiTable) table =
+        ui_table_new("task", "state", "shard", "due", ">attempts", ">node", "last error", NULL);
+    for (unsigned i = 0; i < tasks->len; i++)
+        add_row(table, g_ptr_array_index(tasks, i));
+    ui_table_print(table, stdout);
+    if (tasks->len == 0 && option_role && !role)
+        fprintf(stderr, "there are none, and this version knows no role \"%s\"\n", option_role);
+    else if (tasks->len == 0)
+        fprintf(stderr, "there are none\n");
+    if (more)
+        fprintf(stderr, "there are more: --limit %" PRId64 " shows them\n",
+                MIN((int64_t)option_limit * 10, REPORT_TASKS_MAX - 1));
+    return EXIT_FINE;
+}
+
+static void print_line(const char *name, const char *value)
+{
+    g_autofree char *safe = ui_safe(value);
+    printf("%-10s %s\n", name, safe);
+}
+
+static void print_time(const char *name, int64_t at)
+{
+    g_autofree char *time = ui_format_time(at);
+    if (at != 0)
+        print_line(name, time);
+}
+
+static void print_number(const char *name, int64_t number)
+{
+    if (number != 0)
+        printf("%-10s %" PRId64 "\n", name, number);
+}
+
+static void print_task(const TaskReport *task)
+{
+    print_line("task", task->id);
+    print_line("state", task_state_name(task->state));
+    printf("%-10s %u of %u (bucket %u)\n", "shard", task->shard, task->shards, task->bucket);
+    print_time("due", task->due_at);
+    print_time("asked for", task->created_at);
+    print_time("claimed", task->claimed_at);
+    print_time("given up", task->buried_at);
+    print_number("node", task->node);
+    print_number("attempts", task->attempts);
+    print_number("deaths", task->deaths);
+    if (*task->payload)
+        print_line("payload", task->payload);
+    if (*task->error)
+        print_line("last error", task->error);
+}
+
+static int run_show(CommandContext *context, int argc, char **argv)
+{
+    (void)argc;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Db) db = command_open_db(context, COMMAND_STORE_EXISTING, &error);
+    g_autoptr(GPtrArray) found = db ? report_task(db, &duty_roles, argv[0], &error) : NULL;
+    if (!found)
+        return command_fail(error);
+    if (context->json)
+        ui_print_json(json_pack("{s:o}", "tasks", tasks_json(found)));
+    for (unsigned i = 0; !context->json && i < found->len; i++) {
+        if (i > 0)
+            printf("\n");
+        print_task(g_ptr_array_index(found, i));
+    }
+    return EXIT_FINE;
+}
+
+static int run_why(CommandContext *context, int argc, char **argv)
+{
+    (void)argc;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Db) db = command_open_db(context, COMMAND_STORE_EXISTING, &error);
+    g_autoptr(GPtrArray) lines = db ? report_why(db, &duty_roles, argv[0], &error) : NULL;
+    if (!lines)
+        return command_fail(error);
+    json_t *list = json_array();
+    for (unsigned i = 0; i < lines->len; i++) {
+        const char *line = g_ptr_array_index(lines, i);
+        g_autofree char *safe = ui_safe(line);
+        json_array_append_new(list, json_string(line));
+        if (!context->json)
+            printf("%s\n", safe);
+    }
+    if (context->json)
+        ui_print_json(json_pack("{s:s, s:o}", "id", argv[0], "why", list));
+    else
+        json_decref(list);
+    return EXIT_FINE;
+}
+
+static const GOptionEntry list_options[] = {
+    {"role", 'r', 0, G_OPTION_ARG_STRING, &option_role, "only of this role", "ROLE"},
+    {"state", 's', 0, G_OPTION_ARG_STRING, &option_state, "due, waiting, running or dead", "STATE"},
+    {"limit", 'n', 0, G_OPTION_ARG_INT64, &option_limit, "at most so many; default: 50", "N"},
+    {0},
+};
+
+const Command cmd_tasks_list = {
+    .name = "tasks list",
+    .usage = "",
+    .summary = "lists dead letters and tasks, what has waited longest first",
+    .example = "rota tasks list\nrota tasks list --role fts-indexing --state dead --limit 200",
+    .options = list_options,
+    .run = run_list,
+};
+
+const Command cmd_tasks_show = {
+    .name = "tasks show",
+    .usage = "ROLE:KEY",
+    .summary = "shows a task or dead letter with all that is known of it",
+    .example = "rota tasks show fts-indexing:17",
+    .args_min = 1,
+    .args_max = 1,
+    .run = run_show,
+};
+
+const Command cmd_tasks_why = {
+    .name = "tasks why",
+    .usage = "ROLE:KEY",
+    .summary = "says why a task is where it is: who may do it, who holds it, what comes next",
+    .example = "rota tasks why fts-indexing:17",
+    .args_min = 1,
+    .args_max = 1,
+    .run = run_why,
+};
