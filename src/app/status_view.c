@@ -21,7 +21,8 @@ bool status_view_is_bad(const StatusReport *report)
     return report->epoch == 0 || report->uncovered > 0;
 }
 
-char *status_view_format_count(ReportCount count)
+/* "12", ">= 10000" */
+static char *format_count(ReportCount count)
 {
     return g_strdup_printf("%s%" PRId64, count.more ? ">= " : "", count.count);
 }
@@ -137,10 +138,10 @@ static void add_shard(UiTable *table, const ShardReport *shard)
     g_autofree char *of = g_strdup_printf("%u of %u", shard->shard, shard->shards);
     g_autofree char *living = format_living(shard);
     g_autofree char *lag = shard->lag_ms > 0 ? ui_format_duration(shard->lag_ms) : g_strdup("-");
-    g_autofree char *due = status_view_format_count(shard->due);
-    g_autofree char *waiting = status_view_format_count(shard->waiting);
-    g_autofree char *running = status_view_format_count(shard->running);
-    g_autofree char *dead = status_view_format_count(shard->dead);
+    g_autofree char *due = format_count(shard->due);
+    g_autofree char *waiting = format_count(shard->waiting);
+    g_autofree char *running = format_count(shard->running);
+    g_autofree char *dead = format_count(shard->dead);
     g_autofree char *done = g_strdup_printf("%" PRId64, shard->done_hour);
     g_autofree char *failed = g_strdup_printf("%" PRId64, shard->failed_hour);
     g_autofree char *round = format_round(shard);

@@ -19,7 +19,5 @@ bool status_view_is_bad(const StatusReport *report);
 /* "purge.stores shard 2 of 3, …", of the uncovered shards, the first few by name; the caller frees
  * it. */
 char *status_view_format_uncovered(const StatusReport *report);
-/* "12", ">= 10000"; the caller frees it. */
-char *status_view_format_count(ReportCount count);
 
 #endif

@@ -126,8 +126,7 @@ bool db_exec_many(Db *db, const DbSql *sql, const DbValue *args, unsigned width,
  * this handle; NULL on error. */
 DbRows *db_query(Db *db, const DbSql *sql, const DbValue *args, unsigned count, GError **error);
 int db_rows_next(DbRows *rows, GError **error); /* 1 a row, 0 the end, -1 an error */
-/* Columns count from 0. Text and bytes are borrowed until the next step. NULL reads as 0 or empty.
- */
+/* Columns count from 0. Text and bytes are borrowed until the next step. NULL reads as 0 or "". */
 int64_t db_rows_int(DbRows *rows, unsigned column);
 double db_rows_real(DbRows *rows, unsigned column);
 const char *db_rows_text(DbRows *rows, unsigned column);
@@ -140,8 +139,7 @@ int db_query_int(Db *db, const DbSql *sql, const DbValue *args, unsigned count, 
                  GError **error);
 
 /* Wake-ups between nodes: PostgreSQL NOTIFY on one channel (sent at commit, equal ones coalesced);
- * nothing on SQLite, where threads wake each other. A lost one costs a poll. Inside a transaction.
- */
+ * nothing on SQLite, where threads wake each other. A lost one costs a poll. In a transaction. */
 bool db_notify(Db *db, const char *word, GError **error);
 /* Waits up to timeout_ms on an idle handle of its own; *ret_word (owned by the caller), NULL at the
  * time-out. SQLite always waits for that. False: connection lost, call again later. */
@@ -156,8 +154,7 @@ typedef struct {
     uint64_t statements, round_trips, transactions;
 } DbCounts;
 DbCounts db_counts(const Db *db);
-/* Of all handles since the process began, without BEGIN and COMMIT; any thread. What a node tells
- * of itself. */
+/* Of all handles of this process, ever; without BEGIN and COMMIT. Any thread. */
 uint64_t db_statements_of_process(void);
 
 #endif

@@ -36,13 +36,16 @@
 
 static const DbSql SQL_DUE = {
     HEADS COUNTED "task t WHERE " OURS " AND " OF_BUCKET "<= $4 LIMIT $5) counted",
-    HEADS COUNTED "LATERAL (SELECT owner FROM task t WHERE " OF_BUCKET "<= $4 LIMIT $5) t WHERE " OURS
+    HEADS COUNTED "LATERAL (SELECT owner FROM task t WHERE " OF_BUCKET "<= $4 LIMIT $5) t"
+    " WHERE " OURS
     " LIMIT $5) counted",
 };
 static const DbSql SQL_WAITING = {
-    HEADS " SELECT count(*) FROM (SELECT 1 FROM head CROSS JOIN task t WHERE " OURS " AND " OF_BUCKET
+    HEADS " SELECT count(*) FROM (SELECT 1 FROM head CROSS JOIN task t WHERE " OURS " AND "
+    OF_BUCKET
     "> $4 LIMIT $5) counted",
-    HEADS " SELECT count(*) FROM (SELECT 1 FROM head CROSS JOIN LATERAL (SELECT 1 FROM task t WHERE " OF_BUCKET
+    HEADS " SELECT count(*) FROM (SELECT 1 FROM head CROSS JOIN LATERAL (SELECT 1 FROM task t"
+    " WHERE " OF_BUCKET
     "> $4 LIMIT $5) t WHERE " OURS " LIMIT $5) counted",
 };
 static const DbSql SQL_OLDEST = {
@@ -50,7 +53,8 @@ static const DbSql SQL_OLDEST = {
     " ORDER BY t.due_at LIMIT 1)) FROM head WHERE " OURS, NULL,
 };
 static const DbSql SQL_DEAD = {
-    "SELECT role, bucket, count(*) FROM (SELECT role, bucket FROM dead_letter LIMIT $1) counted GROUP BY role, bucket",
+    "SELECT role, bucket, count(*) FROM (SELECT role, bucket FROM dead_letter LIMIT $1)"
+    " counted GROUP BY role, bucket",
     NULL,
 };
 static const DbSql SQL_LOAD = {
@@ -58,7 +62,8 @@ static const DbSql SQL_LOAD = {
     " WHERE minute > $1 GROUP BY role, shard", NULL,
 };
 static const DbSql SQL_ROUNDS = {
-    "SELECT role, shard, last_started_at, last_done_at, last_result FROM round ORDER BY last_started_at", NULL,
+    "SELECT role, shard, last_started_at, last_done_at, last_result FROM round ORDER BY"
+    " last_started_at", NULL,
 };
 /* clang-format on */
 

@@ -24,14 +24,17 @@
 
 /* clang-format off */
 #define TASK_COLUMNS                                                                             \
-    "t.bucket, t.role, t.key, t.payload, t.due_at, t.claimed_at, t.created_at, t.attempts, t.deaths, t.last_error," \
+    "t.bucket, t.role, t.key, t.payload, t.due_at, t.claimed_at, t.created_at, t.attempts," \
+    " t.deaths, t.last_error," \
     " (SELECT m.node FROM member m WHERE m.incarnation = t.owner AND t.owner <> 0)"
 #define DEAD_COLUMNS                                                                             \
-    "t.bucket, t.role, t.key, t.payload, t.buried_at, t.created_at, t.attempts, t.deaths, t.last_error, t.node"
+    "t.bucket, t.role, t.key, t.payload, t.buried_at, t.created_at, t.attempts, t.deaths," \
+    " t.last_error, t.node"
 
 static const DbSql SQL_ROLES = {
     "WITH RECURSIVE roles(role) AS (SELECT (SELECT min(role) FROM task)"
-    " UNION ALL SELECT (SELECT min(role) FROM task WHERE role > roles.role) FROM roles WHERE role IS NOT NULL)"
+    " UNION ALL SELECT (SELECT min(role) FROM task WHERE role > roles.role) FROM roles WHERE"
+    " role IS NOT NULL)"
     " SELECT role FROM roles WHERE role IS NOT NULL", NULL,
 };
 /* $1 role, $2 limit, $3 due after, $4 due up to, $5 1 running, 0 not, 2 both */
@@ -42,32 +45,43 @@ static const DbSql SQL_ROLES = {
     "WITH RECURSIVE head(bucket) AS (SELECT (SELECT min(bucket) FROM task WHERE role = $1)"      \
     " UNION ALL SELECT (SELECT min(bucket) FROM task WHERE role = $1 AND bucket > head.bucket)"  \
     " FROM head WHERE head.bucket IS NOT NULL),"                                                 \
-    " first(bucket, due) AS (SELECT head.bucket, (SELECT t.due_at FROM task t WHERE t.bucket = head.bucket AND" WANTED \
+    " first(bucket, due) AS (SELECT head.bucket, (SELECT t.due_at FROM task t WHERE t.bucket =" \
+    " head.bucket AND" WANTED \
     " ORDER BY t.due_at LIMIT 1) FROM head WHERE head.bucket IS NOT NULL),"                      \
-    " best(bucket, due) AS (SELECT bucket, due FROM first WHERE due IS NOT NULL ORDER BY due LIMIT $2)"
-#define UP_TO " AND t.due_at <= (SELECT CASE WHEN count(*) < $2 THEN $4 ELSE max(due) END FROM best)"
+    " best(bucket, due) AS (SELECT bucket, due FROM first WHERE due IS NOT NULL ORDER BY due" \
+    " LIMIT $2)"
+#define UP_TO " AND t.due_at <= (SELECT CASE WHEN count(*) < $2 THEN $4 ELSE max(due) END FROM" \
+    " best)"
 #define IN_ORDER " ORDER BY t.due_at, t.bucket, t.key LIMIT $2"
 static const DbSql SQL_LIST = {
-    BEST " SELECT " TASK_COLUMNS " FROM best CROSS JOIN task t WHERE t.bucket = best.bucket AND" WANTED UP_TO IN_ORDER,
-    BEST " SELECT " TASK_COLUMNS " FROM best CROSS JOIN LATERAL (SELECT * FROM task t WHERE t.bucket = best.bucket AND"
+    BEST " SELECT " TASK_COLUMNS " FROM best CROSS JOIN task t WHERE t.bucket = best.bucket"
+    " AND" WANTED UP_TO IN_ORDER,
+    BEST " SELECT " TASK_COLUMNS " FROM best CROSS JOIN LATERAL (SELECT * FROM task t WHERE"
+    " t.bucket = best.bucket AND"
     WANTED UP_TO IN_ORDER ") t" IN_ORDER,
 };
 static const DbSql SQL_DEAD = {
-    "SELECT " DEAD_COLUMNS " FROM dead_letter t WHERE ($1 = '' OR t.role = $1) ORDER BY t.buried_at DESC, t.key LIMIT $2",
+    "SELECT " DEAD_COLUMNS " FROM dead_letter t WHERE ($1 = '' OR t.role = $1) ORDER BY"
+    " t.buried_at DESC, t.key LIMIT $2",
     "SELECT " DEAD_COLUMNS " FROM dead_letter t WHERE (CAST($1 AS TEXT) = '' OR t.role = $1)"
     " ORDER BY t.buried_at DESC, t.key LIMIT $2",
 };
 #define EACH_BUCKET                                                                              \
-    "WITH RECURSIVE each(bucket) AS (SELECT CAST(0 AS BIGINT) UNION ALL SELECT bucket + 1 FROM each WHERE bucket < $3)"
+    "WITH RECURSIVE each(bucket) AS (SELECT CAST(0 AS BIGINT) UNION ALL SELECT bucket + 1 FROM" \
+    " each WHERE bucket < $3)"
 #define ID "t.role = $1 AND t.key = $2 AND t.bucket = each.bucket"
 static const DbSql SQL_TASK = {
-    EACH_BUCKET " SELECT " TASK_COLUMNS " FROM each CROSS JOIN task t WHERE " ID " ORDER BY t.due_at",
-    EACH_BUCKET " SELECT " TASK_COLUMNS " FROM each CROSS JOIN LATERAL (SELECT * FROM task t WHERE " ID
+    EACH_BUCKET " SELECT " TASK_COLUMNS " FROM each CROSS JOIN task t WHERE " ID " ORDER BY"
+    " t.due_at",
+    EACH_BUCKET " SELECT " TASK_COLUMNS " FROM each CROSS JOIN LATERAL (SELECT * FROM task t"
+    " WHERE " ID
     " LIMIT 1) t ORDER BY t.due_at",
 };
 static const DbSql SQL_DEAD_TASK = {
-    EACH_BUCKET " SELECT " DEAD_COLUMNS " FROM each CROSS JOIN dead_letter t WHERE " ID " ORDER BY t.buried_at",
-    EACH_BUCKET " SELECT " DEAD_COLUMNS " FROM each CROSS JOIN LATERAL (SELECT * FROM dead_letter t WHERE " ID
+    EACH_BUCKET " SELECT " DEAD_COLUMNS " FROM each CROSS JOIN dead_letter t WHERE " ID ""
+    " ORDER BY t.buried_at",
+    EACH_BUCKET " SELECT " DEAD_COLUMNS " FROM each CROSS JOIN LATERAL (SELECT * FROM"
+    " dead_letter t WHERE " ID
     " LIMIT 1) t ORDER BY t.buried_at",
 };
 /* clang-format on */

@@ -24,7 +24,8 @@
 
 /* clang-format off */
 #define EACH_BUCKET                                                                              \
-    "WITH RECURSIVE each(bucket) AS (SELECT CAST(0 AS BIGINT) UNION ALL SELECT bucket + 1 FROM each WHERE bucket < $3)"
+    "WITH RECURSIVE each(bucket) AS (SELECT CAST(0 AS BIGINT) UNION ALL SELECT bucket + 1 FROM" \
+    " each WHERE bucket < $3)"
 #define IDLE                                                                                     \
     " AND (owner = 0 OR (owner <= (SELECT incarnations FROM cluster WHERE id = 1)"               \
     " AND NOT EXISTS (SELECT 1 FROM member m WHERE m.incarnation = task.owner)))"
@@ -40,14 +41,18 @@ static const DbSql SQL_FIND_TASK = {
     EACH_BUCKET " SELECT t.bucket FROM each CROSS JOIN task t"
     " WHERE t.role = $1 AND t.key = $2 AND t.bucket = each.bucket ORDER BY t.due_at LIMIT 1",
     EACH_BUCKET " SELECT t.bucket FROM each CROSS JOIN LATERAL (SELECT bucket, due_at FROM task d"
-    " WHERE d.role = $1 AND d.key = $2 AND d.bucket = each.bucket LIMIT 1) t ORDER BY t.due_at LIMIT 1",
+    " WHERE d.role = $1 AND d.key = $2 AND d.bucket = each.bucket LIMIT 1) t ORDER BY t.due_at"
+    " LIMIT 1",
 };
 static const DbSql SQL_REVIVE = {
-    "INSERT INTO task (bucket, role, key, payload, due_at, version, owner, generation, claimed_at, attempts, deaths,"
+    "INSERT INTO task (bucket, role, key, payload, due_at, version, owner, generation,"
+    " claimed_at, attempts, deaths,"
     " created_at, last_error)"
-    " SELECT bucket, role, key, payload, rota_now(), 1, 0, 0, 0, 0, 0, created_at, '' FROM dead_letter" BY_BUCKET
+    " SELECT bucket, role, key, payload, rota_now(), 1, 0, 0, 0, 0, 0, created_at, '' FROM"
+    " dead_letter" BY_BUCKET
     " ON CONFLICT (bucket, role, key) DO UPDATE SET version = task.version + 1,"
-    " due_at = CASE WHEN excluded.due_at < task.due_at THEN excluded.due_at ELSE task.due_at END", NULL,
+    " due_at = CASE WHEN excluded.due_at < task.due_at THEN excluded.due_at ELSE task.due_at"
+    " END", NULL,
 };
 static const DbSql SQL_DROP_DEAD = {"DELETE FROM dead_letter" BY_BUCKET, NULL};
 static const DbSql SQL_HURRY = {"UPDATE task SET due_at = rota_now()" BY_BUCKET IDLE, NULL};
