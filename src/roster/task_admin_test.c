@@ -163,7 +163,6 @@ static void test_all_of_a_role(void **state)
 static void test_the_walk_ends(void **state)
 {
     Db *db = db_of(state);
-    g_autoptr(GError) error = NULL;
     static const DbSql later = {
         "UPDATE dead_letter SET buried_at = rota_now() + 60000 WHERE key = 'new'", NULL};
     bury(db, 1, "r", "old", "");
