@@ -88,6 +88,9 @@ static bool run_script(Run *run, GError **error)
         return fail(error, ERROR_STOPPED, "asked to stop");
     if (script.no_effect)
         return true;
+    if (script.meanwhile)
+        script.meanwhile();
+    script.should_stop = run_should_stop(run);
     if (!write_effects(run, error))
         return false;
     if (script.stall)

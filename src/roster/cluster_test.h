@@ -26,7 +26,9 @@ typedef struct {
     bool fail, stop, no_effect, checkpoint;
     const char *fail_key; /* a run with this key fails */
     unsigned runs;
-    ClockManual *stall; /* a run takes six seconds of this clock, once */
+    ClockManual *stall;      /* a run takes six seconds of this clock, once */
+    void (*meanwhile)(void); /* what happens before a run has begun to write */
+    bool should_stop;        /* what the run heard after that */
 
     unsigned shard, shards; /* of the last run */
 } Script;

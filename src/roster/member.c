@@ -94,14 +94,17 @@ void member_free(Member *member)
     g_free(member);
 }
 
-/* ERROR_CONFLICT when another life holds the id. */
+/* ERROR_CONFLICT when another life holds the id. The number alone does not tell our own row: a join
+ * that was rolled back leaves its number to the next. */
 static bool check_free(const Member *member, Db *db, GError **error)
 {
     g_autoptr(DbRows) rows = db_query(db, &SQL_FIND, DB_ARGS(db_int(member->node)), error);
     int found = rows ? db_rows_next(rows, error) : -1;
     if (found <= 0)
         return found == 0;
-    bool ours = member->pending != 0 && db_rows_int(rows, 0) == member->pending;
+    bool ours = member->pending != 0 && db_rows_int(rows, 0) == member->pending &&
+                db_rows_int(rows, 2) == member->pid &&
+                strcmp(db_rows_text(rows, 1), member->host) == 0;
     if (ours || db_rows_int(rows, 3) == 0)
         return true;
     return fail(error, ERROR_CONFLICT,

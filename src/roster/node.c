@@ -87,13 +87,15 @@ static void read_file_again(Node *node)
 static bool step_draining(Node *node, int64_t now)
 {
     bool gave_up = node->give_up_us != 0 && now >= node->give_up_us;
-    if (node->held > 0 && !gave_up)
+    if (!gave_up && (node->held > 0 || now < node->give_back_us))
         return false;
     if (gave_up && node->held > 0)
         log_event(LOG_LEVEL_WARNING, "node.stop",
                   "%d tasks still run: they are left to other nodes", node->held);
-    if (!node_give_back(node) && !gave_up)
-        return true;
+    if (!node_give_back(node) && !gave_up) {
+        node->give_back_us = now + DRAIN_STEP_US;
+        return false;
+    }
     bool stop = node->give_up_us != 0;
     node->state = stop ? NODE_STOPPED : NODE_DRAINED;
     log_event(LOG_LEVEL_INFO, stop ? "node.stopped" : "node.drained", "the lease is given back");
@@ -111,6 +113,13 @@ static void take_up_stop(Node *node, int64_t now)
     bool joined = node->member->incarnation != 0;
     node->state = joined ? NODE_DRAINING : NODE_STOPPED;
     node_wake(node, NULL);
+}
+
+/* Something that does not wait for the next heartbeat; but a store that is away is not asked the
+ * more often for it. */
+static bool wants_beat(const Node *node)
+{
+    return node->propose || node->refresh_asked;
 }
 
 static int64_t step(Node *node)
@@ -136,7 +145,7 @@ static int64_t step(Node *node)
     if (node->member->incarnation == 0) {
         if (now >= node->next_us)
             node_join(node);
-    } else if (now >= node->next_us || node->propose || node->refresh_asked) {
+    } else if (now >= node->next_us || (!node->failing && wants_beat(node))) {
         node_beat(node);
     } else if (node->look_at_coverage) {
         node_look_at_coverage(node);

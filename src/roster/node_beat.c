@@ -291,7 +291,6 @@ bool node_give_back(Node *node)
      * as given. */
     if (outcome == DB_NOT_DONE && error_kind(error) != ERROR_CONFLICT) {
         say_trouble(node, "could not give the lease back", error);
-        node->next_us = 0;
         return false;
     }
     member_forget(node->member);

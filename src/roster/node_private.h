@@ -28,10 +28,11 @@ struct Node {
     bool draining_written; /* the store knows that we drain */
     int64_t next_us;       /* next heartbeat, monotonic */
     int64_t next_poll_us;
-    int64_t conflict_us; /* since when another life holds our id; 0: it does not */
-    int64_t give_up_us;  /* of a stop; 0: none asked */
-    int64_t rounds_at;   /* store's wall ms of the next slot; INT64_MAX none */
-    int64_t fingerprint; /* of the members that coverage was last looked at for */
+    int64_t conflict_us;  /* since when another life holds our id; 0: it does not */
+    int64_t give_up_us;   /* of a stop; 0: none asked */
+    int64_t give_back_us; /* not before this: the store did not take the lease back */
+    int64_t rounds_at;    /* store's wall ms of the next slot; INT64_MAX none */
+    int64_t fingerprint;  /* of the members that coverage was last looked at for */
     bool look_at_coverage;
     GHashTable *uncovered; /* of char *: what the log has been told */
     bool failing;          /* the last heartbeat failed: one line for each outage */

@@ -187,7 +187,10 @@ static bool claim_batch(Worker *worker, int64_t *ret_next_us)
     DbOutcome outcome = DB_NOT_DONE;
     if (db_begin(db, DB_WRITE, &error)) {
         g_auto(DbScope) scope = db_scope(db);
-        if (worker_claim_next(worker, &claimed, &error)) {
+        /* It may have taken longer than our lease to begin. */
+        if (!node_may_work(worker->config.node)) {
+            outcome = DB_DONE;
+        } else if (worker_claim_next(worker, &claimed, &error)) {
             if (claimed.claim)
                 outcome = db_commit(db, &error);
             else

@@ -42,6 +42,15 @@ static unsigned run_count(const Worker *worker, bool *ret_round, unsigned *shard
     return count;
 }
 
+/* The node's own trust in the lease under which the tasks were claimed: one that was lost and
+ * joined anew trusts itself again, but not for them. */
+static bool trusts(const RunPrivate *private)
+{
+    const WorkerConfig *config = &private->worker->config;
+    const Member *member = node_member(config->node);
+    return member->incarnation == private->view.owner && member_trusts(member, config->clock);
+}
+
 bool worker_run_start(Worker *worker, RunPrivate *private)
 {
     const WorkerConfig *config = &worker->config;
@@ -76,8 +85,7 @@ bool worker_run_start(Worker *worker, RunPrivate *private)
         .detail = g_string_new(NULL),
         .worker = private,
     };
-    return node_may_work(config->node) || (!node_is_stopping(config->node) &&
-                                           member_trusts(node_member(config->node), config->clock));
+    return !node_is_stopping(config->node) && trusts(private);
 }
 
 void worker_run_clear(RunPrivate *private)
@@ -99,9 +107,8 @@ static RunPrivate *private_of(const Run *run)
 static bool trust_fence(Db *db, void *data, GError **error)
 {
     RunPrivate *private = data;
-    const WorkerConfig *config = &private->worker->config;
     (void)db;
-    if (member_trusts(node_member(config->node), config->clock))
+    if (trusts(private))
         return true;
     private->refused = true;
     return fail(error, ERROR_CONFLICT, "the node's lease is in doubt: nothing may be committed");
@@ -137,10 +144,10 @@ bool run_should_stop(const Run *run)
 {
     if (run->dry)
         return false;
-    const WorkerConfig *config = &private_of(run)->worker->config;
+    const RunPrivate *private = private_of(run);
+    const WorkerConfig *config = &private->worker->config;
     return clock_monotonic_us(config->clock) >= run->deadline_us ||
-           node_is_stopping(config->node) ||
-           !member_trusts(node_member(config->node), config->clock);
+           node_is_stopping(config->node) || !trusts(private);
 }
 
 void run_pause(Run *run, int64_t us)
