@@ -6,7 +6,7 @@
 #include "roster/adoption.h"
 #include "roster/report.h"
 
-static const Handler handler = {NULL};
+static const Handler handler = {.run = NULL};
 static const Role roles[] = {
     {.name = "work", .setting = "work.work", .other_name = "labour", .handler = &handler},
     {.name = "rounds", .setting = "rounds.rounds", .schedule = "every 1m", .handler = &handler},

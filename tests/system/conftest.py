@@ -3,12 +3,14 @@
 A test waits for conditions (a reply, a line of output, the READY datagram), never for a time; every wait has an end.
 """
 
+import json
 import os
 import pathlib
 import shutil
 import signal
 import smtplib
 import socket
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -111,9 +113,26 @@ class Rota:
                         "-c", "SET client_min_messages = warning", "-c", sql],
                        check=True, stdout=subprocess.DEVNULL)
 
-    def write_settings(self, name, node_id, lmtp_path, more=""):
+    def query(self, sql):
+        """Rows of the store as lists of text, past the program; also for statements without rows."""
+        if self.kind == "sqlite":
+            with sqlite3.connect(self.folder / "rota.db", timeout=PATIENCE) as store:
+                return [[str(cell) for cell in row] for row in store.execute(sql).fetchall()]
+        got = subprocess.run(["/usr/bin/psql", "-qAt", "-F", "\t", "-d", os.environ["ROTA_TEST_PG"],
+                              "-c", f"SET search_path = {self.schema}", "-c", sql],
+                             check=True, capture_output=True, text=True)
+        return [line.split("\t") for line in got.stdout.splitlines()]
+
+    def status(self, settings=None):
+        """What `rota status --json` says, whatever its exit status."""
+        return json.loads(self.run("status", "--json", settings=settings, status=None))
+
+    def shard(self, role, shard=1):
+        return next(s for s in self.status()["shards"] if (s["role"], s["shard"]) == (role, shard))
+
+    def write_settings(self, name, node_id, lmtp_path, more="", cluster=""):
         path = self.folder / name
-        path.write_text(f'[cluster]\nnode-id = {node_id}\n\n[store.data]\n{self.store}\n\n'
+        path.write_text(f'[cluster]\nnode-id = {node_id}\n{cluster}\n[store.data]\n{self.store}\n\n'
                         f'[lmtp]\nlisten = ["unix:{lmtp_path}"]\nhostname = "mx.example.org"\n{more}')
         return path
 
