@@ -3,7 +3,6 @@
 import json
 import os
 import pty
-import re
 import select
 import subprocess
 import termios
@@ -15,18 +14,21 @@ from conftest import PATIENCE, PROGRAM, until
 from relay import Relay
 
 SOON = 'lease = "2s"\nheartbeat = "200ms"\n'
-TASK = "INSERT INTO task (bucket, role, key, payload, due_at, version, owner, generation, claimed_at, attempts, deaths, created_at, last_error) VALUES "
+TASK = ("INSERT INTO task (bucket, role, key, payload, due_at, version, owner, generation, claimed_at,"
+        " attempts, deaths, created_at, last_error) VALUES ")
 
 
 def add_tasks(rota, role, keys, due_at):
     """Tasks as they lie in the store; the buckets do not matter to one shard."""
     for at in range(0, len(keys), 500):
-        rota.query(TASK + ", ".join(f"({(at + i) % 1024}, '{role}', '{key}', '', {due_at}, 1, 0, 0, 0, 0, 0, {due_at}, '')"
-                                    for i, key in enumerate(keys[at:at + 500])))
+        rows = (f"({(at + i) % 1024}, '{role}', '{key}', '', {due_at}, 1, 0, 0, 0, 0, 0, {due_at}, '')"
+                for i, key in enumerate(keys[at:at + 500]))
+        rota.query(TASK + ", ".join(rows))
 
 
 def bury(rota, role, key):
-    rota.query("INSERT INTO dead_letter (bucket, role, key, payload, attempts, deaths, created_at, buried_at, last_error, node)"
+    rota.query("INSERT INTO dead_letter (bucket, role, key, payload, attempts, deaths, created_at,"
+               " buried_at, last_error, node)"
                f" VALUES (5, '{role}', '{key}', '', 3, 0, 1, 2, 'no such device', 9)")
 
 
@@ -247,8 +249,11 @@ def told_at(rota):
 
 
 def idle_rate(rota):
-    begin, before = until(lambda: (lambda told: told if told[1] > 0 else None)(told_at(rota)), "a heartbeat")
-    end, after = until(lambda: (lambda told: told if told[0] - begin > 7900 else None)(told_at(rota)), "four heartbeats")
+    """By what the node told with a heartbeat and with the fourth one after it."""
+    until(lambda: told_at(rota)[1] > 0, "the first heartbeat")
+    begin, before = told_at(rota)
+    until(lambda: told_at(rota)[0] - begin > 7900, "four heartbeats")
+    end, after = told_at(rota)
     return (after - before) * 1000 / (end - begin)
 
 
@@ -265,6 +270,7 @@ def test_an_idle_node_on_postgresql(rota_postgresql):
     through = rota.write_settings("relayed.toml", 1, rota.lmtp_path)
     through.write_text(own.read_text().replace(os.environ["ROTA_TEST_PG"], relay.url))
     rota.serve(through).ready()
+    until(lambda: node_of(rota, 1)["statements"] > 0, "the first heartbeat")
     begin, before = time.monotonic(), relay.executes
     assert idle_rate(rota) < 2
     rate = (relay.executes - before) / (time.monotonic() - begin)
@@ -283,8 +289,9 @@ class Terminal:
         self.before = termios.tcgetattr(theirs)
         self.theirs = theirs
         self.seen = ""
-        self.process = subprocess.Popen([PROGRAM, "status", "--watch", "-c", str(settings)], stdin=theirs, stdout=theirs,
-                                        stderr=theirs, env={**os.environ, "TERM": "xterm"}, start_new_session=True)
+        self.process = subprocess.Popen([PROGRAM, "status", "--watch", "-c", str(settings)],
+                                        stdin=theirs, stdout=theirs, stderr=theirs,
+                                        env={**os.environ, "TERM": "xterm"}, start_new_session=True)
 
     def read(self):
         while select.select([self.ours], [], [], 0.05)[0]:
@@ -301,14 +308,17 @@ class Terminal:
             return True
         until(come, f'"{word}" on the terminal')
 
+    def last_frame(self):
+        self.read()
+        return self.seen.split("\x1b[H")[-1]
+
     def key(self, text):
         os.write(self.ours, text.encode())
 
     def end(self):
         self.process.wait(timeout=PATIENCE)
         self.read()
-        assert self.seen.rstrip().endswith("\x1b[?1049l") or "\x1b[?1049l" in self.seen
-        assert "\x1b[?25h" in self.seen
+        assert self.seen.endswith("\x1b[?7h\x1b[?25h\x1b[?1049l")  # wraps, has a cursor, is the first screen
         assert termios.tcgetattr(self.theirs) == self.before
         return self.process.returncode
 
@@ -327,8 +337,10 @@ def test_watch_ends_and_leaves_the_terminal_as_it_was(rota_sqlite, key):
 
 
 def test_watch_ends_by_a_signal(rota_sqlite):
-    rota_sqlite.serve(rota_sqlite.write_settings("rota.toml", 1, rota_sqlite.lmtp_path, '[cluster.roles.acme]\nrenew = "9"\n')).ready()
-    terminal = Terminal(rota_sqlite.settings)
+    table = '[cluster.roles.acme]\nrenew = "9"\n'
+    settings = rota_sqlite.write_settings("rota.toml", 1, rota_sqlite.lmtp_path, table)
+    rota_sqlite.serve(settings).ready()
+    terminal = Terminal(settings)
     terminal.shows("UNCOVERED")
     terminal.process.terminate()
     assert terminal.end() == 1
@@ -347,7 +359,7 @@ def test_watch_outlives_the_store(rota_postgresql):
     terminal.shows("What it said before")
     relay.open()
     terminal.shows("\x1b[J")
-    until(lambda: (terminal.read(), not re.search("has not answered", terminal.seen[-3000:]) and "fts-indexing" in terminal.seen)[1],
+    until(lambda: terminal.last_frame().count("fts-indexing") == 1 and "not answered" not in terminal.last_frame(),
           "the store again")
     terminal.key("q")
     assert terminal.end() == 0
