@@ -69,6 +69,10 @@ UNFINISHED = re.compile(r'\b(?:FIX' r'ME|TO' r'DO|X' r'XX)\b')
 WORKPLACE = re.compile(r'(?<![\w.])/(?:wo' r'rk/(?:main|shared)|ro' r'ot/\w'
                        r'|tmp/(?:w' r't|ro' r'ta-)[\w/])|/home/[a-z]\w*/')
 
+# What a document calls a file of ours: it begins with one of our folders.
+NAMED_FILE = (r'((?:src/)?(?:' + '|'.join(INCLUDES) + r'|tests|tools|docs|bench|examples|man|debian)'
+              r'/[\w./-]*\w\.(?:c|h|py|sh|sql|md|toml|pml|txt|[158]))\b')
+
 TEXT = ('.c', '.h', '.py', '.sh', '.sql', '.md', '.toml', '.build', '.txt', '.pml', '.1', '.5', '.8',
         '.yml')
 SKIP = re.compile(r'^(build|var$|__pycache__$|node_modules$|\.git$|\.pytest_cache$|\.cache$)')
@@ -378,6 +382,18 @@ def opening_comment(tree):
             yield file.path, None, 'does not begin with a comment that says what it is for'
 
 
+def named_files(tree):
+    """A document sends its reader to files: they must be there. `front/lmtp.c` is short for src/front/lmtp.c."""
+    for file in tree.files:
+        if not file.path.endswith('.md'):
+            continue
+        for i, line in enumerate(file.lines, 1):
+            for name in re.findall(r'(?<![\w./-])' + NAMED_FILE, line):
+                if not any(os.path.exists(os.path.join(tree.root, folder, name))
+                           for folder in ('', 'src', os.path.dirname(file.path))):
+                    yield f'{file.path}:{i}', None, f'names {name}, which is not there'
+
+
 def workplace_path(tree):
     for file in tree.files:
         for i, line in enumerate(file.lines, 1):
@@ -388,7 +404,7 @@ def workplace_path(tree):
 
 RULES = [include_table, folders_known, file_lines, header_lines, function_lines, function_parameters, columns,
          unfinished, dead_file, single_use, one_name, sql_place, log_place, hidden_device, opening_comment,
-         workplace_path]
+         named_files, workplace_path]
 
 
 def exceptions_read(root):

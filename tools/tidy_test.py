@@ -116,6 +116,9 @@ class Tidy(unittest.TestCase):
              'hidden-device src/roster/task.c:9 g_get_real_time'),
             ('no opening comment', {'src/base/must.h': 'void must_fail(const char *text);\n'},
              'opening-comment src/base/must.h'),
+            ('a document names what is not there',
+             {'docs/a.md': 'see `base/must.c`, src/base/must.h and `roster/old.c`\n'},
+             'named-files docs/a.md:1 names roster/old.c'),
             ('path of a workplace', {'docs/a.md': 'see /wo' 'rk/main/x\n'}, 'workplace-path docs/a.md:1'),
             ('strings and comments are not code',
              self.task(two_slashes + '\nstatic const char *s = "log_event( g_usleep(";\n/* log_event(1) */\n'
