@@ -3,7 +3,7 @@
 # exit 1 if one did.
 #
 #   tests/static.sh            everything
-#   tests/static.sh PART...    format, tidy, shell, clang-tidy, cppcheck
+#   tests/static.sh PART...    format, tidy, shell, manual, clang-tidy, cppcheck
 #
 # clang-tidy reads the compile commands of build-clang, which it sets up if it is not there. A tool that is not
 # installed is a failure, except shellcheck, which only looks at our own scripts.
@@ -14,7 +14,7 @@ failed=0
 mapfile -t c_files < <(find src tests bench -name '*.[ch]' -not -path '*/build*' -not -path 'tests/data/*' | sort)
 mapfile -t shell_files < <(
     for file in run test .ci/run bench/bench; do [ -f "$file" ] && grep -lE '^#!.*(bash|sh)$' "$file"; done
-    find tests bench tools -name '*.sh' | sort
+    find tests bench tools examples -name '*.sh' -o -name '*.bash' | sort
 )
 
 part()
@@ -41,6 +41,7 @@ part_shell()
     # Sourced files have no #! line, and name what their user reads; ./test calls its parts by name.
     shellcheck -s bash -x -S warning -e SC2034,SC2120 "${shell_files[@]}"
 }
+part_manual() { mandoc -T lint -W warning man/*.[1-8]; }
 part_clang_tidy()
 {
     [ -f build-clang/compile_commands.json ] || CC=clang-14 meson setup build-clang >/dev/null || return 1
@@ -60,7 +61,7 @@ part_cppcheck()
         --suppress=normalCheckLevelMaxBranches --suppress=unmatchedSuppression "${c_files[@]}"
 }
 
-[ $# -gt 0 ] || set -- format tidy shell clang-tidy cppcheck
+[ $# -gt 0 ] || set -- format tidy shell manual clang-tidy cppcheck
 for name; do
     part "$name" "part_${name//-/_}"
 done

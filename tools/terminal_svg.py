@@ -35,7 +35,8 @@ def main():
     print(f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height}" '
           f'viewBox="0 0 {width:.0f} {height}">')
     print('<rect width="100%" height="100%" rx="8" fill="#202124"/>')
-    print('<g font-family="DejaVu Sans Mono, Menlo, Consolas, monospace" font-size="13" fill="#bdc1c6" xml:space="preserve">')
+    print('<g font-family="DejaVu Sans Mono, Menlo, Consolas, monospace" font-size="13" fill="#bdc1c6" '
+          'xml:space="preserve">')
     print(f'<text x="{PAD}" y="24" fill="#80868b">$ {html.escape(sys.argv[1])}</text>')
     for number, line in enumerate(lines):
         for column, text, style in spans(line):
