@@ -35,7 +35,8 @@ static const struct {
 } PREFIXES[] = {{IN_SUBJECT, "s:"}, {IN_FROM, "f:"}, {IN_TO, "t:"},
                 {IN_CC, "c:"},      {IN_BCC, "b:"},  {IN_ATTACHMENT, "a:"}};
 
-#define SLOTS_MIN 1024
+#define SLOTS_MIN  1024
+#define SLOTS_KEPT (64 * SLOTS_MIN) /* a huge message's table is not kept */
 /* What a store adds to each term: the account's prefix and the space. */
 #define TERM_OVERHEAD 12
 /* Words of letters and digits mixed, this long or longer, are encoded data or hashes: a commit or a
@@ -51,9 +52,11 @@ typedef struct {
 
 typedef struct {
     GByteArray *bytes;
-    GArray *entries; /* of Entry, in order of coming */
-    uint32_t *slots; /* entry's index + 1, 0 empty */
-    size_t slots_size;
+    Entry *entries; /* in order of coming; room for half as many as there are slots in memory */
+    unsigned count;
+    uint32_t *slots;   /* entry's index + 1, 0 empty */
+    size_t slots_size; /* of them in use: as many as this message needs */
+    size_t slots_room; /* in memory, from the largest message of late */
 } Table;
 
 typedef struct {
@@ -66,31 +69,37 @@ typedef struct {
     bool full;
 } Gather;
 
+static void table_make_room(Table *table, size_t slots)
+{
+    g_free(table->slots);
+    table->slots = g_new0(uint32_t, slots);
+    table->slots_room = slots;
+    table->entries = g_renew(Entry, table->entries, slots / 2 + 1);
+}
+
 static void table_init(Table *table)
 {
     table->bytes = g_byte_array_new();
-    table->entries = g_array_new(FALSE, FALSE, sizeof(Entry));
-    table->slots = g_new0(uint32_t, SLOTS_MIN);
+    table_make_room(table, SLOTS_MIN);
     table->slots_size = SLOTS_MIN;
 }
 
+/* Only the slots that were in use are cleared: most messages are small. */
 static void table_clear(Table *table)
 {
     g_byte_array_set_size(table->bytes, 0);
-    g_array_set_size(table->entries, 0);
-    if (table->slots_size > 16 * SLOTS_MIN) { /* a huge message's table is not kept */
-        g_free(table->slots);
-        table->slots_size = SLOTS_MIN;
-        table->slots = g_new0(uint32_t, SLOTS_MIN);
-    } else {
+    table->count = 0;
+    if (table->slots_room > SLOTS_KEPT)
+        table_make_room(table, SLOTS_MIN);
+    else
         memset(table->slots, 0, table->slots_size * sizeof(uint32_t));
-    }
+    table->slots_size = SLOTS_MIN;
 }
 
 static void table_free(Table *table)
 {
     g_byte_array_unref(table->bytes);
-    g_array_unref(table->entries);
+    g_free(table->entries);
     g_free(table->slots);
 }
 
@@ -137,13 +146,16 @@ static uint32_t hash_word(const char *word, size_t size)
 
 static void table_grow(Table *table)
 {
-    g_free(table->slots);
-    table->slots_size *= 4;
-    table->slots = g_new0(uint32_t, table->slots_size);
-    for (unsigned i = 0; i < table->entries->len; i++) {
-        size_t slot = g_array_index(table->entries, Entry, i).hash & (table->slots_size - 1);
+    size_t size = table->slots_size * 4;
+    if (size > table->slots_room)
+        table_make_room(table, size);
+    else
+        memset(table->slots, 0, table->slots_size * sizeof(uint32_t));
+    table->slots_size = size;
+    for (unsigned i = 0; i < table->count; i++) {
+        size_t slot = table->entries[i].hash & (size - 1);
         while (table->slots[slot])
-            slot = (slot + 1) & (table->slots_size - 1);
+            slot = (slot + 1) & (size - 1);
         table->slots[slot] = i + 1;
     }
 }
@@ -154,18 +166,18 @@ static Entry *table_put(Table *table, const char *word, size_t size)
     uint32_t hash = hash_word(word, size);
     size_t slot = hash & (table->slots_size - 1);
     for (; table->slots[slot]; slot = (slot + 1) & (table->slots_size - 1)) {
-        Entry *entry = &g_array_index(table->entries, Entry, table->slots[slot] - 1);
+        Entry *entry = &table->entries[table->slots[slot] - 1];
         if (entry->hash == hash && entry->size == size &&
             memcmp(table->bytes->data + entry->at, word, size) == 0)
             return entry;
     }
-    Entry add = {.hash = hash, .at = table->bytes->len, .size = (uint8_t)size};
+    table->entries[table->count] =
+        (Entry){.hash = hash, .at = table->bytes->len, .size = (uint8_t)size};
     g_byte_array_append(table->bytes, (const guint8 *)word, (guint)size);
-    g_array_append_val(table->entries, add);
-    table->slots[slot] = table->entries->len;
-    if (table->entries->len * 2 > table->slots_size)
+    table->slots[slot] = ++table->count;
+    if (table->count * 2 > table->slots_size)
         table_grow(table);
-    return &g_array_index(table->entries, Entry, table->entries->len - 1);
+    return &table->entries[table->count - 1];
 }
 
 static bool is_odd(const char *word, size_t size)
@@ -188,8 +200,8 @@ static void gather_word(const char *word, size_t size, ScanKind kind, void *data
     entry->fields |= (uint8_t)gather->field;
     if (entry->count < UINT16_MAX)
         entry->count++;
-    gather->full = gather->table->bytes->len + TERM_OVERHEAD * gather->table->entries->len >
-                   WORDS_TERMS_BYTES_MAX;
+    gather->full =
+        gather->table->bytes->len + TERM_OVERHEAD * gather->table->count > WORDS_TERMS_BYTES_MAX;
 }
 
 static void gather_text(Gather *gather, unsigned field, const char *text, size_t size)
@@ -224,8 +236,8 @@ static Language detect(const Table *raw)
 {
     unsigned scores[64] = {0};
     MUST(language_count() < G_N_ELEMENTS(scores));
-    for (unsigned i = 0; i < raw->entries->len; i++) {
-        const Entry *entry = &g_array_index(raw->entries, Entry, i);
+    for (unsigned i = 0; i < raw->count; i++) {
+        const Entry *entry = &raw->entries[i];
         if (entry->fields & STEMMED)
             language_add_evidence(scores, (const char *)raw->bytes->data + entry->at, entry->size,
                                   entry->count);
@@ -236,8 +248,8 @@ static Language detect(const Table *raw)
 static void store_terms(const Table *raw, Table *stored, Language language)
 {
     char stem[WORDS_STEM_BYTES_MAX];
-    for (unsigned i = 0; i < raw->entries->len; i++) {
-        const Entry *entry = &g_array_index(raw->entries, Entry, i);
+    for (unsigned i = 0; i < raw->count; i++) {
+        const Entry *entry = &raw->entries[i];
         const char *word = (const char *)raw->bytes->data + entry->at;
         bool has_stem = language_has_stem(language, word, entry->size);
         unsigned stemmed = has_stem ? entry->fields & STEMMED : 0;
@@ -273,11 +285,11 @@ static void write_term(Writer *writer, const char *prefix, const char *word, siz
 
 static GString *write_terms(const Table *stored)
 {
-    Writer writer = {g_string_sized_new(stored->bytes->len + 2 * stored->entries->len + 64),
+    Writer writer = {g_string_sized_new(stored->bytes->len + 2 * stored->count + 64),
                      WORDS_TERMS_BYTES_MAX};
     write_term(&writer, "", WORDS_TERM_ALL, strlen(WORDS_TERM_ALL));
-    for (unsigned i = 0; i < stored->entries->len; i++) {
-        const Entry *entry = &g_array_index(stored->entries, Entry, i);
+    for (unsigned i = 0; i < stored->count; i++) {
+        const Entry *entry = &stored->entries[i];
         const char *word = (const char *)stored->bytes->data + entry->at;
         write_term(&writer, "", word, entry->size);
         if (entry->fields == IN_TEXT)

@@ -254,9 +254,6 @@ static const char *stem_new(Stemmers *stemmers, Language language, const char *w
 const char *language_stem(Language language, const char *word, size_t size, char *buffer,
                           size_t *ret_size)
 {
-    *ret_size = size;
-    if (!language_has_stem(language, word, size))
-        return word;
     Stemmers *stemmers = stemmers_get();
     if (size > CACHE_WORD_MAX) {
         const char *stem = stem_new(stemmers, language, word, size, ret_size);

@@ -26,7 +26,8 @@ Language language_decide(const unsigned *scores);
 
 /* Whether a folded word has a stem in a language at all: letters only, and enough of them. */
 bool language_has_stem(Language language, const char *word, size_t size);
-/* The stem of a folded word: `buffer` (WORD_BYTES_MAX) or the word itself; *ret_size its size. */
+/* The stem of a folded word that has one; `buffer` holds WORD_BYTES_MAX. Returns it; *ret_size its
+ * size. */
 const char *language_stem(Language language, const char *word, size_t size, char *buffer,
                           size_t *ret_size);
 

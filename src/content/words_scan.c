@@ -228,6 +228,7 @@ static void emit_compound(const Scan *scan, const char *begin, const char *end)
 static void emit_folded(const Scan *scan, const char *chunk, size_t size)
 {
     const char *end = chunk + size, *compound = NULL, *last = chunk;
+    bool joined = false; /* the compound has more than one word */
     for (const char *at = chunk; at < end;) {
         uint8_t kind = byte_kind[(uint8_t)*at];
         if (kind == BYTE_WORD || kind == BYTE_HIGH) {
@@ -236,6 +237,7 @@ static void emit_folded(const Scan *scan, const char *chunk, size_t size)
                 at++;
             if (at - word <= WORD_BYTES_MAX)
                 scan->each(word, (size_t)(at - word), SCAN_WORD, scan->data);
+            joined = compound != NULL;
             if (!compound)
                 compound = word;
             last = at;
@@ -244,13 +246,14 @@ static void emit_folded(const Scan *scan, const char *chunk, size_t size)
         bool joins = kind == BYTE_JOIN && at == last && at + 1 < end &&
                      (byte_kind[(uint8_t)at[1]] & BYTE_WORD);
         if (compound && !joins) {
-            if (last > compound)
+            if (joined)
                 emit_compound(scan, compound, last);
             compound = NULL;
+            joined = false;
         }
         at++;
     }
-    if (compound && last > compound)
+    if (compound && joined)
         emit_compound(scan, compound, last);
 }
 
