@@ -27,22 +27,45 @@
 /* Less than this is not worth a decompression at each read. */
 #define BLOB_GAIN_MIN(size) ((size) / 16)
 
-static void context_free(gpointer context)
+static void packer_free(gpointer context)
 {
     ZSTD_freeCCtx(context);
 }
 
-/* Compression contexts cost more to make than a message to compress: one for each thread. */
-static GPrivate context_of_thread = G_PRIVATE_INIT(context_free);
-
-static GBytes *compress(const void *bytes, size_t size)
+static void unpacker_free(gpointer context)
 {
-    ZSTD_CCtx *context = g_private_get(&context_of_thread);
+    ZSTD_freeDCtx(context);
+}
+
+/* Contexts cost more to make than a message to compress: one of each for each thread. */
+static GPrivate packer_of_thread = G_PRIVATE_INIT(packer_free);
+static GPrivate unpacker_of_thread = G_PRIVATE_INIT(unpacker_free);
+
+static ZSTD_CCtx *packer_get(void)
+{
+    ZSTD_CCtx *context = g_private_get(&packer_of_thread);
     if (!context) {
         context = ZSTD_createCCtx();
         MUST(context != NULL);
-        g_private_set(&context_of_thread, context);
+        g_private_set(&packer_of_thread, context);
     }
+    return context;
+}
+
+static ZSTD_DCtx *unpacker_get(void)
+{
+    ZSTD_DCtx *context = g_private_get(&unpacker_of_thread);
+    if (!context) {
+        context = ZSTD_createDCtx();
+        MUST(context != NULL);
+        g_private_set(&unpacker_of_thread, context);
+    }
+    return context;
+}
+
+static GBytes *compress(const void *bytes, size_t size)
+{
+    ZSTD_CCtx *context = packer_get();
     size_t bound = ZSTD_compressBound(size);
     if (ZSTD_isError(bound))
         return NULL;
@@ -123,7 +146,7 @@ static GBytes *unpack(const void *data, size_t size, size_t plain_size, int64_t 
         return NULL;
     }
     g_autofree char *plain = g_malloc(plain_size ? plain_size : 1);
-    size_t got = ZSTD_decompress(plain, plain_size, data, size);
+    size_t got = ZSTD_decompressDCtx(unpacker_get(), plain, plain_size, data, size);
     if (ZSTD_isError(got) || got != plain_size) {
         fail(error, ERROR_REJECT, "could not unpack stored bytes: %s",
              ZSTD_isError(got) ? ZSTD_getErrorName(got) : "they are too few");
