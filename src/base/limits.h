@@ -54,8 +54,8 @@
 /* of one message, with what a store adds; a tsvector holds 1 MB */
 #define WORDS_TERMS_BYTES_MAX 1000000
 /* one write transaction of the index: about 30 ms, which a delivery may have to wait */
-#define INDEX_BATCH_MESSAGES 200
-#define INDEX_BATCH_BYTES    (8 * 1024 * 1024)
+#define INDEX_BATCH_MESSAGES 400
+#define INDEX_BATCH_BYTES    (16 * 1024 * 1024)
 /* read at once; most are of messages that need no bytes read */
 #define INDEX_CHANGES_MAX      1000
 #define QUERY_BYTES_MAX        4096 /* a query is typed by a person */

@@ -65,12 +65,12 @@ typedef struct {
  * recipient + digest + envelope sender; as the 64 hex digits of a SHA-256. Caller frees. */
 char *deliver_key(const Letter *letter, const char *recipient, const char *envelope_from);
 
-/* Delivers up to 100 in one durable transaction (one fsync), each all or nothing by itself:
- * results[i] for deliveries[i]. What can be wrong with one of them (account, quota, duplicate) is
- * decided before anything is written, so that no savepoints are needed; if the store refuses the
- * batch all the same, each is tried by itself. False: some are RETRY or UNKNOWN because of the
- * store, and *error (may be NULL) says why. Wakes fts-indexing. */
-#define DELIVER_BATCH_MAX 100
+/* Delivers up to DELIVER_BATCH_MAX in one durable transaction (one fsync), each all or nothing by
+ * itself: results[i] for deliveries[i]. What can be wrong with one of them (account, quota,
+ * duplicate) is decided before anything is written, so that no savepoints are needed; if the store
+ * refuses the batch all the same, each is tried by itself. False: some are RETRY or UNKNOWN because
+ * of the store, and *error (may be NULL) says why. Wakes fts-indexing. */
+#define DELIVER_BATCH_MAX 250
 bool deliver_many(Db *db, const Delivery *deliveries, unsigned count, Delivered *results,
                   GError **error);
 
