@@ -45,7 +45,8 @@ typedef struct {
     GCond filled, emptied;
     uint64_t taken;   /* messages that the source gave: the next number */
     uint64_t written; /* slots that the writer has emptied */
-    size_t bytes;     /* of the messages in slots */
+    unsigned ready;   /* slots that are filled and not emptied */
+    size_t bytes;     /* of the messages in them */
     bool ended;       /* the source has no more, or nobody wants more */
     /* a slot belongs to its edge thread until it is ready, then to the writer */
     Slot slots[INTAKE_SLOTS];
@@ -69,6 +70,13 @@ static void slot_clear(Slot *slot)
     *slot = (Slot){0};
 }
 
+/* Whether the writer should look: a batch is there, or no more will come. */
+static bool is_enough(const Intake *intake)
+{
+    return intake->ready >= DELIVER_BATCH_MAX || intake->bytes >= INTAKE_BYTES_MAX / 2 ||
+           (intake->ended && intake->ready == intake->taken - intake->written);
+}
+
 /* ---------------------------------------------------------------- the edge */
 
 /* The slot of the next message; NULL: there is none. */
@@ -90,7 +98,8 @@ static Slot *slot_take(Intake *intake)
         intake->taken++;
     else
         intake->ended = true;
-    g_cond_signal(&intake->filled); /* the writer may have waited for the end */
+    if (is_enough(intake))
+        g_cond_signal(&intake->filled);
     g_mutex_unlock(&intake->lock);
     g_mutex_unlock(&intake->source);
     return got ? slot : NULL;
@@ -134,8 +143,10 @@ static gpointer edge_thread(gpointer data)
         slot_fill(intake->config, slot);
         g_mutex_lock(&intake->lock);
         slot->ready = true;
+        intake->ready++;
         intake->bytes += slot->bytes;
-        g_cond_signal(&intake->filled);
+        if (is_enough(intake))
+            g_cond_signal(&intake->filled);
         g_mutex_unlock(&intake->lock);
     }
     return NULL;
@@ -148,18 +159,18 @@ static gpointer edge_thread(gpointer data)
 static unsigned batch_take(Intake *intake, Slot **batch)
 {
     unsigned count = 0;
-    size_t bytes = 0;
     g_mutex_lock(&intake->lock);
-    while (count < DELIVER_BATCH_MAX && bytes < INTAKE_BYTES_MAX / 2) {
-        Slot *slot = &intake->slots[(intake->written + count) % INTAKE_SLOTS];
-        if (intake->written + count < intake->taken && slot->ready) {
+    for (;;) {
+        while (count < MIN(intake->ready, DELIVER_BATCH_MAX)) {
+            Slot *slot = &intake->slots[(intake->written + count) % INTAKE_SLOTS];
+            if (!slot->ready)
+                break;
             batch[count++] = slot;
-            bytes += slot->bytes;
-        } else if (intake->ended && intake->written + count == intake->taken) {
-            break;
-        } else {
-            g_cond_wait(&intake->filled, &intake->lock);
         }
+        bool all = intake->ended && intake->taken == intake->written;
+        if (all || (count > 0 && is_enough(intake)))
+            break;
+        g_cond_wait(&intake->filled, &intake->lock);
     }
     g_mutex_unlock(&intake->lock);
     return count;
@@ -174,6 +185,7 @@ static void batch_give_back(Intake *intake, Slot **batch, unsigned count)
     }
     g_mutex_lock(&intake->lock);
     intake->written += count;
+    intake->ready -= count;
     intake->bytes -= bytes;
     g_cond_broadcast(&intake->emptied);
     g_mutex_unlock(&intake->lock);

@@ -116,19 +116,19 @@ static void test_all_in_order(void **state)
 static void test_again(void **state)
 {
     Db *db = ((TestStore *)*state)->db;
-    Source source = source_new(db, 250);
-    source.stop_after = 120;
+    Source source = source_new(db, 3 * DELIVER_BATCH_MAX);
+    source.stop_after = DELIVER_BATCH_MAX + 20;
     GError *error = NULL;
     assert_false(run(db, &source, &error));
     assert_int_equal(error_kind(error), ERROR_STOPPED);
-    assert_int_equal(source.told, 120);
+    assert_int_equal(source.told, source.stop_after);
     g_clear_error(&error);
     source.stop_after = 0;
     run(db, &source, &error);
     assert_no_error(error);
-    assert_int_equal(source.stored + source.duplicates, 250);
-    assert_true(source.duplicates >= 120 && source.stored > 0);
-    assert_int_equal(model_count(db, "SELECT COUNT(*) FROM email"), 250);
+    assert_int_equal(source.stored + source.duplicates, source.count);
+    assert_true(source.duplicates >= source.stop_after && source.stored > 0);
+    assert_int_equal(model_count(db, "SELECT COUNT(*) FROM email"), source.count);
     model_check(db);
 }
 
