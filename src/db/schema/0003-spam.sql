@@ -10,29 +10,21 @@ CREATE TABLE spam_verdict (
     PRIMARY KEY (account, digest)
 --sqlite ) WITHOUT ROWID;
 --postgresql );
-CREATE INDEX spam_verdict_digest ON spam_verdict (digest);
+CREATE INDEX spam_verdict_digest ON spam_verdict (digest, verdict, noted_at);
 
 -- What a message looks like to the classifier, once however many judge it. A verdict without its row here waits for bayes-training.
 CREATE TABLE spam_features (
     digest BYTEA PRIMARY KEY,
-    features BYTEA NOT NULL             -- content/classifier.h, classifier_pack
+    features BYTEA NOT NULL             -- content/classifier.h, classifier_pack; empty: its bytes were gone, it teaches nothing
 );
 
--- Each account's sums, written by its shard alone; the cluster's are their sum.
-CREATE TABLE spam_count (
-    account BIGINT PRIMARY KEY,
-    spam BIGINT NOT NULL,
-    ham BIGINT NOT NULL,
-    changes BIGINT NOT NULL             -- grows with each change: a model says which sum it was made from
-);
-
--- The newest model of each account; 0: the cluster's. Nodes load it when its version has grown.
+-- The newest model of each account; 0: the cluster's. A function of the two tables above alone. Nodes load it when its version has
+-- grown.
 CREATE TABLE spam_model (
     account BIGINT PRIMARY KEY,
     version BIGINT NOT NULL,
-    spam BIGINT NOT NULL,
+    spam BIGINT NOT NULL,               -- messages of each that it was made from
     ham BIGINT NOT NULL,
-    changes BIGINT NOT NULL,            -- of spam_count, when it was made
     made_at BIGINT NOT NULL,
-    data BYTEA NOT NULL                 -- content/classifier.h, classifier_model_format
+    data BYTEA NOT NULL                 -- content/classifier.h, classifier_model_format, compressed by zstd
 );
