@@ -46,6 +46,7 @@ static int take_signals(void)
     sigaddset(&set, SIGHUP);
     MUST(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file over its limit is a full disk, and no reason to die */
     int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     MUST(fd >= 0);
     return fd;

@@ -64,12 +64,27 @@ static ErrorKind kind_of(int code)
     }
 }
 
+/* The system's own reason, 0 if it has none. SQLite keeps none for a COMMIT; and when it may not
+ * make the files beside the store it says that they are not there. */
+static int system_reason(const SqliteDb *db, int code)
+{
+    int kept = db->sqlite ? sqlite3_system_errno(db->sqlite) : 0;
+    g_autofree char *folder = g_path_get_dirname(db->path);
+    switch (code & 0xff) {
+    case SQLITE_CANTOPEN:
+        return access(folder, W_OK) < 0 ? errno : kept;
+    case SQLITE_IOERR:
+        return kept ? kept : db->step_errno;
+    default:
+        return 0;
+    }
+}
+
 bool sqlite_fail(SqliteDb *db, int code, const char *sql, GError **error)
 {
     const char *reason = db->sqlite ? sqlite3_errmsg(db->sqlite) : sqlite3_errstr(code);
-    int system = db->sqlite ? sqlite3_system_errno(db->sqlite) : 0;
-    bool about_file = (code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CANTOPEN;
-    const char *why = about_file && system ? g_strerror(system) : "";
+    int system = system_reason(db, code);
+    const char *why = system ? g_strerror(system) : "";
     if ((code & 0xff) == SQLITE_INTERRUPT)
         why = "it took too long";
     return fail(error, kind_of(code), "store \"%s\": %s%s%s%s%.200s", db->path, reason,
@@ -126,7 +141,9 @@ static bool pragma(SqliteDb *db, const char *sql, GError **error)
 static int step_once(SqliteDb *db, sqlite3_stmt *stmt)
 {
     db->deadline = 0;
+    errno = 0;
     int code = sqlite3_step(stmt);
+    db->step_errno = errno;
     sqlite3_reset(stmt);
     return code;
 }

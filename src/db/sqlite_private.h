@@ -36,6 +36,7 @@ typedef struct {
     int64_t statement_us;
     int64_t deadline; /* of the running statement; 0: its clock has not started */
     int64_t busy_until;
+    int step_errno; /* the system's reason for the last failed BEGIN, COMMIT or ROLLBACK; 0: none */
     GHashTable *statements; /* DbSql address -> Statement */
     sqlite3_stmt *begin_read, *begin_write, *commit, *rollback;
     SqliteRows rows;
