@@ -11,10 +11,10 @@ set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.." || exit 2
 jobs=${ROTA_JOBS:-2}
 failed=0
-mapfile -t c_files < <(find src tests bench -name '*.[ch]' -not -path '*/build*' -not -path 'tests/data/*' | sort)
+mapfile -t c_files < <(find src tests benches -name '*.[ch]' -not -path '*/build*' -not -path 'tests/data/*' | sort)
 mapfile -t shell_files < <(
-    for file in run test .ci/run bench/bench; do [ -f "$file" ] && grep -lE '^#!.*(bash|sh)$' "$file"; done
-    find tests bench tools examples -name '*.sh' -o -name '*.bash' | sort
+    for file in run test bench .ci/run; do [ -f "$file" ] && grep -lE '^#!.*(bash|sh)$' "$file"; done
+    find tests benches tools examples -name '*.sh' -o -name '*.bash' | sort
 )
 
 part()

@@ -70,7 +70,7 @@ WORKPLACE = re.compile(r'(?<![\w.])/(?:wo' r'rk/(?:main|shared)|ro' r'ot/\w'
                        r'|tmp/(?:w' r't|ro' r'ta-)[\w/])|/home/[a-z]\w*/')
 
 # What a document calls a file of ours: it begins with one of our folders.
-NAMED_FILE = (r'((?:src/)?(?:' + '|'.join(INCLUDES) + r'|tests|tools|docs|bench|examples|man|debian)'
+NAMED_FILE = (r'((?:src/)?(?:' + '|'.join(INCLUDES) + r'|tests|tools|docs|benches|examples|man|debian)'
               r'/[\w./-]*\w\.(?:c|h|py|sh|sql|md|toml|pml|txt|[158]))\b')
 
 TEXT = ('.c', '.h', '.py', '.sh', '.sql', '.md', '.toml', '.build', '.txt', '.pml', '.1', '.5', '.8',
@@ -177,7 +177,7 @@ class Source:
         if self.lines and self.lines[-1] == '':
             self.lines.pop()
         self.is_c = path.endswith(('.c', '.h'))
-        self.is_test = path.endswith(('_test.c', '_test.h', '_fuzz.c')) or path.startswith(('tests/', 'bench/'))
+        self.is_test = path.endswith(('_test.c', '_test.h', '_fuzz.c')) or path.startswith(('tests/', 'benches/'))
         parts = path.split('/')
         self.folder = parts[1] if parts[0] == 'src' and len(parts) > 2 else None
         if self.is_c:
@@ -207,7 +207,7 @@ class Tree:
             folders[:] = sorted(name for name in folders if not SKIP.match(name))
             for name in sorted(names):
                 path = os.path.relpath(os.path.join(folder, name), root)
-                if name.endswith(TEXT) or path in ('run', 'test', 'bench/bench', '.ci/run'):
+                if name.endswith(TEXT) or path in ('run', 'test', 'bench', '.ci/run'):
                     paths.append(path)
         paths = [path for path in paths if not path.startswith('tests/data/')]
         self.files = [Source(root, path) for path in paths]
