@@ -1,9 +1,9 @@
 /* deliver: the one way of a message into an account.
  *
  * How it fits: LMTP and import make letters (parse, compress) outside any transaction, and hand in
- * up to a few hundred deliveries; one durable commit answers all of them. What the batch needs of an
- * account is read once under its row's lock and written once at the end, and each table's rows go
- * in as one pipeline, so that the cost of a delivery is a few inserts.
+ * up to a few hundred deliveries; one durable commit answers all of them. What the batch needs of
+ * an account is read once under its row's lock and written once at the end, and each table's rows
+ * go in as one pipeline, so that the cost of a delivery is a few inserts.
  *
  * Order of locks, the same for all who write mail: accounts by id, then what is theirs, then blobs
  * by digest, then tasks.
