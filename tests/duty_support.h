@@ -17,6 +17,7 @@ typedef struct {
     Db *node_db, *lane_db;
     Node *node;
     Worker *worker;
+    int64_t pause_us;
 } DutyLane;
 
 /* `shards` of the role, as in the settings, NULL-ended; NULL: one, of every node. take_lane_db: the
@@ -25,7 +26,16 @@ typedef struct {
     int64_t node;
     const char *const *shards;
     Db *take_lane_db;
+    int64_t pause_us; /* by so much a run_pause moves the lane's clock; 0: it does not wait */
+    int64_t lease_ms; /* 0: 6 s */
 } DutyLaneMore;
+
+static inline void duty_lane_pause(int64_t until_us, void *data)
+{
+    DutyLane *lane = data;
+    (void)until_us;
+    clock_manual_advance(&lane->clock, lane->pause_us);
+}
 
 static inline void duty_lane_init_more(DutyLane *lane, const TestStore *store,
                                        const char *role_name, const DutySettings *settings,
@@ -37,14 +47,15 @@ static inline void duty_lane_init_more(DutyLane *lane, const TestStore *store,
         assert_true(table_builder_add_shard(builder, role, more->shards[i], NULL));
     g_autoptr(RoleTable) table = table_builder_seal(builder);
     *lane = (DutyLane){.node_db = test_store_open(store),
-                       .lane_db = more->take_lane_db ? more->take_lane_db : test_store_open(store)};
+                       .lane_db = more->take_lane_db ? more->take_lane_db : test_store_open(store),
+                       .pause_us = more->pause_us};
     clock_manual_init(&lane->clock, 1000);
     clock_manual_advance(&lane->clock, 1000000);
     NodeConfig node = {.db = lane->node_db,
                        .clock = &lane->clock.clock,
                        .set = &duty_roles,
                        .node_id = more->node,
-                       .lease_ms = 6000,
+                       .lease_ms = more->lease_ms ? more->lease_ms : 6000,
                        .heartbeat_ms = 2000,
                        .host = "test",
                        .version = "1",
@@ -66,7 +77,9 @@ static inline void duty_lane_init_more(DutyLane *lane, const TestStore *store,
                            .retry_max_ms = 1,
                            .settings = settings,
                            .seed = (uint64_t)more->node,
-                           .poll_ms = 1000};
+                           .poll_ms = 1000,
+                           .pause = more->pause_us ? duty_lane_pause : NULL,
+                           .pause_data = lane};
     lane->worker = worker_new(&worker);
 }
 

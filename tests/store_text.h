@@ -8,6 +8,8 @@
 
 #include "support.h"
 
+#include <string.h>
+
 /* The tables of a store, by introspection, without the engine's own. */
 static inline GPtrArray *store_tables(Db *db)
 {
@@ -76,6 +78,20 @@ static inline char *store_whole_text(Db *db, const char *const *but)
     }
     g_ptr_array_unref(tables);
     return g_string_free(all, FALSE);
+}
+
+/* Two whole contents are the same; says the first line that is not. */
+static inline void store_assert_same(const char *want, const char *got)
+{
+    char **wanted = g_strsplit(want, "\n", -1), **found = g_strsplit(got, "\n", -1);
+    unsigned i = 0;
+    while (wanted[i] && found[i] && strcmp(wanted[i], found[i]) == 0)
+        i++;
+    if (wanted[i] || found[i])
+        fail_msg("the store has changed: want \"%.200s\", got \"%.200s\"",
+                 wanted[i] ? wanted[i] : "", found[i] ? found[i] : "");
+    g_strfreev(wanted);
+    g_strfreev(found);
 }
 
 #endif

@@ -90,7 +90,8 @@
 #define PURGE_PAGE_BYTES (8 * 1024 * 1024)
 /* given back to the file system at once; each may be filled with another's content first */
 #define PURGE_GIVE_BACK_PAGES 200
-#define PURGE_SUSPECTS        500 /* accounts whose index is counted by one statement */
+#define PURGE_SUSPECTS        500  /* accounts whose index is counted by one statement */
+#define PURGE_ACCOUNTS        1000 /* looked at by one statement */
 
 /* store */
 #define DB_ROWS_FETCH_MAX    10000 /* rows of one query that a caller may hold at once */

@@ -45,7 +45,7 @@ static const Role roles[] = {
         .retry_min_ms = MINUTE,
         .retry_max_ms = HOUR,
         .run_ms = 10 * MINUTE,
-        .handler = NULL,
+        .handler = &purge_accounts_handler,
     },
     {
         .name = "acme.renew",

@@ -26,6 +26,7 @@
 #include "base/limits.h"
 #include "content/words.h"
 #include "duty/duty.h"
+#include "model/account.h"
 #include "model/blob.h"
 #include "model/change.h"
 #include "model/email.h"
@@ -198,6 +199,13 @@ static bool restart(Db *db, Work *work, GError **error)
 static bool write_work(Db *db, Work *work, GError **error)
 {
     SearchState now;
+    bool stays;
+    if (!account_keep(db, work->account, &stays, error))
+        return false;
+    if (!stays) { /* it goes away with all that is in the index */
+        work->more = false;
+        return true;
+    }
     if (!search_state_get(db, work->account, &now, error))
         return false;
     if (now.position != work->before.position || now.rebuild_after != work->before.rebuild_after) {

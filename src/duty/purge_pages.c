@@ -12,8 +12,10 @@
  */
 #include "duty/purge_pages.h"
 
+#include <string.h>
+
 typedef struct {
-    const PurgeKind *kind;
+    const char *kind;
     PurgeCount count;
 } PurgeTotal;
 
@@ -29,10 +31,11 @@ void purge_clear(Purge *purge)
     g_clear_pointer(&purge->totals, g_array_unref);
 }
 
-static void add_total(Purge *purge, const PurgeKind *kind, PurgeCount count)
+static void add_total(Purge *purge, const char *kind, PurgeCount count)
 {
     unsigned i = 0;
-    while (i < purge->totals->len && g_array_index(purge->totals, PurgeTotal, i).kind != kind)
+    while (i < purge->totals->len &&
+           strcmp(g_array_index(purge->totals, PurgeTotal, i).kind, kind) != 0)
         i++;
     if (i == purge->totals->len) {
         PurgeTotal total = {.kind = kind};
@@ -67,7 +70,7 @@ static bool remove_page(Purge *purge, PurgeWalk *walk, const PurgeKind *kind, GE
         !run_checkpoint(purge->run, error))
         return false;
     if (count.count)
-        add_total(purge, kind, count);
+        add_total(purge, purge_kind_name(kind), count);
     return true;
 }
 
@@ -105,7 +108,7 @@ void purge_end(Purge *purge)
     for (unsigned i = 0; i < purge->totals->len; i++) {
         const PurgeTotal *total = &g_array_index(purge->totals, PurgeTotal, i);
         g_string_append_printf(detail, "%s%" G_GINT64_FORMAT " %s", i ? ", " : "",
-                               total->count.count, purge_kind_name(total->kind));
+                               total->count.count, total->kind);
         if (total->count.bytes)
             g_string_append_printf(detail, " (%" G_GINT64_FORMAT " bytes)", total->count.bytes);
     }

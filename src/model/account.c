@@ -310,3 +310,24 @@ bool account_undelete(Db *db, const char *address, GError **error)
         return fail(error, ERROR_GONE, "the deleted account \"%s\" is being purged", plain);
     return changed > 0 && commit(db, error);
 }
+
+bool account_lock_row(Db *db, int64_t account, GError **error)
+{
+    static const DbSql sql = {"SELECT id FROM account WHERE id = $1",
+                              "SELECT id FROM account WHERE id = $1 FOR NO KEY UPDATE"};
+    int64_t id;
+    int got = db_query_int(db, &sql, DB_ARGS(db_int(account)), &id, error);
+    return got > 0 ||
+           (got == 0 && fail(error, ERROR_GONE, "there is no account %" G_GINT64_FORMAT, account));
+}
+
+bool account_keep(Db *db, int64_t account, bool *ret_stays, GError **error)
+{
+    /* The removal begins under the whole row's lock, which waits for this one. */
+    static const DbSql sql = {"SELECT deleted_at FROM account WHERE id = $1",
+                              "SELECT deleted_at FROM account WHERE id = $1 FOR KEY SHARE"};
+    int64_t deleted_at = 0;
+    int got = db_query_int(db, &sql, DB_ARGS(db_int(account)), &deleted_at, error);
+    *ret_stays = got > 0 && deleted_at >= 0;
+    return got >= 0;
+}

@@ -57,6 +57,14 @@ bool account_set_password(Db *db, const char *address, const char *password, GEr
 bool account_check_password(Db *db, const char *address, const char *password, bool *ret_right,
                             GError **error);
 
+/* Locks its row until the end of the transaction: its counts and its change log are the caller's.
+ * Deleted ones too; ERROR_GONE. (tx) */
+bool account_lock_row(Db *db, int64_t account, GError **error);
+/* Keeps purge.accounts from beginning to remove it until the end of the transaction. *ret_stays is
+ * false where that has begun, or is done: then nothing may be written for it. Does not wait for
+ * others that write for the account. (tx) */
+bool account_keep(Db *db, int64_t account, bool *ret_stays, GError **error);
+
 /* Tasks for an account's work: the bucket of its id, and the id in decimal as a key. `key` has room
  * for 21 bytes. */
 #define ACCOUNT_KEY_BYTES 21

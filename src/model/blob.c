@@ -186,10 +186,21 @@ GBytes *blob_get(Db *db, const Digest *digest, GError **error)
     return g_steal_pointer(&plain);
 }
 
-bool blob_loosen(Db *db, const Digest *digest, GError **error)
+static int compare_digests(const void *a, const void *b)
+{
+    return memcmp(((const Digest *)a)->bytes, ((const Digest *)b)->bytes, DIGEST_BYTES);
+}
+
+bool blob_loosen(Db *db, const Digest *digests, unsigned count, GError **error)
 {
     static const DbSql sql = {"INSERT INTO blob_loose (digest, since) VALUES ($1, rota_now()) "
                               "ON CONFLICT (digest) DO UPDATE SET since = excluded.since",
                               NULL};
-    return db_exec(db, &sql, DB_ARGS(db_bytes(digest->bytes, DIGEST_BYTES)), error) >= 0;
+    /* In the order in which the purge takes them, so that the two cannot lock each other out. */
+    g_autofree Digest *sorted = g_memdup2(digests, count * sizeof *digests);
+    g_autofree DbValue *args = g_new(DbValue, MAX(count, 1));
+    qsort(sorted, count, sizeof *sorted, compare_digests);
+    for (unsigned i = 0; i < count; i++)
+        args[i] = db_bytes(sorted[i].bytes, DIGEST_BYTES);
+    return count == 0 || db_exec_many(db, &sql, args, 1, count, NULL, error);
 }

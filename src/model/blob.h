@@ -34,8 +34,8 @@ bool blob_put_many(Db *db, const Blob *const *blobs, unsigned count, GError **er
 /* The plain bytes, owned by the caller; checked against the digest (ERROR_REJECT: damaged).
  * ERROR_GONE. */
 GBytes *blob_get(Db *db, const Digest *digest, GError **error);
-/* A link to it was taken away (the caller's row is gone in this transaction): the purge looks at it
- * after the grace. */
-bool blob_loosen(Db *db, const Digest *digest, GError **error);
+/* A link to each was taken away (the caller's rows are gone in this transaction): the purge looks
+ * at them after the grace. */
+bool blob_loosen(Db *db, const Digest *digests, unsigned count, GError **error);
 
 #endif

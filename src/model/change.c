@@ -9,26 +9,51 @@
  */
 #include "model/change.h"
 
+#include <string.h>
+
 #include "base/error.h"
+
+static const DbSql SQL_APPEND = {"INSERT INTO change (account, seq, kind, object, action, at) "
+                                 "VALUES ($1, $2, $3, $4, $5, rota_now())",
+                                 NULL};
+
+/* Takes the next `count` numbers; the last of them, -1 on error. */
+static int64_t take_numbers(Db *db, int64_t account, unsigned count, GError **error)
+{
+    static const DbSql next = {
+        "UPDATE account SET change_seq = change_seq + $2 WHERE id = $1 RETURNING change_seq", NULL};
+    int64_t seq = 0;
+    int got = db_query_int(db, &next, DB_ARGS(db_int(account), db_int(count)), &seq, error);
+    if (got == 0)
+        fail(error, ERROR_GONE, "there is no account %" G_GINT64_FORMAT, account);
+    return got > 0 ? seq : -1;
+}
 
 int64_t change_append(Db *db, int64_t account, ChangeKind kind, int64_t object, ChangeAction action,
                       GError **error)
 {
-    static const DbSql next = {
-        "UPDATE account SET change_seq = change_seq + 1 WHERE id = $1 RETURNING change_seq", NULL};
-    static const DbSql append = {"INSERT INTO change (account, seq, kind, object, action, at) "
-                                 "VALUES ($1, $2, $3, $4, $5, rota_now())",
-                                 NULL};
-    int64_t seq = 0;
-    int got = db_query_int(db, &next, DB_ARGS(db_int(account)), &seq, error);
-    if (got == 0)
-        fail(error, ERROR_GONE, "there is no account %" G_GINT64_FORMAT, account);
-    if (got <= 0 ||
-        db_exec(db, &append,
+    int64_t seq = take_numbers(db, account, 1, error);
+    if (seq < 0 ||
+        db_exec(db, &SQL_APPEND,
                 DB_ARGS(db_int(account), db_int(seq), db_int(kind), db_int(object), db_int(action)),
                 error) < 0)
         return -1;
     return seq;
+}
+
+int64_t change_append_destroyed(Db *db, int64_t account, const int64_t *emails, unsigned count,
+                                GError **error)
+{
+    int64_t last = take_numbers(db, account, count, error);
+    if (last < 0)
+        return -1;
+    g_autofree DbValue *args = g_new(DbValue, 5 * (size_t)MAX(count, 1));
+    for (unsigned i = 0; i < count; i++) {
+        DbValue row[] = {db_int(account), db_int(last - count + 1 + i), db_int(CHANGE_EMAIL),
+                         db_int(emails[i]), db_int(CHANGE_DESTROYED)};
+        memcpy(args + 5 * (size_t)i, row, sizeof row);
+    }
+    return count == 0 || db_exec_many(db, &SQL_APPEND, args, 5, count, NULL, error) ? last : -1;
 }
 
 GArray *change_read(Db *db, int64_t account, int64_t since, unsigned limit, GError **error)

@@ -24,6 +24,9 @@ typedef struct {
 /* The change's number (from 1), -1 on error. ERROR_GONE: no such account. */
 int64_t change_append(Db *db, int64_t account, ChangeKind kind, int64_t object, ChangeAction action,
                       GError **error);
+/* Many emails were destroyed, in this order; as change_append. */
+int64_t change_append_destroyed(Db *db, int64_t account, const int64_t *emails, unsigned count,
+                                GError **error);
 /* Changes after `since`, oldest first, at most `limit`, as GArray of Change. ERROR_GONE: `since` is
  * older than what is kept (cannotCalculateChanges). */
 GArray *change_read(Db *db, int64_t account, int64_t since, unsigned limit, GError **error);

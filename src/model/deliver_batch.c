@@ -78,7 +78,7 @@ static bool account_lock(Batch *batch, AccountUse *use, GError **error)
 #define COLUMNS                                                                                    \
     "SELECT deleted_at, quota_bytes, used_bytes, next_email, change_seq, rota_now() FROM account " \
     "WHERE id = $1"
-    static const DbSql sql = {COLUMNS, COLUMNS " FOR UPDATE"};
+    static const DbSql sql = {COLUMNS, COLUMNS " FOR NO KEY UPDATE"};
     g_autoptr(DbRows) rows = db_query(batch->db, &sql, DB_ARGS(db_int(use->id)), error);
     int step = rows ? db_rows_next(rows, error) : -1;
     if (step < 0)

@@ -1,9 +1,8 @@
-/* email: messages that are there: reading, keywords, moves, ends.
+/* email: messages that are there: reading, keywords, moves. Their end is in email_destroy.c.
  *
- * How it fits: people's doors and `rota mail` change through here, purge.accounts destroys through
- * here; model/deliver inserts. Each verb locks the account's row first (on SQLite the write
- * transaction is that lock), then reads what it changes, so that counts and change numbers stay
- * right whoever else works on the account.
+ * How it fits: people's doors and `rota mail` change through here; model/deliver inserts. Each verb
+ * locks the account's row first (on SQLite the write transaction is that lock), then reads what it
+ * changes, so that counts and change numbers stay right whoever else works on the account.
  *
  * Failures: the store's; ERROR_GONE for what is not there (any more).
  */
@@ -127,16 +126,6 @@ static void row_clear(Row *row)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Row, row_clear)
 
-static bool account_lock(Db *db, int64_t account, GError **error)
-{
-    static const DbSql sql = {"SELECT id FROM account WHERE id = $1",
-                              "SELECT id FROM account WHERE id = $1 FOR UPDATE"};
-    int64_t id;
-    int got = db_query_int(db, &sql, DB_ARGS(db_int(account)), &id, error);
-    return got > 0 ||
-           (got == 0 && fail(error, ERROR_GONE, "there is no account %" G_GINT64_FORMAT, account));
-}
-
 /* 1 found, 0 not there, -1 an error. The account is locked. */
 static int row_read(Db *db, int64_t account, int64_t id, Row *row, GError **error)
 {
@@ -159,7 +148,7 @@ static int row_read(Db *db, int64_t account, int64_t id, Row *row, GError **erro
 
 static bool row_get(Db *db, int64_t account, int64_t id, Row *row, GError **error)
 {
-    int got = account_lock(db, account, error) ? row_read(db, account, id, row, error) : -1;
+    int got = account_lock_row(db, account, error) ? row_read(db, account, id, row, error) : -1;
     return got > 0 || (got == 0 && gone(account, id, error));
 }
 
@@ -271,52 +260,4 @@ bool email_move(Db *db, int64_t account, int64_t id, int64_t to, GError **error)
            count(db, &row, 1, unread, error) &&
            (seq = change_append(db, account, CHANGE_EMAIL, id, CHANGE_UPDATED, error)) > 0 &&
            db_exec(db, &mark, DB_ARGS(db_int(account), db_int(id), db_int(seq)), error) >= 0;
-}
-
-/* All but the account's counts and the task. The account is locked. */
-static bool destroy_row(Db *db, const Row *row, GError **error)
-{
-    static const DbSql remove = {"DELETE FROM email WHERE account = $1 AND id = $2", NULL};
-    DbValue args[] = {db_int(row->account), db_int(row->id)};
-    return count(db, row, -1, -keywords_unread(row->keywords), error) &&
-           db_exec(db, &SQL_UNFILE, args, 2, error) >= 0 &&
-           db_exec(db, &remove, args, 2, error) >= 0 && blob_loosen(db, &row->blob, error) &&
-           change_append(db, row->account, CHANGE_EMAIL, row->id, CHANGE_DESTROYED, error) > 0;
-}
-
-bool email_destroy_many(Db *db, int64_t account, const int64_t *ids, unsigned number,
-                        int64_t *ret_destroyed, int64_t *ret_bytes, GError **error)
-{
-    static const DbSql give_back = {"UPDATE account SET used_bytes = used_bytes - $2, "
-                                    "used_messages = used_messages - $3 WHERE id = $1",
-                                    NULL};
-    int64_t destroyed = 0, bytes = 0;
-    if (!account_lock(db, account, error))
-        return false;
-    for (unsigned i = 0; i < number; i++) {
-        g_auto(Row) row = {0};
-        int got = row_read(db, account, ids[i], &row, error);
-        if (got < 0 || (got > 0 && !destroy_row(db, &row, error)))
-            return false;
-        destroyed += got;
-        bytes += row.size;
-    }
-    char key[ACCOUNT_KEY_BYTES];
-    TaskNew task = {.role = "fts-indexing", .bucket = account_bucket(account, key), .key = key};
-    if (destroyed &&
-        (db_exec(db, &give_back, DB_ARGS(db_int(account), db_int(bytes), db_int(destroyed)),
-                 error) < 0 ||
-         !task_add(db, &task, error)))
-        return false;
-    *ret_destroyed = destroyed;
-    if (ret_bytes)
-        *ret_bytes = bytes;
-    return true;
-}
-
-bool email_destroy(Db *db, int64_t account, int64_t id, GError **error)
-{
-    int64_t destroyed = 0;
-    return email_destroy_many(db, account, &id, 1, &destroyed, NULL, error) &&
-           (destroyed || gone(account, id, error));
 }

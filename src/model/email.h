@@ -43,10 +43,17 @@ bool email_set_keyword(Db *db, int64_t account, int64_t id, const char *keyword,
 bool email_move(Db *db, int64_t account, int64_t id, int64_t to, GError **error);
 /* Gone from all mailboxes; the blob stays for the purge. ERROR_GONE. */
 bool email_destroy(Db *db, int64_t account, int64_t id, GError **error);
-/* The same for many, with one task; those that are gone already are passed over. *ret_destroyed,
- * *ret_bytes (may be NULL) count. */
-bool email_destroy_many(Db *db, int64_t account, const int64_t *ids, unsigned count,
-                        int64_t *ret_destroyed, int64_t *ret_bytes, GError **error);
+/* The same for many, with one task; those that are gone already are passed over. */
+typedef struct {
+    int64_t account;
+    const int64_t *ids;
+    unsigned count;
+    bool silent; /* the account itself goes away: no change rows and no task */
+} EmailDestroy;
+typedef struct {
+    int64_t count, bytes;
+} EmailDestroyed;
+bool email_destroy_many(Db *db, const EmailDestroy *emails, EmailDestroyed *ret, GError **error);
 
 /* True where ' $junk $seen ' holds a keyword. */
 bool keywords_have(const char *keywords, const char *keyword);

@@ -41,6 +41,15 @@ extern const PurgeKind *const purge_of_store[];
 /* An account's rows of the index whose message is gone. */
 extern const PurgeKind *const purge_index_leftovers;
 
+/* All that an account owns, in the order in which it goes, and last the account; NULL-ended.
+ * Removed after purge_account_begin only. */
+extern const PurgeKind *const purge_of_account[];
+/* Messages of one mailbox (Trash, Junk) filed before filed_before, that are in no mailbox of
+ * another sort; destroyed as a person would. */
+extern const PurgeKind *const purge_expunged;
+/* Changes of an account but the newest `keep`. */
+extern const PurgeKind *const purge_trimmed;
+
 /* "blobs" */
 const char *purge_kind_name(const PurgeKind *kind);
 
@@ -73,5 +82,38 @@ bool purge_walk_remove(PurgeWalk *walk, Db *db, PurgeCount *ret, GError **error)
  * the end. (tx) */
 GArray *purge_index_suspects(Db *db, const PurgeScope *scope, unsigned limit, int64_t *ret_after,
                              GError **error);
+
+/* ---- accounts that have something to do */
+
+typedef struct {
+    int64_t id;
+    bool leaves; /* deleted before, or its removal has begun */
+    bool trim, expunge;
+} PurgeAccount;
+typedef struct {
+    unsigned shard, shards;
+    int64_t deleted_before; /* of purge_account_begin too */
+    int64_t filed_before;   /* 0: nothing is expunged */
+    int64_t keep;           /* changes */
+    unsigned limit;         /* accounts looked at */
+    int64_t bucket, id;     /* the last one looked at: moved; bucket -1 at first */
+} PurgeAccountsAsk;
+/* Looks at the next accounts of the shard, by bucket and id; gives those that have something to do,
+ * as GArray of PurgeAccount. An account with nothing to do costs a look at its row and its
+ * mailboxes'. *ret_ended: there are no more. (tx) */
+GArray *purge_accounts_due(Db *db, PurgeAccountsAsk *ask, bool *ret_ended, GError **error);
+/* Marks an account as being removed: it cannot be undeleted any more, and nobody writes for it
+ * (account_keep). *ret_begun is false where it was undeleted meanwhile. (tx) */
+bool purge_account_begin(Db *db, int64_t account, int64_t deleted_before, bool *ret_begun,
+                         GError **error);
+
+/* Trash and Junk of an account that may hold something filed before, as GArray of int64. (tx) */
+GArray *purge_mailboxes_due(Db *db, int64_t account, int64_t filed_before, GError **error);
+/* Reads since when the oldest message of a mailbox is in it (now, if it is empty), and writes that
+ * nothing older is to be looked for. (both tx) */
+bool purge_mailbox_oldest(Db *db, int64_t account, int64_t mailbox, int64_t *ret_oldest,
+                          GError **error);
+bool purge_mailbox_note_oldest(Db *db, int64_t account, int64_t mailbox, int64_t oldest,
+                               GError **error);
 
 #endif

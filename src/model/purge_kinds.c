@@ -90,8 +90,24 @@ static const PurgeKind lost_index_state = {
     .remove_args = "0",
 };
 
+/* What a message looks like to the filter, but nobody judges it any more. A verdict that comes at
+ * this very moment waits for bayes-training, as one does that comes first. */
+static const PurgeKind unjudged_features = {
+    .name = "spam features", .key = "d", .path = "0", .limit = PURGE_PAGE_ROWS, .by_digest = true,
+    .list = {"SELECT f.digest, length(f.features), 1 FROM spam_features f WHERE f.digest > $1"
+             " AND NOT EXISTS (SELECT 1 FROM spam_verdict v WHERE v.digest = f.digest)"
+             " ORDER BY f.digest LIMIT $2", NULL},
+    .list_args = "0l",
+    .remove = {"DELETE FROM spam_features WHERE digest = $1"
+               " AND NOT EXISTS (SELECT 1 FROM spam_verdict v"
+               " WHERE v.digest = spam_features.digest)",
+               NULL},
+    .remove_args = "0",
+};
+
 const PurgeKind *const purge_of_store[] = {
-    &expired_key, &loose_blob, &old_history, &old_load, &lost_index_state, NULL,
+    &expired_key, &loose_blob,       &old_history,
+    &old_load,    &unjudged_features, &lost_index_state, NULL,
 };
 
 static const PurgeKind index_leftover = {
