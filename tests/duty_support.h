@@ -17,6 +17,8 @@ typedef struct {
     Db *node_db, *lane_db;
     Node *node;
     Worker *worker;
+    const Role *role;
+    const DutySettings *settings;
     int64_t pause_us;
 } DutyLane;
 
@@ -35,6 +37,34 @@ static inline void duty_lane_pause(int64_t until_us, void *data)
     DutyLane *lane = data;
     (void)until_us;
     clock_manual_advance(&lane->clock, lane->pause_us);
+}
+
+static inline void duty_lane_start_worker(DutyLane *lane)
+{
+    WorkerConfig worker = {.db = lane->lane_db,
+                           .clock = &lane->clock.clock,
+                           .node = lane->node,
+                           .role = lane->role,
+                           .batch = lane->role->batch,
+                           .attempts = lane->role->attempts,
+                           .retry_min_ms = 1,
+                           .retry_max_ms = 1,
+                           .settings = lane->settings,
+                           .seed = 1,
+                           .poll_ms = 1000,
+                           .pause = lane->pause_us ? duty_lane_pause : NULL,
+                           .pause_data = lane};
+    lane->worker = worker_new(&worker);
+}
+
+/* The lane begins anew on another handle, which it owns; what it held is forgotten. */
+static inline void duty_lane_restart(DutyLane *lane, Db *take_db)
+{
+    worker_crash(lane->worker);
+    worker_free(lane->worker);
+    db_close(lane->lane_db);
+    lane->lane_db = take_db;
+    duty_lane_start_worker(lane);
 }
 
 static inline void duty_lane_init_more(DutyLane *lane, const TestStore *store,
@@ -67,20 +97,9 @@ static inline void duty_lane_init_more(DutyLane *lane, const TestStore *store,
         node_step(lane->node);
     }
     assert_int_equal(node_state(lane->node), NODE_UP);
-    WorkerConfig worker = {.db = lane->lane_db,
-                           .clock = &lane->clock.clock,
-                           .node = lane->node,
-                           .role = role,
-                           .batch = role->batch,
-                           .attempts = role->attempts,
-                           .retry_min_ms = 1,
-                           .retry_max_ms = 1,
-                           .settings = settings,
-                           .seed = (uint64_t)more->node,
-                           .poll_ms = 1000,
-                           .pause = more->pause_us ? duty_lane_pause : NULL,
-                           .pause_data = lane};
-    lane->worker = worker_new(&worker);
+    lane->role = role;
+    lane->settings = settings;
+    duty_lane_start_worker(lane);
 }
 
 static inline void duty_lane_init(DutyLane *lane, const TestStore *store, const char *role_name,

@@ -26,7 +26,6 @@ static inline GHashTable *rows_of(Db *db)
         {"index states", "SELECT CAST(account AS TEXT) FROM search_state"},
         {"changes", "SELECT account || '/' || seq FROM change"},
         {"keys", "SELECT account || '/' || kind || '/' || key FROM expiring"},
-        {"spam counts", "SELECT CAST(account AS TEXT) FROM spam_count"},
         {"spam models", "SELECT CAST(account AS TEXT) FROM spam_model"},
         {"mailboxes", "SELECT account || '/' || id FROM mailbox"},
         {"aliases", "SELECT account || '/' || address FROM alias"},

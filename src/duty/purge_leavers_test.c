@@ -47,11 +47,9 @@ static void fill_beside(Db *db, int64_t id)
                "INSERT INTO spam_features (digest, features) SELECT blob, blob FROM email WHERE "
                "account = %d ON CONFLICT DO NOTHING",
                (int)id);
-    purge_exec(db, "INSERT INTO spam_count (account, spam, ham, changes) VALUES (%d, 1, 0, 1)",
-               (int)id);
     purge_exec(db,
-               "INSERT INTO spam_model (account, version, spam, ham, changes, made_at, data) "
-               "SELECT %d, 1, 1, 0, 1, 1, blob FROM email WHERE account = %d AND id = 1",
+               "INSERT INTO spam_model (account, version, spam, ham, made_at, data) "
+               "SELECT %d, 1, 1, 0, 1, blob FROM email WHERE account = %d AND id = 1",
                (int)id, (int)id);
     purge_exec(db,
                "INSERT INTO dead_letter (bucket, role, key, payload, attempts, deaths, created_at, "
@@ -242,22 +240,19 @@ static void fails_anywhere(void **state, Fault fault)
     run_both(store);
     g_autofree char *stays = store_whole_text(db, OTHER_TABLES);
     bool met = true;
+    Db *behind = test_store_open(store);
+    PurgeFault at;
+    DutyLane lane;
+    duty_lane_init_more(&lane, store, ROLE, &SETTINGS,
+                        &(DutyLaneMore){.node = 1, .lease_ms = 100000000});
     for (unsigned n = 1; met; n++) {
         g_autofree char *address = g_strdup_printf("ada%u@example.org", n);
         int64_t ada = fill_account(db, address, 3);
         delete_account(db, ada, address, 31 * DAY);
-        PurgeFault at = {.at = {.number = n, .fault = fault}};
-        Db *behind = test_store_open(store);
-        DutyLane lane;
-        duty_lane_init_more(
-            &lane, store, ROLE, &SETTINGS,
-            &(DutyLaneMore){.node = 1,
-                            .take_lane_db = db_open_fault(behind, purge_fault_plan, &at)});
+        at = (PurgeFault){.at = {.number = n, .fault = fault}};
+        duty_lane_restart(&lane, db_open_fault(behind, purge_fault_plan, &at));
         purge_round(&lane, ROLE);
         met = at.at.met;
-        duty_lane_clear(&lane);
-        db_close(behind);
-        purge_exec(db, "DELETE FROM member");
         if (model_count(db, "SELECT count(*) FROM account") != 1)
             fail_msg("fault %u: the account is still there", n);
         if (n > 1000)
@@ -265,6 +260,9 @@ static void fails_anywhere(void **state, Fault fault)
         if (!met)
             assert_true(n > (fault == FAULT_RETRY ? 40 : 10)); /* there were places to fail */
     }
+    duty_lane_clear(&lane);
+    db_close(behind);
+    purge_exec(db, "DELETE FROM member");
     run_both(store);
     purge_exec(db, "DELETE FROM task_history WHERE role = '" ROLE "'");
     g_autofree char *after = store_whole_text(db, OTHER_TABLES);

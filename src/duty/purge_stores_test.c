@@ -306,23 +306,18 @@ static void fails_anywhere(void **state, Fault fault)
     fill_staying(store);
     g_autoptr(GHashTable) stays = rows_of(db);
     bool met = true;
+    Db *behind = test_store_open(store);
+    PurgeFault at;
+    DutyLane lane;
+    duty_lane_init_more(&lane, store, ROLE, &SETTINGS,
+                        &(DutyLaneMore){.node = 1, .lease_ms = 100000000});
     for (unsigned n = 1; met; n++) {
         fill_going(db, n);
-        PurgeFault at = {.at = {.number = n, .fault = fault}};
-        Db *behind = test_store_open(store);
-        DutyLane lane;
-        duty_lane_init_more(
-            &lane, store, ROLE, &SETTINGS,
-            &(DutyLaneMore){.node = 1,
-                            .take_lane_db = db_open_fault(behind, purge_fault_plan, &at)});
+        at = (PurgeFault){.at = {.number = n, .fault = fault}};
+        duty_lane_restart(&lane, db_open_fault(behind, purge_fault_plan, &at));
         purge_round(&lane, ROLE);
         met = at.at.met;
-        duty_lane_clear(&lane);
-        db_close(behind);
-        assert_true(db_begin(db, DB_WRITE, NULL));
-        purge_exec(db, "DELETE FROM member");
         purge_exec(db, "DELETE FROM task_history WHERE role = '" ROLE "'");
-        assert_int_equal(db_commit(db, NULL), DB_DONE);
         g_autoptr(GHashTable) after = rows_of(db);
         g_autofree char *what = g_strdup_printf("fault %u", n);
         purge_set_assert_same(what, after, stays);
@@ -331,6 +326,8 @@ static void fails_anywhere(void **state, Fault fault)
         if (!met)
             assert_true(n > (fault == FAULT_RETRY ? 20 : 5)); /* there were places to fail */
     }
+    duty_lane_clear(&lane);
+    db_close(behind);
     model_check(db);
 }
 

@@ -143,7 +143,6 @@ static const PurgeKind index_rows = {
     .remove_args = "0a", \
 }
 static const PurgeKind index_state = ONE_ROW("search_state", "account", "index states");
-static const PurgeKind spam_count = ONE_ROW("spam_count", "account", "spam counts");
 static const PurgeKind spam_model = ONE_ROW("spam_model", "account", "spam models");
 static const PurgeKind verdicts = ROWS("spam_verdict", "digest", "d", "spam verdicts");
 static const PurgeKind mailboxes = ROWS("mailbox", "id", "i", "mailboxes");
@@ -194,7 +193,7 @@ static const PurgeKind account_row = {
 };
 
 const PurgeKind *const purge_of_account[] = {
-    &messages, &index_rows, &index_state, &trimmed, &keys, &verdicts, &spam_count, &spam_model,
+    &messages, &index_rows, &index_state, &trimmed, &keys, &verdicts, &spam_model,
     &mailboxes, &aliases, &tasks, &dead_letters, &history, &account_row, NULL,
 };
 
