@@ -12,7 +12,6 @@
 
 #include "base/error.h"
 #include "base/limits.h"
-#include "base/nearest.h"
 
 #include "app/command.h"
 #include "app/roles_explain.h"
@@ -94,17 +93,9 @@ static void print_node(const Settings *settings, int64_t node, bool json)
 
 static int explain(CommandContext *context, const Settings *settings, int argc, char **argv)
 {
-    const Role *role = role_find(&duty_roles, argv[0]);
-    if (!role) {
-        const char *names[32] = {NULL};
-        unsigned count = 0;
-        for (; count < duty_roles.count && count < G_N_ELEMENTS(names); count++)
-            names[count] = duty_roles.roles[count].name;
-        const char *nearest = nearest_find(argv[0], names, count);
-        return command_misuse(context, "there is no role \"%s\"%s%s%s", argv[0],
-                              nearest ? ": did you mean \"" : "", nearest ? nearest : "",
-                              nearest ? "\"?" : "; `rota roles` lists them");
-    }
+    const Role *role = command_find_role(context, argv[0]);
+    if (!role)
+        return EXIT_USAGE;
     unsigned shards = table_shards(settings->table, role->name);
     guint64 shard = 1;
     if (argc > 1 && !g_ascii_string_to_unsigned(argv[1], 10, 1, shards, &shard, NULL))

@@ -66,6 +66,10 @@ int command_fail(const GError *error);
 int command_misuse(const CommandContext *context, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* The role of that name, or NULL: then it has said so, with the name that was meant (EXIT_USAGE).
+ */
+const Role *command_find_role(const CommandContext *context, const char *name);
+
 /* All commands; for the parser, the completion and the manual. */
 extern const Command *const command_table[];
 extern const unsigned command_count;
@@ -89,6 +93,7 @@ int command_main(int argc, char **argv);
     X(cmd_reload) \
     X(cmd_roles) \
     X(cmd_roles_adopt) \
+    X(cmd_run) \
     X(cmd_search) \
     X(cmd_serve) \
     X(cmd_status) \

@@ -53,6 +53,18 @@ static const DbSql SQL_STARTED = {
     " ON CONFLICT (role, unit, shard) DO UPDATE"
     " SET last_started_at = rota_now(), shards = excluded.shards", NULL,
 };
+static const DbSql SQL_LOOK = {
+    "SELECT rota_now(), last_started_at, last_done_at, last_result FROM round"
+    " WHERE role = $1 AND unit = $2 AND shard = $3", NULL,
+};
+static const DbSql SQL_LOOK_TASK = {
+    "SELECT t.created_at, t.due_at, t.attempts, t.last_error,"
+    " (SELECT m.node FROM member m WHERE m.incarnation = t.owner AND t.owner <> 0)"
+    " FROM task t WHERE t.bucket = $1 AND t.role = $2 AND t.key = $3", NULL,
+};
+static const DbSql SQL_LOOK_DEAD = {
+    "SELECT buried_at, last_error FROM dead_letter WHERE bucket = $1 AND role = $2 AND key = $3", NULL,
+};
 /* clang-format on */
 
 /* A bucket of the shard, fixed for the key. */
@@ -264,4 +276,67 @@ bool round_note_end(Db *db, const char *role, const char *key, const char *resul
     return db_exec(db, &SQL_DONE,
                    DB_ARGS(db_text(role), db_text(name), db_int(shard), db_text(result)),
                    error) >= 0;
+}
+
+void round_look_clear(RoundLook *look)
+{
+    g_clear_pointer(&look->result, g_free);
+    g_clear_pointer(&look->error, g_free);
+    g_clear_pointer(&look->burial, g_free);
+}
+
+static bool look_at_round(Db *db, const Round *round, unsigned shard, RoundLook *look,
+                          GError **error)
+{
+    g_autoptr(DbRows) rows =
+        db_query(db, &SQL_LOOK,
+                 DB_ARGS(db_text(round->role->name), db_text(round->unit), db_int(shard)), error);
+    int step = rows ? db_rows_next(rows, error) : -1;
+    if (step > 0) {
+        look->now = db_rows_int(rows, 0);
+        look->started_at = db_rows_int(rows, 1);
+        look->done_at = db_rows_int(rows, 2);
+    }
+    look->result = g_strdup(step > 0 ? db_rows_text(rows, 3) : "");
+    return step >= 0;
+}
+
+static bool look_at_task(Db *db, const DbValue *args, RoundLook *look, GError **error)
+{
+    g_autoptr(DbRows) rows = db_query(db, &SQL_LOOK_TASK, args, 3, error);
+    int step = rows ? db_rows_next(rows, error) : -1;
+    look->there = step > 0;
+    if (look->there) {
+        look->created_at = db_rows_int(rows, 0);
+        look->due_at = db_rows_int(rows, 1);
+        look->attempts = db_rows_int(rows, 2);
+        look->node = db_rows_int(rows, 4);
+    }
+    look->error = g_strdup(look->there ? db_rows_text(rows, 3) : "");
+    return step >= 0;
+}
+
+static bool look_at_dead(Db *db, const DbValue *args, RoundLook *look, GError **error)
+{
+    g_autoptr(DbRows) rows = db_query(db, &SQL_LOOK_DEAD, args, 3, error);
+    int step = rows ? db_rows_next(rows, error) : -1;
+    if (step > 0)
+        look->buried_at = db_rows_int(rows, 0);
+    look->burial = g_strdup(step > 0 ? db_rows_text(rows, 1) : "");
+    return step >= 0;
+}
+
+bool round_look(Db *db, const Round *round, unsigned shard, unsigned shards, RoundLook *ret,
+                GError **error)
+{
+    g_autofree char *key = g_strdup_printf(KEY_PREFIX "%s/%u", round->unit, shard);
+    DbValue args[] = {db_int(bucket_in_shard(key, shard, shards)), db_text(round->role->name),
+                      db_text(key)};
+    g_auto(RoundLook) look = {0};
+    if (!look_at_round(db, round, shard, &look, error) || !look_at_task(db, args, &look, error) ||
+        !look_at_dead(db, args, &look, error))
+        return false;
+    *ret = look;
+    look = (RoundLook){0};
+    return true;
 }

@@ -43,4 +43,22 @@ bool round_parse(const char *key, const char *payload, unsigned *ret_shard, unsi
 /* Writes a round's end and result into its row, in the open transaction. */
 bool round_note_end(Db *db, const char *role, const char *key, const char *result, GError **error);
 
+/* What the store knows of one shard's round, in the open transaction. */
+typedef struct {
+    int64_t now;                 /* the store's clock */
+    int64_t started_at, done_at; /* of its newest run; 0: none */
+    char *result;                /* of the newest that ended; "" none */
+    bool there;                  /* its task is: it waits or runs */
+    int64_t created_at, due_at;  /* of the task */
+    int64_t attempts;            /* failed runs since the last success */
+    int64_t node;                /* who runs it; 0: nobody */
+    char *error;                 /* of the last failed run; "" none */
+    int64_t buried_at;           /* of its dead letter; 0: there is none */
+    char *burial;                /* why */
+} RoundLook;
+bool round_look(Db *db, const Round *round, unsigned shard, unsigned shards, RoundLook *ret,
+                GError **error);
+void round_look_clear(RoundLook *look);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(RoundLook, round_look_clear)
+
 #endif

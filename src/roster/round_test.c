@@ -144,6 +144,75 @@ static void test_now_and_parse(void **state)
         assert_false(round_parse(others[i].key, others[i].payload, &shard, &shards));
 }
 
+static void run_now(Db *db)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(RoleTable) table = box_table("1");
+    Round round = {.role = &test_roles.roles[1], .unit = "u", .schedule = "every 10m"};
+    test_begin(db);
+    assert_true(round_now(db, table, &round, 0, &error));
+    test_commit(db);
+}
+
+/* What a person asks for neither takes a slot nor gives one twice. */
+static void test_run_beside_slots(void **state)
+{
+    Db *db = db_of(state);
+    static const DbSql forget = {"DELETE FROM task", NULL};
+    run_now(
+        db); /* before the store has seen the round: it begins with the next slot all the same */
+    assert_int_equal(test_count(db, "task"), 1);
+    assert_int_equal(step(db, "1", 1, "every 10m", NULL), 0);
+    test_exec(db, &forget, DB_NO_ARGS);
+    test_exec(db, &SQL_MISS, DB_ARGS(db_int(10 * MINUTE)));
+    run_now(db);
+    assert_int_equal(step(db, "1", 1, "every 10m", NULL), 1); /* the slot is still there */
+    assert_int_equal(test_count(db, "task"), 1);              /* and one run does for both */
+    run_now(db);
+    assert_int_equal(step(db, "1", 1, "every 10m", NULL), 0); /* it was taken once */
+    test_exec(db, &forget, DB_NO_ARGS);
+    run_now(db);
+    assert_int_equal(step(db, "1", 1, "every 10m", NULL), 0);
+}
+
+static void look(Db *db, RoundLook *ret)
+{
+    g_autoptr(GError) error = NULL;
+    Round round = {.role = &test_roles.roles[1], .unit = "u", .schedule = "every 10m"};
+    test_begin(db);
+    if (!round_look(db, &round, 1, 1, ret, &error))
+        fail_msg("look: %s", error->message);
+    db_rollback(db);
+}
+
+static void test_look(void **state)
+{
+    Db *db = db_of(state);
+    g_auto(RoundLook) none = {0}, waits = {0}, runs = {0}, buried = {0};
+    look(db, &none);
+    assert_true(!none.there && none.started_at == 0 && none.buried_at == 0);
+    run_now(db);
+    look(db, &waits);
+    assert_true(waits.there && waits.created_at > 0 && waits.node == 0 && waits.started_at > 0);
+    test_member(db, 7);
+    static const DbSql claim = {"UPDATE task SET owner = 7, attempts = 2, last_error = 'why'",
+                                NULL};
+    static const DbSql bury = {
+        "INSERT INTO dead_letter (bucket, role, key, payload, attempts, deaths, created_at, "
+        "buried_at, last_error, node) SELECT bucket, role, key, payload, 1, 0, 1, 5, 'so', 1 FROM "
+        "task",
+        NULL};
+    test_exec(db, &claim, DB_NO_ARGS);
+    look(db, &runs);
+    assert_int_equal(runs.node, 7);
+    assert_int_equal(runs.attempts, 2);
+    assert_string_equal(runs.error, "why");
+    test_exec(db, &bury, DB_NO_ARGS);
+    look(db, &buried);
+    assert_int_equal(buried.buried_at, 5);
+    assert_string_equal(buried.burial, "so");
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -151,6 +220,8 @@ int main(void)
         cmocka_unit_test(test_two_nodes_at_once),
         cmocka_unit_test(test_cron_slots_missed_for_months),
         cmocka_unit_test(test_now_and_parse),
+        cmocka_unit_test(test_run_beside_slots),
+        cmocka_unit_test(test_look),
     };
     return test_on_both_stores("round", tests, G_N_ELEMENTS(tests));
 }
