@@ -28,7 +28,7 @@ void weather_draw(World *world)
         .drain = strength(world, 60),
         .stop = strength(world, 100),
         .rival = strength(world, 80),
-        .rollout = strength(world, 60),
+        .rollout = strength(world, 100),
         .force = strength(world, 30),
         .stall = strength(world, 60),
         .slow = strength(world, 8),
@@ -204,14 +204,12 @@ static void force(World *world)
 /* The operator's file arrives at a machine, which is told by signal or by the store. */
 static void roll_out_to(World *world, Machine *machine)
 {
-    if (machine->table == world->target && !sim_chance(world, 2000))
-        return;
     set_table(machine, world->target);
     if (sim_chance(world, 3000))
         command(world, wish_reload, machine->node);
     for (unsigned i = 0; i < world->processes->len; i++) {
         Process *process = g_ptr_array_index(world->processes, i);
-        if (process->machine != machine || process->dead || sim_chance(world, 1000))
+        if (process->machine != machine || process->dead || sim_chance(world, 100))
             continue;
         node_ask_reload(process->node);
         process->node_next = MIN(process->node_next, world->now);
@@ -219,10 +217,15 @@ static void roll_out_to(World *world, Machine *machine)
     }
 }
 
+/* The next machines in turn; now and then the operator begins again, for those that did not hear.
+ */
 static void roll_out(World *world)
 {
-    for (int64_t count = sim_between(world, 1, world->machine_count / 4); count > 0; count--)
-        roll_out_to(world, any_machine(world));
+    if (world->rolled_out >= world->machine_count && sim_chance(world, 1000))
+        world->rolled_out = 0;
+    for (int64_t count = sim_between(world, 1, world->machine_count / 4);
+         count > 0 && world->rolled_out < world->machine_count; count--)
+        roll_out_to(world, &world->machines[world->rolled_out++]);
 }
 
 /* ---- work */

@@ -85,7 +85,7 @@ static bool holds_something(const Process *process)
 
 static void kill_some(World *world)
 {
-    unsigned most = (unsigned)sim_between(world, 1, 6);
+    unsigned most = (unsigned)sim_between(world, 1, 12);
     for (unsigned i = 0; i < world->processes->len && most > 0; i++) {
         Process *process = g_ptr_array_index(world->processes, i);
         if (process->dead || !holds_something(process) || sim_chance(world, 2000))
@@ -149,13 +149,13 @@ void ending_run(World *world)
 {
     heal(world);
     wait_until_whole(world);
-    if (sim_what_broke(world))
-        return;
-    oracle_check_end(world);
-    ask_for_all(world);
-    world_run(world, world->now + sim_between(world, 20 * MSEC, SEC));
-    kill_and_wait(world);
-    wait_until_whole(world);
+    for (unsigned turn = 0; turn < 2 && !sim_what_broke(world); turn++) {
+        oracle_check_end(world);
+        ask_for_all(world);
+        world_run(world, world->now + sim_between(world, 5 * MSEC, 150 * MSEC));
+        kill_and_wait(world);
+        wait_until_whole(world);
+    }
     if (!sim_what_broke(world))
         oracle_check_end(world);
 }

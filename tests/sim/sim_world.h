@@ -110,6 +110,7 @@ struct World {
     unsigned machine_count;
     GPtrArray *processes; /* of Process */
     RoleTable *target;    /* what the operator rolls out */
+    unsigned rolled_out;  /* to so many machines */
     GPtrArray *keys;      /* of SimKey */
     GHashTable *key_names;
     struct Oracle *oracle;
