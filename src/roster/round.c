@@ -63,7 +63,8 @@ static const DbSql SQL_LOOK_TASK = {
     " FROM task t WHERE t.bucket = $1 AND t.role = $2 AND t.key = $3", NULL,
 };
 static const DbSql SQL_LOOK_DEAD = {
-    "SELECT buried_at, last_error FROM dead_letter WHERE bucket = $1 AND role = $2 AND key = $3", NULL,
+    "SELECT buried_at, last_error FROM dead_letter"
+    " WHERE bucket = $1 AND role = $2 AND key = $3", NULL,
 };
 /* clang-format on */
 
