@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # index: taking in and indexing a whole archive of mail, from nothing.
 #
-# rota: `index-bench`, that is the pipeline of `rota import` and one lane of fts-indexing: parse, store, change log, index,
-# every batch durable; once on two cores, once on one. Beside it notmuch and mu, which store no mail and sync nothing, on
-# the machine as it is; and on one core the bare limit: GMime's parser and one FTS5 insert for each message.
+# rota: `index-bench`, that is the pipeline of `rota import` and one lane of fts-indexing: parse, store, change log,
+# index, every batch durable; once on the machine as it is, once on one core. Beside it notmuch and mu, which store no
+# mail and sync nothing; and on one core the bare limit: GMime's parser and one FTS5 insert for each message.
 # notmuch is by far the slowest, and its rounds take most of the time.
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 
 files=$BENCH_WORK/files
 mail_files >"$files"
-setting archive "$(wc -l <"$files") messages, $(xargs -a "$files" -d '\n' cat | wc -c) bytes, read once before each round"
-setting index-rota "index-bench, one thread at the edge, one lane of fts-indexing; SQLite, WAL, synchronous=FULL for mail"
-setting index-bare "index-bare: GMime $(pkg-config --modversion gmime-3.0), FTS5 unicode61, a commit for 1,000, synchronous=NORMAL"
+setting archive "$(wc -l <"$files") messages, $(xargs -a "$files" -d '\n' cat | wc -c) bytes, read before each round"
+setting index-rota "one thread at the edge, one lane of fts-indexing; SQLite, WAL, synchronous=FULL for mail"
+setting index-bare "GMime $(pkg-config --modversion gmime-3.0), FTS5 unicode61, a commit for 1,000, synchronous=NORMAL"
 
 rota_s() { "$@" "$BENCH_BUILD/benches/index-bench" "$BENCH_WORK/store" <"$files" 2>/dev/null | cut -f6; }
 

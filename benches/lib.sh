@@ -9,10 +9,15 @@ cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 BENCH_BUILD=${BENCH_BUILD:-$PWD/build}
 BENCH_ROUNDS=${BENCH_ROUNDS:-5}
 BENCH_SMOKE=${BENCH_SMOKE:-}
+bench_own=''
 if [ -z "${BENCH_WORK:-}" ]; then
     BENCH_WORK=$(mktemp -d "${TMPDIR:-/var/tmp}/rota-bench.XXXXXX")
-    trap 'rm -rf "$BENCH_WORK"' EXIT
+    bench_own=$BENCH_WORK
 fi
+
+# At the end of a part; one with a trap of its own calls it there.
+bench_end() { [ -z "$bench_own" ] || rm -rf "$bench_own"; }
+trap bench_end EXIT
 
 # say NAME VALUE UNIT: a line of the result.
 say() { printf '%s\t%s\t%s\n' "$1" "$2" "$3"; }

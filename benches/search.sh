@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # search: 20 words, warm, each program on an index of the same archive.
 #
-# Counting: in one process, the median over the words; notmuch counts the same query fifty times in one batch. The first 50
-# results: rota within one process, notmuch and mu by a process for each query, as their users and front ends run them; so
-# that for them a process' start is counted too, that of `true` is printed beside.
+# Counting: in one process, the median over the words; notmuch counts the same query fifty times in one batch. The
+# first 50 results: rota within one process, notmuch and mu by a process for each query, as their users and front ends
+# run them; their start is counted too, and that of `true` is printed beside.
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 
 files=$BENCH_WORK/files words=$BENCH_WORK/words store=$BENCH_WORK/store
@@ -19,6 +19,9 @@ if [ -z "$BENCH_SMOKE" ]; then
     setting search-notmuch "count --exclude=false --batch; search --output=messages --sort=newest-first --limit=50"
     setting search-mu "find --maxnum=50 --sortfield=date --reverse --fields=l"
 fi
+
+notmuch_50=(notmuch search --exclude=false --output=messages --sort=newest-first --limit=50)
+mu_50=(mu find --muhome="$BENCH_WORK/mu" --maxnum=50 --sortfield=date --reverse --fields=l)
 
 # each_ms COMMAND...: the median milliseconds of it over the words; it gets the word last.
 each_ms()
@@ -44,7 +47,7 @@ for _ in $(seq "$BENCH_ROUNDS"); do
     say search-first50-rota "$(cut -f4 <<<"$last" | awk '{printf "%.4f", $1 / 1000}')" ms
     [ -z "$BENCH_SMOKE" ] || continue
     say search-count-notmuch "$(notmuch_count_ms)" ms
-    say search-first50-notmuch "$(each_ms notmuch search --exclude=false --output=messages --sort=newest-first --limit=50)" ms
-    say search-first50-mu "$(each_ms mu find --muhome="$BENCH_WORK/mu" --maxnum=50 --sortfield=date --reverse --fields=l)" ms
+    say search-first50-notmuch "$(each_ms "${notmuch_50[@]}")" ms
+    say search-first50-mu "$(each_ms "${mu_50[@]}")" ms
     say search-process "$(each_ms true)" ms
 done

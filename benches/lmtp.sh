@@ -1,0 +1,141 @@
+#!/usr/bin/env bash
+# lmtp: small messages into one mailbox by LMTP, each answered when it is durable; one and ten sessions.
+#
+# rota is `rota serve` with its defaults, all roles at work (the index is kept up meanwhile). Dovecot is its lmtp
+# service alone, delivering to a maildir or an mdbox without an index of words, mail_fsync as it comes. Both listen
+# on a unix socket, have a folder and settings of their own, and are stopped by their own process' number. The
+# client is benches/lmtp_client.c for all.
+. "$(dirname "$(readlink -f "$0")")/lib.sh"
+
+messages=5000
+[ -z "$BENCH_SMOKE" ] || messages=50
+bytes=2000
+# A socket's path is at most 107 bytes long, and Dovecot's user must be able to go there.
+folder=$(mktemp -d "${TMPDIR:-/tmp}/rota-lmtp.XXXXXX")
+chmod 755 "$folder"
+serving=''
+stop_serving()
+{
+    [ -n "$serving" ] || return 0
+    kill "$serving" 2>/dev/null || true
+    while kill -0 "$serving" 2>/dev/null; do sleep 0.05; done
+    serving=''
+}
+trap 'stop_serving; rm -rf "$folder"; bench_end' EXIT
+
+# wait_for SOCKET: until somebody listens there.
+wait_for()
+{
+    for _ in $(seq 200); do
+        [ ! -S "$1" ] || return 0
+        sleep 0.05
+    done
+    echo "lmtp: nobody listens on $1" >&2
+    return 1
+}
+
+# measure NAME SOCKET RCPT: a run of one session and a run of ten, after a first message that makes the mailbox.
+measure()
+{
+    local sessions line
+    "$BENCH_BUILD/benches/lmtp-client" --rcpt "$3" --messages 20 "$2" >/dev/null
+    for sessions in 1 10; do
+        line=$("$BENCH_BUILD/benches/lmtp-client" --rcpt "$3" --sessions "$sessions" --messages "$messages" \
+            --bytes "$bytes" "$2")
+        say "lmtp-$1-$sessions" "$(cut -f1 <<<"$line")" messages/s
+        say "lmtp-$1-$sessions-p99" "$(cut -f3 <<<"$line")" ms
+    done
+}
+
+measure_rota()
+{
+    rm -rf "$folder/rota"
+    mkdir "$folder/rota"
+    cat >"$folder/rota/rota.toml" <<C
+[store.data]
+path = "rota.db"
+[lmtp]
+listen = ["unix:$folder/rota/lmtp"]
+[log]
+level = "warning"
+C
+    "$BENCH_BUILD/rota" -c "$folder/rota/rota.toml" store init >/dev/null 2>&1
+    "$BENCH_BUILD/rota" -c "$folder/rota/rota.toml" account add ada@example.org >/dev/null 2>&1
+    "$BENCH_BUILD/rota" -c "$folder/rota/rota.toml" serve >"$folder/rota/log" 2>&1 &
+    serving=$!
+    wait_for "$folder/rota/lmtp" || { cat "$folder/rota/log" >&2; return 1; }
+    measure rota "$folder/rota/lmtp" ada@example.org
+    stop_serving
+}
+
+# Dovecot wants users for its processes and its mail; "nobody" is there on every Debian.
+dovecot_settings()
+{
+    cat <<C
+base_dir = $folder/dovecot/run
+state_dir = $folder/dovecot/run
+log_path = $folder/dovecot/log
+protocols = lmtp
+ssl = no
+default_internal_user = nobody
+default_internal_group = nogroup
+default_login_user = nobody
+mail_location = $1
+mail_home = $folder/dovecot/home/%n
+mail_uid = nobody
+mail_gid = nogroup
+first_valid_uid = 1
+first_valid_gid = 1
+userdb {
+  driver = static
+  args = uid=nobody gid=nogroup home=$folder/dovecot/home/%n allow_all_users=yes
+}
+passdb {
+  driver = static
+  args = nopassword=yes
+}
+service stats {
+  unix_listener stats-writer {
+    mode = 0666
+  }
+}
+service lmtp {
+  unix_listener lmtp {
+    mode = 0666
+  }
+}
+protocol lmtp {
+  auth_username_format = %n
+}
+lmtp_save_to_detail_mailbox = no
+C
+}
+
+# measure_dovecot FORMAT LOCATION
+measure_dovecot()
+{
+    rm -rf "$folder/dovecot"
+    mkdir -p "$folder/dovecot/run" "$folder/dovecot/home"
+    touch "$folder/dovecot/log"
+    chown -R nobody:nogroup "$folder/dovecot/home" "$folder/dovecot/log"
+    dovecot_settings "$2" >"$folder/dovecot/dovecot.conf"
+    dovecot -F -c "$folder/dovecot/dovecot.conf" >/dev/null 2>&1 &
+    serving=$!
+    wait_for "$folder/dovecot/run/lmtp" || { cat "$folder/dovecot/log" >&2; return 1; }
+    measure "$1" "$folder/dovecot/run/lmtp" ada@example.org
+    stop_serving
+}
+
+setting lmtp "$messages messages of $bytes bytes, one recipient, a connection for each session, no pipelining"
+setting lmtp-rota "rota serve, defaults: SQLite, synchronous=FULL, every role at work, log.level warning"
+if [ -z "$BENCH_SMOKE" ]; then
+    setup_packages dovecot-core dovecot-lmtpd >&2
+    setting lmtp-dovecot "$(dovecot --version), lmtp service alone, mail_fsync as it comes (optimized), no index of words"
+    [ "$(id -u)" = 0 ] || { echo "lmtp: Dovecot wants to be started by root; only rota is measured" >&2; }
+fi
+for _ in $(seq "$BENCH_ROUNDS"); do
+    measure_rota
+    [ -z "$BENCH_SMOKE" ] && [ "$(id -u)" = 0 ] || continue
+    measure_dovecot maildir "maildir:~/Maildir"
+    measure_dovecot mdbox "mdbox:~/mdbox"
+done
