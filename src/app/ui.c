@@ -32,7 +32,7 @@ struct UiProgress {
     int64_t total;
     const Clock *clock;
     int64_t started_us, shown_us;
-    bool terminal;
+    bool terminal, bytes;
 };
 
 static struct {
@@ -238,6 +238,24 @@ void ui_progress_set_total(UiProgress *progress, int64_t total)
     progress->total = total;
 }
 
+void ui_progress_set_bytes(UiProgress *progress)
+{
+    progress->bytes = true;
+}
+
+void ui_progress_hide(UiProgress *progress)
+{
+    if (!progress->terminal)
+        return;
+    fprintf(stderr, "\r\033[K");
+    progress->shown_us = 0;
+}
+
+static char *format_number(const UiProgress *progress, int64_t number)
+{
+    return progress->bytes ? ui_format_bytes(number) : g_strdup_printf("%" PRId64, number);
+}
+
 static void show_bar(const char *line)
 {
     struct winsize size;
@@ -267,8 +285,9 @@ void ui_progress_set(UiProgress *progress, int64_t done, const char *detail)
             g_string_append_printf(line, " [%.*s%*s]", full, "##############################",
                                    BAR_CELLS - full, "");
         }
-        g_string_append_printf(line, " %3.0f %%  %" PRId64 " of %" PRId64, share * 100, done,
-                               progress->total);
+        g_autofree char *part = format_number(progress, done),
+                        *whole = format_number(progress, progress->total);
+        g_string_append_printf(line, " %3.0f %%  %s of %s", share * 100, part, whole);
         if (done > 0 && done < progress->total) {
             int64_t left =
                 (int64_t)(seconds * (double)(progress->total - done) / (double)done * 1000);
@@ -276,9 +295,11 @@ void ui_progress_set(UiProgress *progress, int64_t done, const char *detail)
             g_string_append_printf(line, "  %s left", text);
         }
     } else {
-        g_string_append_printf(line, " %" PRId64, done);
+        g_autofree char *part = format_number(progress, done);
+        g_string_append_printf(line, " %s", part);
     }
-    g_string_append_printf(line, "  %.0f/s", (double)done / MAX(seconds, 0.001));
+    g_autofree char *rate = format_number(progress, (int64_t)((double)done / MAX(seconds, 0.001)));
+    g_string_append_printf(line, "  %s/s", rate);
     if (detail) {
         g_autofree char *safe = ui_safe(detail);
         g_string_append_printf(line, "  %s", safe);

@@ -54,6 +54,10 @@ typedef struct UiProgress UiProgress;
 /* `what` is copied ("importing"); total 0: not known. */
 UiProgress *ui_progress_new(const char *what, int64_t total, const Clock *clock);
 void ui_progress_set_total(UiProgress *progress, int64_t total);
+/* The numbers are bytes, and are shown as such. */
+void ui_progress_set_bytes(UiProgress *progress);
+/* Takes the bar away, so that a line can be printed; the next step brings it back. */
+void ui_progress_hide(UiProgress *progress);
 /* Call it as often as there is something new; it is cheap. `detail` may be NULL. */
 void ui_progress_set(UiProgress *progress, int64_t done, const char *detail);
 /* Removes the bar, so that the command can print its result. NULL is fine. */
