@@ -36,6 +36,7 @@ typedef struct {
     UiProgress *progress;
     MboxQuoting quoting;
     size_t bytes_max;
+    int64_t now;         /* ms */
     int64_t done, total; /* bytes of files */
     unsigned problems, passed_over;
     char *first_passed_over;
@@ -91,11 +92,12 @@ static char *keywords_of(const Source *source)
 }
 
 /* When a message came: a Maildir's name says it, and so does the file's time; a copy is younger
- * than its name, and a message that was filed with its old date is older. */
-static int64_t time_of(const Source *source)
+ * than its name, and a message that was filed with its old date is older. Not in the future. */
+static int64_t time_of(const Import *import, const Source *source)
 {
     int64_t named = source->kind == SOURCE_MAILDIR ? maildir_time(source->name) : 0;
-    return named && named + 999 < source->modified_at ? named : source->modified_at;
+    int64_t when = named && named + 999 < source->modified_at ? named : MAX(source->modified_at, 0);
+    return MIN(when, import->now);
 }
 
 /* The whole file; NULL, and a problem. */
@@ -139,7 +141,7 @@ static bool take_message(Import *import, const Source *source, int file, GError 
                        .size = size,
                        .folder = g_strdup(source->folder),
                        .keywords = keywords_of(source),
-                       .received_at = time_of(source),
+                       .received_at = time_of(import, source),
                        .place = g_strdup(source->place)};
     return importer_add(import->importer, mail, error);
 }
@@ -162,7 +164,7 @@ static bool take_mbox_message(Import *import, const Source *source, const MboxMe
                        .size = size,
                        .folder = g_strdup(source->mbox_folder),
                        .keywords = mbox_keywords(message->bytes->str, size),
-                       .received_at = message->received_at,
+                       .received_at = CLAMP(message->received_at, 0, import->now),
                        .otherwise_at = source->modified_at,
                        .place = g_steal_pointer(&place)};
     show(import, message->offset);
@@ -285,7 +287,7 @@ static bool walk(Import *import, Db *db, int64_t account, char **paths, int coun
 {
     WalkVisitor counting = {count_bytes, ignore_problem, import};
     WalkVisitor taking = {take, add_problem, import};
-    g_autoptr(Importer) importer = importer_new(db, account, add_problem, import);
+    g_autoptr(Importer) importer = importer_new(db, account, import->now, add_problem, import);
     import->importer = importer;
     if (option_folder && !importer_add_folder(importer, option_folder, error))
         return false;
@@ -342,6 +344,7 @@ static int run(CommandContext *context, int argc, char **argv)
     if (!account)
         return command_fail(error);
     import.bytes_max = (size_t)settings->lmtp.message_bytes_max;
+    import.now = clock_wall_ms(context->clock);
     import.list = context->json ? json_array() : NULL;
     import.progress = ui_progress_new("importing", 0, context->clock);
     ui_progress_set_bytes(import.progress);

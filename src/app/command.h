@@ -91,6 +91,7 @@ int command_main(int argc, char **argv);
     X(cmd_check) \
     X(cmd_drain) \
     X(cmd_reload) \
+    X(cmd_export) \
     X(cmd_import) \
     X(cmd_roles) \
     X(cmd_roles_adopt) \

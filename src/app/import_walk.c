@@ -119,8 +119,7 @@ static char *read_control(int directory, const char *name)
     return right ? g_steal_pointer(&text) : NULL;
 }
 
-/* "0 $junk" a line: the letters' keywords, each owned by the list. */
-static void read_keywords(int directory, const char *ret[MAILDIR_KEYWORDS_MAX], GStrv *ret_lines)
+void maildir_read_keywords(int directory, const char *ret[MAILDIR_KEYWORDS_MAX], GStrv *ret_lines)
 {
     g_autofree char *text = read_control(directory, MAILDIR_KEYWORDS_FILE);
     *ret_lines = g_strsplit(text ? text : "", "\n", -1);
@@ -196,7 +195,7 @@ static bool walk_maildir(const Walk *walk, const Place *place)
 {
     const char *keywords[MAILDIR_KEYWORDS_MAX] = {NULL};
     g_auto(GStrv) lines = NULL;
-    read_keywords(place->file, keywords, &lines);
+    maildir_read_keywords(place->file, keywords, &lines);
     Source folder = {.kind = SOURCE_FOLDER, .place = place->place, .folder = place->folder};
     return walk->visitor->found(&folder, walk->visitor->data, walk->error) &&
            walk_messages(walk, place, "cur", keywords) &&

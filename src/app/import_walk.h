@@ -15,6 +15,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "content/maildir_name.h"
+
 typedef enum {
     SOURCE_FOLDER,  /* a Maildir: its mailbox shall be there, though it may be empty */
     SOURCE_MAILDIR, /* a message of a Maildir */
@@ -53,5 +55,8 @@ int source_open(const Source *source, const char **ret_why);
 /* Files in a Maildir folder by which an export keeps what its names cannot say. */
 #define MAILDIR_MAILBOX_FILE  "rota-mailbox"     /* the mailbox' path, for too long a name */
 #define MAILDIR_KEYWORDS_FILE "dovecot-keywords" /* "0 $junk\n": the letters' keywords */
+/* The keywords of a Maildir folder's letters, borrowed from *ret_lines (owned by the caller); what
+ * is not said stays as it is. */
+void maildir_read_keywords(int directory, const char *ret[MAILDIR_KEYWORDS_MAX], GStrv *ret_lines);
 
 #endif

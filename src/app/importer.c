@@ -38,7 +38,7 @@ typedef struct {
 
 struct Importer {
     Db *db;
-    int64_t account;
+    int64_t account, now;
     ImportProblem problem;
     void *data;
     ImportBatch batches[2]; /* one is filled, one is parsed or delivered */
@@ -66,11 +66,12 @@ static void parse(gpointer data, gpointer unused)
     g_mutex_unlock(&importer->lock);
 }
 
-Importer *importer_new(Db *db, int64_t account, ImportProblem problem, void *data)
+Importer *importer_new(Db *db, int64_t account, int64_t now, ImportProblem problem, void *data)
 {
     Importer *importer = g_new0(Importer, 1);
     importer->db = db;
     importer->account = account;
+    importer->now = now;
     importer->problem = problem;
     importer->data = data;
     importer->filled = &importer->batches[0];
@@ -145,9 +146,9 @@ static Delivery delivery_of(const Importer *importer, const Item *item)
                       .key = item->key,
                       .import = true,
                       .keywords = item->mail.keywords,
-                      .received_at = item->mail.received_at ? item->mail.received_at
-                                     : date > 0             ? date
-                                                            : item->mail.otherwise_at};
+                      .received_at = item->mail.received_at              ? item->mail.received_at
+                                     : date > 0 && date <= importer->now ? date
+                                                                         : item->mail.otherwise_at};
 }
 
 /* Counts what has an end; false: it is to be tried again. */

@@ -33,7 +33,8 @@ typedef struct {
 typedef struct Importer Importer;
 /* A message that was not taken, and why. */
 typedef void (*ImportProblem)(const char *place, const char *text, void *data);
-Importer *importer_new(Db *db, int64_t account, ImportProblem problem, void *data);
+/* `now`, ms: a Date field beyond it is not believed. */
+Importer *importer_new(Db *db, int64_t account, int64_t now, ImportProblem problem, void *data);
 void importer_free(Importer *importer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Importer, importer_free)
 /* Takes what mail points to. False: the store does not take any more (what was taken stays). */
