@@ -298,7 +298,8 @@ void ui_progress_set(UiProgress *progress, int64_t done, const char *detail)
         g_autofree char *part = format_number(progress, done);
         g_string_append_printf(line, " %s", part);
     }
-    g_autofree char *rate = format_number(progress, (int64_t)((double)done / MAX(seconds, 0.001)));
+    g_autofree char *rate =
+        format_number(progress, (int64_t)((double)done / MAX(seconds, 0.001) + 0.5));
     g_string_append_printf(line, "  %s/s", rate);
     if (detail) {
         g_autofree char *safe = ui_safe(detail);
