@@ -62,7 +62,7 @@ class Ledger:
             assert (ident, address) not in stored, f"{ident} is there twice"
             stored[ident, address] = digest.lower()
         missing = self.acknowledged - stored.keys()
-        assert not missing, f"{len(missing)} of {len(self.acknowledged)} acknowledged messages are lost: {sorted(missing)[:3]}"
+        assert not missing, f"{len(missing)} of {len(self.acknowledged)} are lost: {sorted(missing)[:3]}"
         for (ident, _), digest in stored.items():
             assert digest == self.digests[ident], f"{ident} is not what was sent"
         assert "whole" in rota.run("store", "check", "--deep")
