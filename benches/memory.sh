@@ -52,6 +52,7 @@ done
 wait "$load"
 idle() { sample; [ "$(rota tasks list --json | grep -c '"id"')" = 0 ]; }
 await idle || true
-printf '%-28s %8s MB PSS %8s MB RSS   (highest; %s)\n' 'eight sessions, all lanes' "$top_pss" "$top_rss" "$(cat "$work/sent")"
+printf '%-28s %8s MB PSS %8s MB RSS   (highest; %s)\n' 'eight sessions, all lanes' "$top_pss" "$top_rss" \
+  "$(cat "$work/sent")"
 pause 5
 note 'at rest again'

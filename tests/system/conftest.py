@@ -23,6 +23,17 @@ PROGRAM = os.environ.get("ROTA_PROGRAM", str(ROOT / "build" / "rota"))
 PATIENCE = 60  # seconds until a condition that does not come fails the test; sanitizers are slow
 
 
+def mail_files(archive):
+    """The messages of an archive of $ROTA_DATA; in CI a missing one is a failure, elsewhere our own stand for it."""
+    folder = pathlib.Path(os.environ.get("ROTA_DATA_UNPACKED", ROOT / "var" / "data")) / archive
+    files = sorted(folder.rglob("*.eml"))
+    assert files or not os.environ.get("CI"), f"no mail in {folder}"
+    if not files:
+        print(f"{archive} is not in $ROTA_DATA: the project's own mail stands for it")
+        files = sorted((ROOT / "examples" / "mail").glob("*.eml"))
+    return files
+
+
 def until(condition, what="the condition"):
     """Asks until it is true, and returns what it gave."""
     end = time.monotonic() + PATIENCE
