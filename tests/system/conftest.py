@@ -3,6 +3,8 @@
 A test waits for conditions (a reply, a line of output, the READY datagram), never for a time; every wait has an end.
 """
 
+import collections
+import hashlib
 import json
 import os
 import pathlib
@@ -43,6 +45,14 @@ def until(condition, what="the condition"):
             return got
         assert time.monotonic() < end, f"{what} did not come within {PATIENCE} s"
         time.sleep(0.01)
+
+
+def exported_digests(rota, address):
+    """How often each digest is among the messages that `rota export` writes."""
+    folder = rota.folder / f"export-{address}"
+    rota.run("export", "-a", address, str(folder))
+    return collections.Counter(hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*")
+                               if path.is_file() and path.parent.name in ("cur", "new"))
 
 
 class Node:

@@ -1,10 +1,10 @@
 """What was answered 250 is there, once, byte for byte: after kill -9 at any moment, on a full disk, on a read-only one.
 
-A ledger outside rota holds the digest of each message and whether it was answered 250. The store keeps a message
-under the SHA-256 of its bytes, and `rota store check --deep` reads all bytes and compares them with it: the two
-together say that the bytes are those that were sent.
+A ledger outside rota holds the digest of each message and whether it was answered 250. In the end the store has each of
+these once, `rota export` writes the bytes that were sent, and `rota store check --deep` finds the store whole.
 """
 
+import collections
 import contextlib
 import hashlib
 import os
@@ -15,9 +15,7 @@ import tempfile
 import threading
 import time
 
-import pytest
-
-from conftest import until
+from conftest import exported_digests, until
 from lmtp_client import LmtpClient
 
 SOON = 'lease = "2s"\nheartbeat = "200ms"\n'
@@ -54,7 +52,8 @@ class Ledger:
             return len(self.acknowledged)
 
     def check(self, rota):
-        """Every acknowledged message is in the store, and none is there twice; the store is whole."""
+        """Every acknowledged message is in the store, and none is there twice; it comes out as it went in; the store
+        is whole."""
         hexed = "hex(e.blob)" if rota.kind == "sqlite" else "encode(e.blob, 'hex')"
         stored = {}
         for ident, address, digest in rota.query(
@@ -65,6 +64,9 @@ class Ledger:
         assert not missing, f"{len(missing)} of {len(self.acknowledged)} are lost: {sorted(missing)[:3]}"
         for (ident, _), digest in stored.items():
             assert digest == self.digests[ident], f"{ident} is not what was sent"
+        for person in PEOPLE:
+            want = collections.Counter(digest for (_, address), digest in stored.items() if address == person)
+            assert exported_digests(rota, person) == want, person
         assert "whole" in rota.run("store", "check", "--deep")
 
 
