@@ -93,6 +93,14 @@
 #define PURGE_SUSPECTS        500  /* accounts whose index is counted by one statement */
 #define PURGE_ACCOUNTS        1000 /* looked at by one statement */
 
+/* newest messages of spam, and of ham, that a model learns from: 30 MB of features while it does */
+#define SPAM_LEARN_MAX 5000
+/* messages that one run of bayes-training looks at; about a tenth of a second */
+#define SPAM_BATCH_MESSAGES 200
+#define SPAM_BATCH_BYTES    (8 * 1024 * 1024)
+/* between a person's click and the fold, so that many clicks are one fold */
+#define SPAM_FOLD_MS 60000
+
 /* store */
 #define DB_ROWS_FETCH_MAX    10000 /* rows of one query that a caller may hold at once */
 #define DB_STATEMENT_SECONDS 30

@@ -22,7 +22,10 @@
 
 #define FEATURES_VERSION 1 /* grows with any change of what classifier_features takes */
 #define MODEL_VERSION    1
-#define MODEL_HEADER     16
+#define MODEL_HEADER     20
+/* Of a model that adds to a base: 32 KB, since accounts are many; it only has to set right where
+ * one person differs. */
+#define OWN_SLOTS (1u << 14)
 
 #define PASSES       4 /* more change no figure */
 #define WEIGHT_SHIFT 22
@@ -32,15 +35,16 @@
 #define SHARE_MAX    (32 * ONE)                          /* of one message; a handful is usual */
 #define WEIGHT_MAX   (INT32_C(16) * (1 << WEIGHT_SHIFT)) /* keeps a margin within 64 bits */
 
-/* The score is logistic(STEEPNESS * (margin - MIDDLE)): 0.9 at a margin of 0.429. */
-#define STEEPNESS 6
-#define MIDDLE    (ONE / 16)
+/* The score is logistic(STEEPNESS * (margin - MIDDLE)): 0.9 at a margin of 0.306. */
+#define STEEPNESS 8
+#define MIDDLE    (ONE / 32)
 
 struct ClassifierModel {
     gint references;
     unsigned counts[2]; /* ham, spam */
     unsigned shift;     /* weight in 2^-22 = stored << shift */
-    int16_t weights[CLASSIFIER_SLOTS];
+    uint32_t slots;     /* a power of two; a feature's is its id modulo them */
+    int16_t weights[];
 };
 
 /* One message to learn from: in the set by its digest. */
@@ -252,7 +256,7 @@ static int64_t margin_of(const ClassifierModel *model, const uint32_t *id, const
     for (unsigned block = 0; block < CLASSIFIER_BLOCKS; block++) {
         int64_t sum = 0;
         for (unsigned i = 0; i < counts[block]; i++)
-            sum += model->weights[*id++];
+            sum += model->weights[*id++ & (model->slots - 1)];
         blocks[block] = shifted(sum * (INT64_C(1) << model->shift) * values[block], VALUE_SHIFT);
         all += blocks[block];
     }
@@ -261,6 +265,7 @@ static int64_t margin_of(const ClassifierModel *model, const uint32_t *id, const
 
 typedef struct {
     int32_t *weights; /* in 2^-22 */
+    uint32_t slots;
     int64_t *shares;  /* of each message, in 2^-22 */
     int64_t *offsets; /* what the base says, in 2^-22; NULL: no base */
     uint32_t *ids;    /* of the message in hand */
@@ -277,7 +282,7 @@ static void learn(Training *training, const Sample *sample)
     for (unsigned block = 0; block < CLASSIFIER_BLOCKS; block++) {
         int64_t sum = 0;
         for (unsigned i = 0; i < counts[block]; i++)
-            sum += training->weights[*id++];
+            sum += training->weights[*id++ & (training->slots - 1)];
         margin += shifted(sum * values[block], VALUE_SHIFT);
     }
     if (!sample->spam)
@@ -292,8 +297,10 @@ static void learn(Training *training, const Sample *sample)
     for (unsigned block = 0; block < CLASSIFIER_BLOCKS; block++) {
         int64_t change = shifted(step * values[block], VALUE_SHIFT);
         int32_t add = (int32_t)(sample->spam ? change : -change);
-        for (unsigned i = 0; i < counts[block]; i++, id++)
-            training->weights[*id] = CLAMP(training->weights[*id] + add, -WEIGHT_MAX, WEIGHT_MAX);
+        for (unsigned i = 0; i < counts[block]; i++) {
+            int32_t *weight = &training->weights[*id++ & (training->slots - 1)];
+            *weight = CLAMP(*weight + add, -WEIGHT_MAX, WEIGHT_MAX);
+        }
     }
 }
 
@@ -311,18 +318,26 @@ static void set_offsets(Training *training, const GPtrArray *samples, const Clas
     }
 }
 
-static ClassifierModel *model_of(const int32_t *weights, const unsigned counts[2])
+static ClassifierModel *model_new(uint32_t slots)
 {
-    ClassifierModel *model = g_new0(ClassifierModel, 1);
+    ClassifierModel *model = g_malloc0(sizeof(ClassifierModel) + slots * sizeof(int16_t));
     model->references = 1;
+    model->slots = slots;
+    return model;
+}
+
+static ClassifierModel *model_of(const Training *training, const unsigned counts[2])
+{
+    const int32_t *weights = training->weights;
+    ClassifierModel *model = model_new(training->slots);
     model->counts[0] = counts[0];
     model->counts[1] = counts[1];
     int64_t most = 0;
-    for (size_t i = 0; i < CLASSIFIER_SLOTS; i++)
+    for (size_t i = 0; i < model->slots; i++)
         most = MAX(most, ABS((int64_t)weights[i]));
     while (shifted(most, model->shift) > INT16_MAX)
         model->shift++;
-    for (size_t i = 0; i < CLASSIFIER_SLOTS; i++)
+    for (size_t i = 0; i < model->slots; i++)
         model->weights[i] = (int16_t)shifted(weights[i], model->shift);
     return model;
 }
@@ -355,13 +370,15 @@ ClassifierModel *classifier_train(const ClassifierSet *set, const ClassifierMode
         largest = MAX(largest, sample->size);
         g_ptr_array_add(samples, sample);
     }
-    Training training = {.weights = g_new0(int32_t, CLASSIFIER_SLOTS),
+    uint32_t slots = base ? OWN_SLOTS : CLASSIFIER_SLOTS;
+    Training training = {.weights = g_new0(int32_t, slots),
+                         .slots = slots,
                          .shares = g_new0(int64_t, samples->len),
                          .ids = g_new(uint32_t, largest + 1)};
     if (base)
         set_offsets(&training, samples, base);
     bool whole = pass_all(&training, samples, stop, data);
-    ClassifierModel *model = whole ? model_of(training.weights, set->counts) : NULL;
+    ClassifierModel *model = whole ? model_of(&training, set->counts) : NULL;
     g_free(training.weights);
     g_free(training.shares);
     g_free(training.offsets);
@@ -399,49 +416,50 @@ static uint32_t get_u32(const uint8_t *at)
     return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
-/* Version, bits and shift; ham; spam; the sum of all weights as a check; the weights, low byte
- * first, all low bytes before all high ones, which a compressing store takes well. */
+/* Versions and shift; slots; ham; spam; a check of all weights; the weights, all low bytes before
+ * all high ones, which a compressing store takes well. */
 GBytes *classifier_model_format(const ClassifierModel *model)
 {
-    size_t size = MODEL_HEADER + 2 * (size_t)CLASSIFIER_SLOTS;
+    size_t size = MODEL_HEADER + 2 * (size_t)model->slots;
     uint8_t *bytes = g_malloc(size);
     uint32_t check = 0;
-    for (size_t i = 0; i < CLASSIFIER_SLOTS; i++) {
+    for (size_t i = 0; i < model->slots; i++) {
         uint16_t weight = (uint16_t)model->weights[i];
         check = check * 31 + weight;
         bytes[MODEL_HEADER + i] = (uint8_t)weight;
-        bytes[MODEL_HEADER + CLASSIFIER_SLOTS + i] = (uint8_t)(weight >> 8);
+        bytes[MODEL_HEADER + model->slots + i] = (uint8_t)(weight >> 8);
     }
-    put_u32(bytes, MODEL_VERSION | FEATURES_VERSION << 8 | CLASSIFIER_BITS << 16 |
-                       (uint32_t)model->shift << 24);
-    put_u32(bytes + 4, model->counts[0]);
-    put_u32(bytes + 8, model->counts[1]);
-    put_u32(bytes + 12, check);
+    put_u32(bytes, MODEL_VERSION | FEATURES_VERSION << 8 | (uint32_t)model->shift << 16);
+    put_u32(bytes + 4, model->slots);
+    put_u32(bytes + 8, model->counts[0]);
+    put_u32(bytes + 12, model->counts[1]);
+    put_u32(bytes + 16, check);
     return g_bytes_new_take(bytes, size);
 }
 
 ClassifierModel *classifier_model_parse(const void *bytes, size_t size, GError **error)
 {
     const uint8_t *at = bytes;
-    uint32_t form = size == MODEL_HEADER + 2 * (size_t)CLASSIFIER_SLOTS ? get_u32(at) : 0;
-    if ((form & 0xffffff) != (MODEL_VERSION | FEATURES_VERSION << 8 | CLASSIFIER_BITS << 16) ||
-        form >> 24 > 16) {
+    uint32_t form = size >= MODEL_HEADER ? get_u32(at) : 0;
+    uint32_t slots = size >= MODEL_HEADER ? get_u32(at + 4) : 0;
+    if ((form & 0xffff) != (MODEL_VERSION | FEATURES_VERSION << 8) || form >> 16 > 16 ||
+        (slots != CLASSIFIER_SLOTS && slots != OWN_SLOTS) ||
+        size != MODEL_HEADER + 2 * (size_t)slots) {
         fail(error, ERROR_REJECT, "the %zu bytes are not a spam model of this version", size);
         return NULL;
     }
-    g_autoptr(ClassifierModel) model = g_new0(ClassifierModel, 1);
-    model->references = 1;
-    model->shift = form >> 24;
-    model->counts[0] = get_u32(at + 4);
-    model->counts[1] = get_u32(at + 8);
+    g_autoptr(ClassifierModel) model = model_new(slots);
+    model->shift = form >> 16;
+    model->counts[0] = get_u32(at + 8);
+    model->counts[1] = get_u32(at + 12);
+    at += MODEL_HEADER;
     uint32_t check = 0;
-    for (size_t i = 0; i < CLASSIFIER_SLOTS; i++) {
-        uint16_t weight =
-            (uint16_t)(at[MODEL_HEADER + i] | at[MODEL_HEADER + CLASSIFIER_SLOTS + i] << 8);
+    for (size_t i = 0; i < slots; i++) {
+        uint16_t weight = (uint16_t)(at[i] | at[slots + i] << 8);
         check = check * 31 + weight;
         model->weights[i] = (int16_t)weight;
     }
-    if (check == get_u32(at + 12))
+    if (check == get_u32((const uint8_t *)bytes + 16))
         return g_steal_pointer(&model);
     fail(error, ERROR_REJECT, "the spam model is damaged: its check does not fit");
     return NULL;
@@ -490,13 +508,18 @@ typedef struct {
     ClassifierBlock block;
 } NamedWord;
 
+static int64_t weight_of(const ClassifierModel *model, uint32_t id)
+{
+    return (int64_t)model->weights[id & (model->slots - 1)] * (1 << model->shift);
+}
+
 static void name_word(ClassifierBlock block, uint32_t id, const char *prefix, const char *text,
                       size_t size, void *data)
 {
     Naming *naming = data;
-    int64_t weight = (int64_t)naming->model->weights[id] * (1 << naming->model->shift);
+    int64_t weight = weight_of(naming->model, id);
     if (naming->own)
-        weight += (int64_t)naming->own->weights[id] * (1 << naming->own->shift);
+        weight += weight_of(naming->own, id);
     if (!weight ||
         !g_hash_table_add(naming->seen, GUINT_TO_POINTER(block * CLASSIFIER_SLOTS + id + 1)))
         return;

@@ -63,8 +63,9 @@ unsigned classifier_set_count(const ClassifierSet *set, bool spam);
 
 /* Asked between messages; true: stop. */
 typedef bool (*ClassifierStop)(void *data);
-/* A new model; NULL only where `stop` (may be NULL) said so. With a base, it holds what must be
- * added to the base's margin. Time grows with the set: about 10,000 messages in a second. */
+/* A new model; NULL only where `stop` (may be NULL) said so. With a base, it is a small one that
+ * holds what must be added to the base's margin. Time grows with the set: about 10,000 messages in
+ * a second. */
 ClassifierModel *classifier_train(const ClassifierSet *set, const ClassifierModel *base,
                                   ClassifierStop stop, void *data);
 

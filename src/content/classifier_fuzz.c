@@ -34,8 +34,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     if (stored)
         pack_again(stored);
     g_clear_error(&error);
-    /* A model is half a megabyte: the input is its beginning. */
-    size_t model_size = 16 + 2 * (size_t)CLASSIFIER_SLOTS;
+    /* The input is the beginning of a model of 2^14 slots. */
+    size_t model_size = 20 + 2 * (size_t)(1 << 14);
     g_autofree uint8_t *model_bytes = g_malloc0(model_size);
     if (size)
         memcpy(model_bytes, bytes, MIN(size, model_size));

@@ -158,7 +158,7 @@ static void the_model_is_the_known_one(void **state)
     const void *data = g_bytes_get_data(bytes, &size);
     Digest digest = digest_of(data, size);
     g_autofree char *got = digest_format(&digest);
-    assert_string_equal(got, "377327c205d712fa9088b3be83563cf033878d3ff890d6933ff56fa42641d14c");
+    assert_string_equal(got, "4cf740be7c5f0767d0a62ab768dc2bd47f10d26bc87119e000dd883dcca88ee0");
 }
 
 static void what_is_learnt_helps(void **state)
@@ -215,7 +215,7 @@ static void a_model_is_the_same_again_or_refused(void **state)
     assert_int_equal(classifier_model_count(model, false), G_N_ELEMENTS(HAM));
     g_autoptr(GBytes) again = classifier_model_format(model);
     assert_true(g_bytes_equal(bytes, again));
-    const gsize places[] = {0, 1, 2, 3, 12, 20, size - 1};
+    const gsize places[] = {0, 1, 2, 3, 4, 6, 16, 20, size - 1};
     for (size_t i = 0; i < G_N_ELEMENTS(places); i++) {
         g_autofree uint8_t *damaged = g_memdup2(data, size);
         damaged[places[i]] ^= 0x40;

@@ -128,7 +128,7 @@ static const Role roles[] = {
         .retry_min_ms = 5 * SECOND,
         .retry_max_ms = 10 * MINUTE,
         .run_ms = 5 * MINUTE,
-        .handler = NULL,
+        .handler = &bayes_training_handler,
     },
     {
         .name = "imip-processing",

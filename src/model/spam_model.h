@@ -1,0 +1,37 @@
+/* spam_model.h: what is learnt from the ledger: the set for training, and the model that nodes
+ * load. All (tx); a handle, one thread.
+ *
+ * A model has an account: 0 is the cluster's, made of all accounts' word on each message (the
+ * majority; a tie teaches nothing); an account's own is added to it.
+ */
+#ifndef ROTA_MODEL_SPAM_MODEL_H
+#define ROTA_MODEL_SPAM_MODEL_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "content/classifier.h"
+#include "db/db.h"
+
+#define SPAM_CLUSTER 0
+
+/* Messages that can be learnt from: judged, and with features. */
+typedef struct {
+    int64_t spam, ham;
+    int64_t waiting; /* judged, features not made yet */
+} SpamCounts;
+bool spam_counts(Db *db, int64_t account, SpamCounts *ret, GError **error);
+
+/* What an account's model is trained on: the newest SPAM_LEARN_MAX of spam and of ham. Features
+ * that cannot be read are passed over and counted in *ret_unreadable. */
+ClassifierSet *spam_set_get(Db *db, int64_t account, unsigned *ret_unreadable, GError **error);
+
+/* The stored model's version, 0 if there is none; grows with each new one. */
+bool spam_model_version(Db *db, int64_t account, int64_t *ret_version, GError **error);
+/* NULL and no error: there is none. ERROR_REJECT: damaged, or another program's. */
+ClassifierModel *spam_model_get(Db *db, int64_t account, int64_t *ret_version, GError **error);
+/* Stores a model; NULL: there is to be none. The same bytes again are nothing. */
+bool spam_model_put(Db *db, int64_t account, const ClassifierModel *model, GError **error);
+
+#endif
