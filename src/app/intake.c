@@ -1,8 +1,8 @@
 /* intake: the pipeline from a source of messages to the store.
  *
- * How it fits: `rota import` and benches/index_bench give it a source. Each thread at the edge takes
- * a number and a message from the source, reads, parses and compresses it, and puts it into the
- * slot of its number; the calling thread takes the slots in order, fills a batch, and lets
+ * How it fits: `rota import` and benches/index_bench give it a source. Each thread at the edge
+ * takes a number and a message from the source, reads, parses and compresses it, and puts it into
+ * the slot of its number; the calling thread takes the slots in order, fills a batch, and lets
  * model/deliver commit it. While one batch is made durable the next ones are made ready.
  *
  *   next → [edge: read, letter_new, key] → slot n → [caller: deliver_many] → done

@@ -208,8 +208,8 @@ static void what_is_taken_out_of_trash_stays(void **state)
     fill_mail(store, &mail);
     PurgeScope scope = {.account = 1, .mailbox = box(db, 1, "trash"), .filed_before = INT64_MAX};
     g_autoptr(PurgeWalk) walk = purge_walk_new(purge_expunged, &scope);
-    PurgeCount count;
-    unsigned items;
+    PurgeCount count = {0};
+    unsigned items = 0;
     assert_true(db_begin(db, DB_READ, NULL) && purge_walk_next(walk, db, NULL));
     db_rollback(db);
     purge_walk_items(walk, &items);

@@ -96,7 +96,8 @@ bool purge_walk_is_busy(const PurgeWalk *walk)
 }
 
 /* The values of a statement, as its letters say. */
-static unsigned bind(const PurgeWalk *walk, const char *letters, const DbValue *key, DbValue *args)
+static unsigned bind_args(const PurgeWalk *walk, const char *letters, const DbValue *key,
+                          DbValue *args)
 {
     const PurgeScope *scope = &walk->scope;
     unsigned count = 0;
@@ -237,7 +238,7 @@ bool purge_walk_next(PurgeWalk *walk, Db *db, GError **error)
     g_array_set_size(walk->keys, 0);
     g_array_set_size(walk->bytes, 0);
     g_array_set_size(walk->items, 0);
-    unsigned count = bind(walk, walk->kind->list_args, walk->cursor, args);
+    unsigned count = bind_args(walk, walk->kind->list_args, walk->cursor, args);
     g_autoptr(DbRows) rows = db_query(db, &walk->kind->list, args, count, error);
     int step = -1;
     unsigned read = 0;
@@ -266,8 +267,8 @@ static bool run_for_all(PurgeWalk *walk, Db *db, const DbSql *sql, const char *l
     unsigned rows = walk->bytes->len, width = (unsigned)strlen(letters);
     g_autofree DbValue *args = g_new(DbValue, (size_t)rows * width);
     for (unsigned i = 0; i < rows; i++)
-        bind(walk, letters, &g_array_index(walk->keys, DbValue, (size_t)i * walk->width),
-             args + (size_t)i * width);
+        bind_args(walk, letters, &g_array_index(walk->keys, DbValue, (size_t)i * walk->width),
+                  args + (size_t)i * width);
     return db_exec_many(db, sql, args, width, rows, ret_changed, error);
 }
 
