@@ -30,7 +30,7 @@ static const GOptionEntry options[] = {
     {"sessions", 0, 0, G_OPTION_ARG_INT, &sessions, "at one time, default 1", "N"},
     {"messages", 0, 0, G_OPTION_ARG_INT, &messages, "in all, default 5000", "N"},
     {"bytes", 0, 0, G_OPTION_ARG_INT, &message_bytes, "of each, default 2000", "N"},
-    {NULL}};
+    {0}};
 
 static void die(const char *what)
 {
