@@ -263,7 +263,7 @@ static void test_the_oldest_of_many(void **state)
         char key[8];
         int64_t due = 1 + (int64_t)rand_below(&chance, 200);
         g_snprintf(key, sizeof key, "%u", i);
-        test_add(db, "work", (unsigned)rand_below(&chance, 12), key, due);
+        test_add(db, "work", (unsigned)rand_below(&chance, 100), key, due);
         g_array_append_val(dues, due);
     }
     for (unsigned limit = 1; limit <= 300; limit += 23) {
