@@ -25,7 +25,8 @@ class Way:
 
     def listen(self, address):
         (self.var / "rota.toml").write_text(
-            f'[cluster]\nnode-id = 1\n[store.data]\npath = "rota.db"\n[lmtp]\nlisten = ["{address}"]\n')
+            f'[cluster]\nnode-id = 1\n[store.data]\npath = "rota.db"\n[lmtp]\nlisten = ["{address}"]\n'
+            '[account]\ndelete-retention = "1s"\n[storage]\nundelete.retention = "1s"\n')
 
     def run(self, *words):
         return subprocess.run([ROOT / "run", *words], env=self.env, cwd="/", capture_output=True, text=True,
@@ -64,10 +65,11 @@ def test_twice_and_nothing_is_there_twice(way):
     first = way.run("--once")
     assert first.returncode == 0, first.stdout + first.stderr
     assert first.stdout.count("password: ") == 1 and first.stdout.count(" Stored") >= mails
+    assert "removed 1 messages" in first.stdout and "removed 1 blobs" in first.stdout
     kept = way.rota("account", "list", "--json")
     second = way.run("--once")
     assert second.returncode == 0, second.stdout + second.stderr
-    assert "password: " not in second.stdout and " Stored" not in second.stdout
+    assert "password: " not in second.stdout and second.stdout.count(" Stored") == 1  # the message to be purged
     assert way.rota("account", "list", "--json") == kept
     way.rota("store", "check")
 
