@@ -93,6 +93,12 @@ int command_main(int argc, char **argv);
     X(cmd_reload) \
     X(cmd_export) \
     X(cmd_import) \
+    X(cmd_mail_delete) \
+    X(cmd_mail_folders) \
+    X(cmd_mail_list) \
+    X(cmd_mail_mark) \
+    X(cmd_mail_move) \
+    X(cmd_mail_show) \
     X(cmd_roles) \
     X(cmd_roles_adopt) \
     X(cmd_run) \

@@ -76,26 +76,40 @@ Email *email_get(Db *db, int64_t account, int64_t id, GError **error)
     return step > 0 ? email_read(rows) : NULL;
 }
 
-GPtrArray *email_list(Db *db, int64_t account, int64_t mailbox, int64_t after, unsigned limit,
-                      GError **error)
+static GPtrArray *read_list(Db *db, const DbSql *sql, const DbValue *args, unsigned count,
+                            GError **error)
 {
-    static const DbSql of_account = {
-        "SELECT " EMAIL_COLUMNS
-        " FROM email e WHERE e.account = $1 AND e.id > $2 ORDER BY e.id LIMIT $3",
-        NULL};
-    static const DbSql of_mailbox = {
-        "SELECT " EMAIL_COLUMNS
-        " FROM email_mailbox m JOIN email e ON e.account = m.account AND e.id = m.email "
-        "WHERE m.account = $1 AND m.mailbox = $4 AND m.email > $2 ORDER BY m.email LIMIT $3",
-        NULL};
-    DbValue args[] = {db_int(account), db_int(after), db_int(limit), db_int(mailbox)};
     g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)email_free);
-    g_autoptr(DbRows) rows = mailbox ? db_query(db, &of_mailbox, args, 4, error)
-                                     : db_query(db, &of_account, args, 3, error);
+    g_autoptr(DbRows) rows = db_query(db, sql, args, count, error);
     int step = -1;
     while (rows && (step = db_rows_next(rows, error)) > 0)
         g_ptr_array_add(list, email_read(rows));
     return step < 0 ? NULL : g_steal_pointer(&list);
+}
+
+#define OF_ACCOUNT "SELECT " EMAIL_COLUMNS " FROM email e WHERE e.account = $1 "
+#define OF_MAILBOX                                                                                 \
+    "SELECT " EMAIL_COLUMNS " FROM email_mailbox m JOIN email e ON e.account = m.account AND "     \
+    "e.id = m.email WHERE m.account = $1 AND m.mailbox = $4 "
+
+GPtrArray *email_list(Db *db, int64_t account, int64_t mailbox, int64_t after, unsigned limit,
+                      GError **error)
+{
+    static const DbSql of_account = {OF_ACCOUNT "AND e.id > $2 ORDER BY e.id LIMIT $3", NULL};
+    static const DbSql of_mailbox = {OF_MAILBOX "AND m.email > $2 ORDER BY m.email LIMIT $3", NULL};
+    DbValue args[] = {db_int(account), db_int(after), db_int(limit), db_int(mailbox)};
+    return read_list(db, mailbox ? &of_mailbox : &of_account, args, mailbox ? 4 : 3, error);
+}
+
+GPtrArray *email_list_newest(Db *db, int64_t account, int64_t mailbox, int64_t before,
+                             unsigned limit, GError **error)
+{
+    static const DbSql of_account = {OF_ACCOUNT "AND e.id < $2 ORDER BY e.id DESC LIMIT $3", NULL};
+    static const DbSql of_mailbox = {OF_MAILBOX "AND m.email < $2 ORDER BY m.email DESC LIMIT $3",
+                                     NULL};
+    DbValue args[] = {db_int(account), db_int(before ? before : INT64_MAX), db_int(limit),
+                      db_int(mailbox)};
+    return read_list(db, mailbox ? &of_mailbox : &of_account, args, mailbox ? 4 : 3, error);
 }
 
 GArray *email_mailboxes(Db *db, int64_t account, int64_t id, GError **error)

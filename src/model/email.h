@@ -34,6 +34,9 @@ Email *email_get(Db *db, int64_t account, int64_t id, GError **error);
  * Email. */
 GPtrArray *email_list(Db *db, int64_t account, int64_t mailbox, int64_t after, unsigned limit,
                       GError **error);
+/* The same the other way: with id < before (0: from the newest on), the newest first. */
+GPtrArray *email_list_newest(Db *db, int64_t account, int64_t mailbox, int64_t before,
+                             unsigned limit, GError **error);
 /* The mailboxes an email is in, GArray of int64. */
 GArray *email_mailboxes(Db *db, int64_t account, int64_t id, GError **error);
 /* ERROR_REJECT: not a keyword, or too many. */
