@@ -42,6 +42,7 @@ typedef struct {
 typedef struct {
     Delivery delivery;
     Delivered delivered;
+    Letter letter;     /* the message's, with what the spam filter says of it to this recipient */
     char *key, *trace; /* owned */
     Job *job;
 } Item;
@@ -50,6 +51,7 @@ struct Postbox {
     DbConfig db;
     const Clock *clock;
     char *host_name;
+    SpamScorer *scorer; /* borrowed, NULL: mail is not scored */
     LmtpHouse house;
     atomic_bool store_down;
 
@@ -251,13 +253,14 @@ static char *format_date(int64_t wall_ms)
 }
 
 /* The headers that a delivery adds (RFC 5321 4.4): kept beside the message, whose bytes stay as
- * they came. */
-static char *format_trace(const Postbox *postbox, const char *from, const char *to)
+ * they came. X-Spam lines above this Received are ours; below it they came with the message. */
+static char *format_trace(const Postbox *postbox, const char *from, const char *to,
+                          const char *spam_lines)
 {
     g_autofree char *date = format_date(clock_wall_ms(postbox->clock));
-    return g_strdup_printf(
-        "Return-Path: <%s>\r\nDelivered-To: %s\r\nReceived: by %s (rota) with LMTP; %s\r\n", from,
-        to, postbox->host_name, date);
+    return g_strdup_printf("Return-Path: <%s>\r\nDelivered-To: %s\r\n%s"
+                           "Received: by %s (rota) with LMTP; %s\r\n",
+                           from, to, spam_lines, postbox->host_name, date);
 }
 
 static void log_delivery(const Letter *letter, const char *from, const LmtpRecipient *to,
@@ -294,6 +297,34 @@ static void log_delivery(const Letter *letter, const char *from, const LmtpRecip
     }
 }
 
+typedef struct {
+    const LmtpMessage *message;
+    const Letter *letter;
+    const LmtpRecipient *recipients;
+    unsigned count;
+} Envelope;
+
+/* Fills letter and trace of each recipient's item. */
+static void score(const Postbox *postbox, const Envelope *envelope, Item *items)
+{
+    g_autoptr(SpamAsk) ask =
+        postbox->scorer ? spam_scorer_ask(postbox->scorer, envelope->message->bytes,
+                                          envelope->message->size, envelope->letter->message)
+                        : NULL;
+    for (unsigned i = 0; i < envelope->count; i++) {
+        const LmtpRecipient *to = &envelope->recipients[i];
+        SpamAnswer answer = {.score = -1};
+        if (ask)
+            answer = spam_ask_answer(ask, to->account);
+        items[i].letter = *envelope->letter;
+        items[i].letter.spam_score = answer.score;
+        items[i].letter.junk = answer.junk;
+        items[i].trace = format_trace(postbox, envelope->message->from, to->address,
+                                      answer.lines ? answer.lines : "");
+        g_free(answer.lines);
+    }
+}
+
 static void deliver(const LmtpMessage *message, const LmtpRecipient *recipients, unsigned count,
                     LmtpStored *results, void *data)
 {
@@ -301,10 +332,10 @@ static void deliver(const LmtpMessage *message, const LmtpRecipient *recipients,
     const char *from = message->from;
     g_autoptr(Letter) letter = letter_new(message->bytes, message->size);
     g_autofree Item *items = g_new0(Item, count);
+    score(postbox, &(Envelope){message, letter, recipients, count}, items);
     for (unsigned i = 0; i < count; i++) {
         items[i].key = deliver_key(letter, recipients[i].address, from);
-        items[i].trace = format_trace(postbox, from, recipients[i].address);
-        items[i].delivery = (Delivery){.letter = letter,
+        items[i].delivery = (Delivery){.letter = &items[i].letter,
                                        .account = recipients[i].account,
                                        .folder = recipients[i].detail,
                                        .key = items[i].key,
@@ -332,6 +363,7 @@ Postbox *postbox_new(const PostboxConfig *config)
     postbox->db = config->db;
     postbox->clock = config->clock;
     postbox->host_name = g_strdup(config->host_name);
+    postbox->scorer = config->scorer;
     postbox->readers = g_ptr_array_new_with_free_func(close_db);
     g_mutex_init(&postbox->lock);
     g_cond_init(&postbox->changed);

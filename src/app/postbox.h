@@ -20,6 +20,8 @@
 #include "db/db.h"
 #include "front/lmtp.h"
 
+#include "app/spam_scorer.h"
+
 typedef struct Postbox Postbox;
 
 typedef struct {
@@ -27,6 +29,7 @@ typedef struct {
     const Clock *clock;
     const char *host_name; /* in the greeting and in Received; copied */
     size_t message_bytes_max;
+    SpamScorer *scorer; /* borrowed; NULL: mail is not scored */
 } PostboxConfig;
 
 /* Opens no store before the first recipient. */

@@ -7,7 +7,10 @@
 
 static Postbox *open_postbox(const TestStore *store)
 {
-    PostboxConfig config = {store->config, clock_real(), "mx.example.org", 1000000};
+    PostboxConfig config = {.db = store->config,
+                            .clock = clock_real(),
+                            .host_name = "mx.example.org",
+                            .message_bytes_max = 1000000};
     return postbox_new(&config);
 }
 

@@ -51,6 +51,7 @@ struct Serve {
     GArray *rounds; /* of Round */
     Load *load;
     Lanes *lanes;
+    SpamScorer *scorer;
     Postbox *postbox;
     LmtpServer *lmtp;
     GThread *node_thread, *listen_thread;
@@ -255,8 +256,21 @@ static bool start_lmtp(Serve *serve, GError **error)
     if (!settings->listen || !settings->listen[0])
         return true;
     const char *host = *settings->host_name ? settings->host_name : g_get_host_name();
-    serve->postbox = postbox_new(&(PostboxConfig){serve->settings->data.db, serve->clock, host,
-                                                  (size_t)settings->message_bytes_max});
+    const SpamSettings *spam = &serve->settings->spam;
+    if (spam->enabled)
+        serve->scorer = spam_scorer_new(&(SpamScorerConfig){
+            .db = serve->settings->data.db,
+            .clock = serve->clock,
+            .junk_from = spam->score_spam,
+            .min_samples = serve->settings->duty.spam_min_samples,
+        });
+    serve->postbox = postbox_new(&(PostboxConfig){
+        .db = serve->settings->data.db,
+        .clock = serve->clock,
+        .host_name = host,
+        .message_bytes_max = (size_t)settings->message_bytes_max,
+        .scorer = serve->scorer,
+    });
     serve->lmtp = lmtp_server_start(
         &(LmtpServerConfig){
             .listen = (const char *const *)settings->listen,
@@ -350,6 +364,7 @@ bool serve_stop(Serve *serve)
         return false;
     task_set_wake_hook(NULL, NULL);
     postbox_free(serve->postbox);
+    spam_scorer_free(serve->scorer);
     node_free(serve->node);
     load_free(serve->load);
     if (serve->rounds)

@@ -98,6 +98,12 @@
 /* messages that one run of bayes-training looks at; about a tenth of a second */
 #define SPAM_BATCH_MESSAGES 200
 #define SPAM_BATCH_BYTES    (8 * 1024 * 1024)
+/* accounts with a model of their own that a node knows of: 16 bytes each */
+#define SPAM_OWN_MAX 9000
+/* of these, models that a node holds at once: 32 KB each */
+#define SPAM_OWN_HELD_MAX 64
+/* between two looks for a newer model, while mail comes */
+#define SPAM_LOOK_MS 10000
 /* between a person's click and the fold, so that many clicks are one fold */
 #define SPAM_FOLD_MS 60000
 

@@ -1,7 +1,7 @@
 /* spam_model: the way between the ledger's rows and what the classifier makes of them.
  *
  * How it fits: duty/bayes_training reads a set, trains, and puts the model; app/spam_scorer asks
- * for the version and gets the model when it has grown.
+ * for the versions and gets a model when its version has grown.
  *
  * A version is the store's time in milliseconds at least, so that it grows also where a model was
  * taken away in between.
@@ -51,7 +51,10 @@ static const DbSql sql_counts_of_one = {
            " FROM spam_verdict v LEFT JOIN spam_features f ON f.digest = v.digest"
            " WHERE v.account = $1",
 };
-static const DbSql sql_version = {.sql = "SELECT version FROM spam_model WHERE account = $1"};
+static const DbSql sql_versions = {
+    .sql = "SELECT account, version FROM spam_model"
+           " ORDER BY CASE WHEN account = 0 THEN 0 ELSE 1 END, made_at DESC, account LIMIT $1",
+};
 static const DbSql sql_get = {.sql = "SELECT version, data FROM spam_model WHERE account = $1"};
 static const DbSql sql_remove = {.sql = "DELETE FROM spam_model WHERE account = $1"};
 static const DbSql sql_put = {
@@ -113,13 +116,18 @@ ClassifierSet *spam_set_get(Db *db, int64_t account, unsigned *ret_unreadable, G
     return g_steal_pointer(&set);
 }
 
-bool spam_model_version(Db *db, int64_t account, int64_t *ret_version, GError **error)
+GArray *spam_model_versions(Db *db, GError **error)
 {
-    int64_t version = 0;
-    if (db_query_int(db, &sql_version, DB_ARGS(db_int(account)), &version, error) < 0)
-        return false;
-    *ret_version = version;
-    return true;
+    g_autoptr(DbRows) rows = db_query(db, &sql_versions, DB_ARGS(db_int(SPAM_OWN_MAX + 1)), error);
+    if (!rows)
+        return NULL;
+    g_autoptr(GArray) versions = g_array_new(FALSE, FALSE, sizeof(SpamVersion));
+    int step;
+    while ((step = db_rows_next(rows, error)) > 0) {
+        SpamVersion version = {db_rows_int(rows, 0), db_rows_int(rows, 1)};
+        g_array_append_val(versions, version);
+    }
+    return step < 0 ? NULL : g_steal_pointer(&versions);
 }
 
 static ClassifierModel *model_of(const void *data, size_t size, GError **error)

@@ -27,8 +27,12 @@ bool spam_counts(Db *db, int64_t account, SpamCounts *ret, GError **error);
  * that cannot be read are passed over and counted in *ret_unreadable. */
 ClassifierSet *spam_set_get(Db *db, int64_t account, unsigned *ret_unreadable, GError **error);
 
-/* The stored model's version, 0 if there is none; grows with each new one. */
-bool spam_model_version(Db *db, int64_t account, int64_t *ret_version, GError **error);
+/* Which models there are: GArray of SpamVersion, the cluster's first if there is one, then those of
+ * the SPAM_OWN_MAX accounts whose models are newest. A version grows with each new model. */
+typedef struct {
+    int64_t account, version;
+} SpamVersion;
+GArray *spam_model_versions(Db *db, GError **error);
 /* NULL and no error: there is none. ERROR_REJECT: damaged, or another program's. */
 ClassifierModel *spam_model_get(Db *db, int64_t account, int64_t *ret_version, GError **error);
 /* Stores a model; NULL: there is to be none. The same bytes again are nothing. */
