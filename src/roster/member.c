@@ -22,8 +22,8 @@
 
 /* clang-format off */
 static const DbSql SQL_FIND = {
-    "SELECT incarnation, host, pid, CASE WHEN lease_until >= rota_now() THEN 1 ELSE 0 END"
-    " FROM member WHERE node = $1", NULL,
+    "SELECT incarnation, host, pid, CASE WHEN lease_until >= rota_now() THEN 1 ELSE 0 END,"
+    " lease_until FROM member WHERE node = $1", NULL,
 };
 static const DbSql SQL_NUMBER = {
     "UPDATE cluster SET incarnations = incarnations + 1 WHERE id = 1 RETURNING incarnations", NULL,
@@ -96,7 +96,7 @@ void member_free(Member *member)
 
 /* ERROR_CONFLICT when another life holds the id. The number alone does not tell our own row: a join
  * that was rolled back leaves its number to the next. */
-static bool check_free(const Member *member, Db *db, GError **error)
+static bool check_free(Member *member, Db *db, GError **error)
 {
     g_autoptr(DbRows) rows = db_query(db, &SQL_FIND, DB_ARGS(db_int(member->node)), error);
     int found = rows ? db_rows_next(rows, error) : -1;
@@ -105,8 +105,12 @@ static bool check_free(const Member *member, Db *db, GError **error)
     bool ours = member->pending != 0 && db_rows_int(rows, 0) == member->pending &&
                 db_rows_int(rows, 2) == member->pid &&
                 strcmp(db_rows_text(rows, 1), member->host) == 0;
-    if (ours || db_rows_int(rows, 3) == 0)
+    int64_t rival = db_rows_int(rows, 0), lease = db_rows_int(rows, 4);
+    bool same = rival == member->rival && lease == member->rival_lease;
+    if (ours || db_rows_int(rows, 3) == 0 || (same && member->rival_is_dead))
         return true;
+    member->rival = rival;
+    member->rival_lease = lease;
     return fail(error, ERROR_CONFLICT,
                 "node %" G_GINT64_FORMAT " is already running on host %s, pid %" G_GINT64_FORMAT,
                 member->node, db_rows_text(rows, 1), db_rows_int(rows, 2));

@@ -38,6 +38,10 @@ typedef struct {
     int64_t pid;
     char *version;   /* owned */
     int64_t pending; /* the incarnation that the last join wrote, confirmed or not */
+    /* who holds the id, and until when, as the last refused join saw it */
+    int64_t rival, rival_lease;
+    bool rival_is_dead; /* set by the caller: for a whole lease, by its own monotonic clock, that
+                           has not been renewed */
 } Member;
 
 /* host and version are copied. */
@@ -48,8 +52,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Member, member_free)
 
 /* Takes the node's row with a new incarnation. ERROR_CONFLICT: another living incarnation holds the
  * id, and the text says "node 3 is already running on host H, pid P". A row whose lease has run out
- * is taken over, and so is one that an earlier join of this Member wrote without hearing of it. The
- * row carries `table` as this node's proposal. */
+ * is taken over; so is one that an earlier join of this Member wrote without hearing of it, and one
+ * of a rival that is dead and has the lease that the last refusal saw: after a step back of the
+ * store's clock it would run for long. The row carries `table` as this node's proposal. */
 bool member_join(Member *member, Db *db, const RoleTable *table, GError **error);
 
 /* What a heartbeat hears: all by one statement, so that an idle node costs the store little. */

@@ -83,15 +83,22 @@ static bool join_body(Node *node, TableInForce *ret, GError **error)
     return adoption_step(db, &adopted, error) && adoption_read(db, node->config.set, 0, ret, error);
 }
 
+/* Another life holds our id. Whoever lives renews its lease; one that has not for a whole lease, by
+ * our own monotonic clock, is dead, whatever the store's clock says (it may have been set back). */
 static void join_refused(Node *node, int64_t now, const GError *error)
 {
+    Member *member = node->member;
     if (node->conflict_us == 0) {
         node->conflict_us = now;
         log_event(LOG_LEVEL_WARNING, "node.join", "%s; waits for its lease to end", error->message);
     }
-    /* A dead one's lease has run out by now: this one is being renewed. */
+    if (member->rival_lease != node->rival_lease) {
+        node->rival_lease = member->rival_lease;
+        node->rival_us = now;
+    }
+    member->rival_is_dead = now - node->rival_us >= node->config.lease_ms * 1000;
     int64_t wait_ms = node->config.lease_ms + 2 * node->config.heartbeat_ms;
-    if (now - node->conflict_us < wait_ms * 1000)
+    if (member->rival_is_dead || now - node->conflict_us < wait_ms * 1000)
         return;
     node->state = NODE_REFUSED;
     log_event(LOG_LEVEL_ERROR, "node.refused", "%s", error->message);

@@ -28,7 +28,9 @@ struct Node {
     bool draining_written; /* the store knows that we drain */
     int64_t next_us;       /* next heartbeat, monotonic */
     int64_t next_poll_us;
-    int64_t conflict_us;  /* since when another life holds our id; 0: it does not */
+    int64_t conflict_us; /* since when another life holds our id; 0: it does not */
+    int64_t rival_us;    /* since when its lease, as the member has seen it, is this one */
+    int64_t rival_lease;
     int64_t give_up_us;   /* of a stop; 0: none asked */
     int64_t give_back_us; /* not before this: the store did not take the lease back */
     int64_t rounds_at;    /* store's wall ms of the next slot; INT64_MAX none */

@@ -107,6 +107,29 @@ static void test_number_of_a_lost_join_is_not_ours(void **state)
     test_commit(db);
 }
 
+/* The store's clock is set back by an hour while nobody lives: the dead one's lease seems to run
+ * for that long, and is taken when it has not been renewed for as long as a lease is. */
+static void test_clock_set_back_keeps_nobody_out(void **state)
+{
+    static const DbSql ahead = {"UPDATE member SET lease_until = rota_now() + 3600000", NULL};
+    Box one, two;
+    box_init(&one, *state, 1, "1", 0);
+    box_join(&one);
+    box_clear(&one);
+    test_exec(((TestStore *)*state)->db, &ahead, DB_NO_ARGS);
+    box_init(&two, *state, 1, "1", 0);
+    log_sink_set(drop_line, NULL);
+    box_step(&two, 0);
+    for (unsigned i = 0; i < 11; i++)
+        box_step(&two, 500000);
+    assert_int_equal(node_state(two.node), NODE_STARTING); /* not before a whole lease */
+    for (unsigned i = 0; i < 4; i++)
+        box_step(&two, 500000);
+    log_sink_set(NULL, NULL);
+    assert_int_equal(node_state(two.node), NODE_UP);
+    box_clear(&two);
+}
+
 /* The lease is looked at again when the transaction has begun. */
 static void test_claim_that_begins_too_late_claims_nothing(void **state)
 {
@@ -175,6 +198,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_store_away_is_not_asked_without_a_pause),
         cmocka_unit_test(test_number_of_a_lost_join_is_not_ours),
+        cmocka_unit_test(test_clock_set_back_keeps_nobody_out),
         cmocka_unit_test(test_claim_that_begins_too_late_claims_nothing),
         cmocka_unit_test(test_new_life_does_not_go_on_with_the_old_ones_tasks),
     };

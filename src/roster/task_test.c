@@ -190,6 +190,10 @@ static void test_generation_is_part_of_the_fence(void **state)
     test_add(db, "r", 3, "a", 0);
     g_autoptr(TaskClaim) old = claim(db, 1);
     assert_true(end_all(db, old, (TaskEnd){.kind = TASK_GIVEN_BACK}, &error));
+    /* Given back, it has the same generation still, but no owner. */
+    assert_false(end_all(db, old, (TaskEnd){.kind = TASK_DONE}, &error));
+    assert_int_equal(error_kind(error), ERROR_CONFLICT);
+    g_clear_error(&error);
     g_autoptr(TaskClaim) new = claim_as(db, (TaskClaimAsk){.owner = 1, .lane = 5}).claim;
     assert_false(end_all(db, old, (TaskEnd){.kind = TASK_DONE}, &error));
     assert_int_equal(error_kind(error), ERROR_CONFLICT);
@@ -206,6 +210,35 @@ static void test_generation_is_part_of_the_fence(void **state)
     assert_int_equal(old->tasks->len, 0);
     assert_int_equal(new->tasks->len, 1);
     assert_int_equal(task_of(new, 0)->attempts, 0);
+}
+
+/* A lane whose claim was rolled back, without its hearing of it, does not take the claim that
+ * another lane of its node made next for its own. */
+static void test_lost_claim_is_not_the_other_lanes(void **state)
+{
+    Db *db = db_of(state);
+    g_autoptr(GError) error = NULL;
+    unsigned cursor = 0;
+    TaskClaimed lost = {0};
+    TaskClaimAsk ask = {.role = "r",
+                        .shard = 1,
+                        .shards = 1,
+                        .batch = BATCH,
+                        .owner = 1,
+                        .lane = 4,
+                        .cursor = &cursor};
+    test_member(db, 1);
+    test_add(db, "r", 3, "a", 0);
+    test_begin(db);
+    assert_true(task_claim(db, &ask, &lost, &error));
+    db_rollback(db);
+    g_autoptr(TaskClaim) other = claim_as(db, (TaskClaimAsk){.owner = 1, .lane = 5}).claim;
+    assert_int_equal(other->tasks->len, 1);
+    test_begin(db);
+    assert_true(task_verify(db, lost.claim, &error));
+    db_rollback(db);
+    assert_int_equal(lost.claim->tasks->len, 0);
+    task_claim_free(lost.claim);
 }
 
 static void test_only_own_shard(void **state)
@@ -388,6 +421,7 @@ int main(void)
         cmocka_unit_test(test_claim_skips_locked),
         cmocka_unit_test(test_dead_owner_frees_and_fence_holds),
         cmocka_unit_test(test_generation_is_part_of_the_fence),
+        cmocka_unit_test(test_lost_claim_is_not_the_other_lanes),
         cmocka_unit_test(test_only_own_shard),
         cmocka_unit_test(test_oldest_first_and_not_before_due),
         cmocka_unit_test(test_stale_table_claims_nothing),
