@@ -130,12 +130,8 @@ setting lmtp "$messages messages of $bytes bytes, one recipient, a connection fo
 setting lmtp-rota "rota serve, defaults: SQLite, synchronous=FULL, every role at work, log.level warning"
 if [ -z "$BENCH_SMOKE" ]; then
     setup_packages dovecot-core dovecot-lmtpd >&2
-<<<<<<< HEAD
     setting lmtp-dovecot \
         "$(dovecot --version), lmtp service alone, mail_fsync as it comes (optimized), no index of words"
-=======
-    setting lmtp-dovecot "$(dovecot --version), lmtp alone, mail_fsync as it comes (optimized), no index of words"
->>>>>>> d471bb1 (bench: nothing measures the queue beside others)
     [ "$(id -u)" = 0 ] || { echo "lmtp: Dovecot wants to be started by root; only rota is measured" >&2; }
 fi
 for _ in $(seq "$BENCH_ROUNDS"); do
