@@ -38,7 +38,7 @@ typedef struct {
 
 static void problem(const Walk *walk, const char *place, const char *text)
 {
-    walk->visitor->problem(place, text, walk->visitor->data);
+    walk->visitor->problem(place, text, walk->visitor->problem_data);
 }
 
 int source_open(const Source *source, const char **ret_why)

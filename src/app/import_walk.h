@@ -40,7 +40,7 @@ typedef struct {
     bool (*found)(const Source *source, void *data, GError **error);
     /* Something that cannot be taken; the walk goes on. */
     void (*problem)(const char *place, const char *text, void *data);
-    void *data;
+    void *data, *problem_data;
 } WalkVisitor;
 
 /* Walks the named paths in order. `top` is a mailbox' path, NULL: the inbox. False with the error

@@ -196,6 +196,14 @@ static bool is_open(const Delivered *delivered)
     return delivered->result == DELIVER_RETRY || delivered->result == DELIVER_UNKNOWN;
 }
 
+static int64_t received_of(const Slot *slot)
+{
+    int64_t date = slot->letter->message->date_ms;
+    if (slot->item.received_at || date <= 0 || date > slot->item.date_until)
+        return slot->item.received_at;
+    return date;
+}
+
 /* Delivers those that are open. False: the store could not say of all what became of them. */
 static bool deliver_open(Db *db, Slot **batch, unsigned count, Delivered *delivered, GError **error)
 {
@@ -213,7 +221,7 @@ static bool deliver_open(Db *db, Slot **batch, unsigned count, Delivered *delive
                                       .key = slot->key,
                                       .import = true,
                                       .keywords = slot->item.keywords,
-                                      .received_at = slot->item.received_at};
+                                      .received_at = received_of(slot)};
         places[open++] = i;
     }
     bool good = deliver_many(db, deliveries, open, results, error);

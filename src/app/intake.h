@@ -22,9 +22,10 @@ typedef struct {
     char *path;    /* the file to read, where `bytes` is NULL; else a name for errors, or NULL */
     GBytes *bytes; /* the message itself, or NULL */
     int64_t account;
-    char *folder;   /* made if it is not there; NULL: inbox */
-    char *keywords; /* as Delivery.keywords, or NULL */
-    int64_t received_at;
+    char *folder;        /* made if it is not there; NULL: inbox */
+    char *keywords;      /* as Delivery.keywords, or NULL */
+    int64_t received_at; /* ms; 0: its Date field where that is not after date_until, else now */
+    int64_t date_until;
     uint64_t tag; /* the caller's */
 } IntakeItem;
 
