@@ -1,5 +1,6 @@
 """./run, the newcomer's way in: all of it, on a store of its own, with the program that is built already."""
 
+import json
 import os
 import pathlib
 import shutil
@@ -26,6 +27,7 @@ class Way:
     def listen(self, address):
         (self.var / "rota.toml").write_text(
             f'[cluster]\nnode-id = 1\n[store.data]\npath = "rota.db"\n[lmtp]\nlisten = ["{address}"]\n'
+            '[spam-filter]\nbayes.min-learns = 2\n'
             '[account]\ndelete-retention = "1s"\n[storage]\nundelete.retention = "1s"\n')
 
     def run(self, *words):
@@ -66,6 +68,9 @@ def test_twice_and_nothing_is_there_twice(way):
     assert first.returncode == 0, first.stdout + first.stderr
     assert first.stdout.count("password: ") == 1 and first.stdout.count(" Stored") >= mails
     assert "removed 1 messages" in first.stdout and "removed 1 blobs" in first.stdout
+    assert "X-Spam-Status: Yes" in first.stdout
+    junk = json.loads(way.rota("mail", "list", "-a", "ada@example.org", "--folder", "Junk", "--json"))
+    assert len(junk["emails"]) == 3
     kept = way.rota("account", "list", "--json")
     second = way.run("--once")
     assert second.returncode == 0, second.stdout + second.stderr
@@ -74,20 +79,16 @@ def test_twice_and_nothing_is_there_twice(way):
     way.rota("store", "check")
 
 
-def test_ctrl_c_hands_over(way):
+def test_a_second_one_is_refused_and_ctrl_c_hands_over(way):
     way.start()
+    got = way.run("--once")
+    assert got.returncode == 1
+    assert "Another ./run has this store" in got.stderr
     os.killpg(way.process.pid, signal.SIGINT)  # as a terminal sends it: to all of the group
     assert way.process.wait(timeout=PATIENCE) == 0, way.text()
     assert "handed over" in way.text()
     assert "serve.stopped" in (way.var / "rota.log").read_text()
     assert not (way.var / "lmtp").exists()
-
-
-def test_a_second_one_says_that_the_first_is_there(way):
-    way.start()
-    got = way.run("--once")
-    assert got.returncode == 1
-    assert "Another ./run has this store" in got.stderr
 
 
 def test_a_taken_port_is_named(way):
