@@ -40,20 +40,6 @@ bool expiring_add_many(Db *db, const ExpiringNew *keys, unsigned count, bool *re
     return true;
 }
 
-bool expiring_add(Db *db, const ExpiringNew *key, bool *ret_added, char **ret_value, GError **error)
-{
-    bool added = false;
-    g_autofree char *there = NULL;
-    if (!expiring_add_many(db, key, 1, &added, error))
-        return false;
-    if (!added && ret_value && !expiring_find(db, key->account, key->kind, key->key, &there, error))
-        return false;
-    *ret_added = added;
-    if (ret_value)
-        *ret_value = g_steal_pointer(&there);
-    return true;
-}
-
 bool expiring_find(Db *db, int64_t account, const char *kind, const char *key, char **ret_value,
                    GError **error)
 {

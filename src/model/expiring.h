@@ -17,11 +17,7 @@ typedef struct {
     int64_t ttl_ms;    /* 0: lasts with its account */
 } ExpiringNew;
 
-/* Adds unless a living one is there: *ret_added; *ret_value (may be NULL, caller frees) is then the
- * one that is there, else NULL. */
-bool expiring_add(Db *db, const ExpiringNew *key, bool *ret_added, char **ret_value,
-                  GError **error);
-/* The same for many, in order: ret_added[i] for keys[i]. */
+/* Adds each unless a living one is there, in order: ret_added[i] for keys[i]. */
 bool expiring_add_many(Db *db, const ExpiringNew *keys, unsigned count, bool *ret_added,
                        GError **error);
 /* A living one's value, caller frees; *ret_value NULL where there is none. */

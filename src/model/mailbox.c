@@ -16,7 +16,7 @@
 
 #define MAILBOX_DEPTH_MAX 32 /* levels of folders; more is a mistake in somebody's script */
 
-void mailbox_free(Mailbox *mailbox)
+static void mailbox_free(Mailbox *mailbox)
 {
     if (!mailbox)
         return;

@@ -16,8 +16,6 @@ typedef struct {
     char *name, *path, *role;
     int64_t total, unread;
 } Mailbox;
-void mailbox_free(Mailbox *mailbox);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(Mailbox, mailbox_free)
 
 /* All of an account by path, as GPtrArray of Mailbox. */
 GPtrArray *mailbox_list(Db *db, int64_t account, GError **error);

@@ -1,4 +1,5 @@
-"""The programs of ./bench still work: each part once on a little mail, without the peers. How fast says nothing here."""
+"""The programs of ./bench still work: each part once on a little mail, without the peers. How fast says nothing
+here."""
 
 import os
 import pathlib
