@@ -26,8 +26,10 @@
 #include "app/lanes.h"
 
 /* The node polls for all its lanes and wakes them; this is the net under that. */
-#define LANE_POLL_MS 30000
-#define LANE_STACK   (1024 * 1024) /* GMime and ICU within a handler */
+#define LANE_POLL_MS 120000
+/* None has worked yet, so each ends at once. */
+#define LANES_FAILED_MS 10000
+#define LANE_STACK      (1024 * 1024) /* GMime and ICU within a handler */
 /* Of 19: work that nobody waits for gives way, but does not starve beside a busy system. */
 #define LANE_HEAVY_NICE 10
 /* linux/ioprio.h: best effort, lowest of its eight levels. */
@@ -204,7 +206,7 @@ Lanes *lanes_start(const LanesConfig *config, GError **error)
             g_mutex_lock(&lanes->lock);
             lanes->running--;
             g_mutex_unlock(&lanes->lock);
-            lanes_stop(lanes, LANE_POLL_MS);
+            lanes_stop(lanes, LANES_FAILED_MS);
             return NULL;
         }
     }

@@ -74,7 +74,7 @@ void node_poll(Node *node)
 {
     /* Where other nodes send wake-ups the poll is rarer; on SQLite other processes (commands)
      * cannot send any, and a query costs no round trip. */
-    int64_t beats = db_kind(node->config.db) == DB_SQLITE ? 1 : 2;
+    int64_t beats = db_kind(node->config.db) == DB_SQLITE ? 1 : 5;
     int64_t now = clock_monotonic_us(node->config.clock);
     node->next_poll_us = now + beats * node->config.heartbeat_ms * 1000;
     g_autoptr(RoleTable) table = node_table(node, NULL);

@@ -9,7 +9,7 @@ import pytest
 from conftest import exported_digests, mail_files, until
 from lmtp_client import LmtpClient, crlf
 
-# A node polls at each heartbeat or two, a lane every half minute: what is there sooner came by a wake-up.
+# A node polls at each heartbeat or two, a lane every two minutes: what is there sooner came by a wake-up.
 SLEEPY = 'lease = "5m"\nheartbeat = "100s"\n'
 SOONER_THAN_A_POLL = 20
 

@@ -275,7 +275,8 @@ def test_an_idle_node_on_postgresql(rota_postgresql):
     assert idle_rate(rota) < 2
     rate = (relay.executes - before) / (time.monotonic() - begin)
     print(f"{rate:.2f} statements a second on the wire")
-    assert 0.4 < rate < 2 + 1.5  # a heartbeat and a poll have a BEGIN and a COMMIT each
+    # Heartbeats and polls with a BEGIN and a COMMIT each; one poll more or less may fall into the window.
+    assert 0.4 < rate < 2 + 3 / (time.monotonic() - begin)
 
 
 # ---------------------------------------------------------------- the live view
