@@ -40,6 +40,9 @@ struct Command {
     const char *summary;         /* one line, lower case, no full stop */
     const char *example;         /* "rota store init" ; may have several lines */
     const GOptionEntry *options; /* its own, ended by {NULL}; may be NULL */
+    /* Options of OPTION_ARG_FILENAME_ARRAY that take all words up to the next option: "--spam A B" is
+     * "--spam A --spam B". Ended by NULL; may be NULL. */
+    const char *const *lists;
     unsigned args_min, args_max; /* number of arguments; G_MAXUINT: any */
     /* argv holds only the arguments: neither program, nor command, nor options. */
     int (*run)(CommandContext *context, int argc, char **argv);
@@ -102,6 +105,7 @@ int command_main(int argc, char **argv);
     X(cmd_roles) \
     X(cmd_roles_adopt) \
     X(cmd_run) \
+    X(cmd_score) \
     X(cmd_search) \
     X(cmd_serve) \
     X(cmd_status) \
@@ -113,6 +117,7 @@ int command_main(int argc, char **argv);
     X(cmd_tasks_retry) \
     X(cmd_tasks_show) \
     X(cmd_tasks_why) \
+    X(cmd_train) \
     /* end */
 /* clang-format on */
 

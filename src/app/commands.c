@@ -185,10 +185,33 @@ static bool read_options(CommandContext *context, char ***argv, gboolean *ret_ve
     return g_option_context_parse_strv(options, argv, error);
 }
 
+/* The words with each list written out, see Command.lists; caller frees. */
+static char **spread_lists(const Command *command, char **words)
+{
+    GPtrArray *spread = g_ptr_array_new();
+    const char *list = NULL;
+    bool options = true, first = false;
+    for (; *words; words++) {
+        bool option = options && (*words)[0] == '-' && (*words)[1] != '\0';
+        options = options && strcmp(*words, "--") != 0;
+        if (option) {
+            list = command->lists && g_strv_contains(command->lists, *words) ? *words : NULL;
+            first = true;
+        } else if (list && !first) {
+            g_ptr_array_add(spread, g_strdup(list));
+        } else {
+            first = false;
+        }
+        g_ptr_array_add(spread, g_strdup(*words));
+    }
+    g_ptr_array_add(spread, NULL);
+    return (char **)g_ptr_array_free(spread, FALSE);
+}
+
 static int run_command(CommandContext *context, char **words)
 {
     g_autoptr(GError) error = NULL;
-    g_auto(GStrv) argv = g_strdupv(words);
+    g_auto(GStrv) argv = spread_lists(context->command, words);
     gboolean version = FALSE;
     if (!read_options(context, &argv, &version, &error))
         return command_misuse(context, "%s", error->message);

@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 
+#include "model/spam.h"
 #include "model/spam_model.h"
 
 #define MODEL_BYTES_MAX (4 * 1024 * 1024) /* of a stored model; ours have half a megabyte */
@@ -55,6 +56,12 @@ static const DbSql sql_versions = {
     .sql = "SELECT account, version FROM spam_model"
            " ORDER BY CASE WHEN account = 0 THEN 0 ELSE 1 END, made_at DESC, account LIMIT $1",
 };
+static const DbSql sql_info = {
+    .sql = "SELECT MAX(CASE WHEN account = 0 THEN spam ELSE 0 END),"
+           " MAX(CASE WHEN account = 0 THEN ham ELSE 0 END),"
+           " MAX(CASE WHEN account = 0 THEN made_at ELSE 0 END),"
+           " COUNT(CASE WHEN account <> 0 THEN 1 END) FROM spam_model",
+};
 static const DbSql sql_get = {.sql = "SELECT version, data FROM spam_model WHERE account = $1"};
 static const DbSql sql_remove = {.sql = "DELETE FROM spam_model WHERE account = $1"};
 static const DbSql sql_put = {
@@ -67,14 +74,36 @@ static const DbSql sql_put = {
            " WHERE spam_model.data <> excluded.data",
 };
 
-bool spam_counts(Db *db, int64_t account, SpamCounts *ret, GError **error)
+static bool counts_of(DbRows *take_rows, SpamCounts *ret, GError **error)
 {
-    g_autoptr(DbRows) rows =
-        account == SPAM_CLUSTER ? db_query(db, &sql_counts_of_all, DB_NO_ARGS, error)
-                                : db_query(db, &sql_counts_of_one, DB_ARGS(db_int(account)), error);
+    g_autoptr(DbRows) rows = take_rows;
     if (!rows || db_rows_next(rows, error) < 0)
         return false;
     *ret = (SpamCounts){db_rows_int(rows, 0), db_rows_int(rows, 1), db_rows_int(rows, 2)};
+    return true;
+}
+
+bool spam_counts(Db *db, int64_t account, SpamCounts *ret, GError **error)
+{
+    return account == SPAM_CLUSTER
+               ? counts_of(db_query(db, &sql_counts_of_all, DB_NO_ARGS, error), ret, error)
+               : counts_of(db_query(db, &sql_counts_of_one, DB_ARGS(db_int(account)), error), ret,
+                           error);
+}
+
+bool spam_trained(Db *db, SpamCounts *ret, GError **error)
+{
+    DbRows *rows = db_query(db, &sql_counts_of_one, DB_ARGS(db_int(SPAM_TRAIN_ACCOUNT)), error);
+    return counts_of(rows, ret, error);
+}
+
+bool spam_model_info(Db *db, SpamModelInfo *ret, GError **error)
+{
+    g_autoptr(DbRows) rows = db_query(db, &sql_info, DB_NO_ARGS, error);
+    if (!rows || db_rows_next(rows, error) < 0)
+        return false;
+    *ret = (SpamModelInfo){db_rows_int(rows, 0), db_rows_int(rows, 1), db_rows_int(rows, 2),
+                           db_rows_int(rows, 3)};
     return true;
 }
 

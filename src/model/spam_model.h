@@ -22,6 +22,8 @@ typedef struct {
     int64_t waiting; /* judged, features not made yet */
 } SpamCounts;
 bool spam_counts(Db *db, int64_t account, SpamCounts *ret, GError **error);
+/* The same of what `rota train` said. */
+bool spam_trained(Db *db, SpamCounts *ret, GError **error);
 
 /* What an account's model is trained on: the newest SPAM_LEARN_MAX of spam and of ham. Features
  * that cannot be read are passed over and counted in *ret_unreadable. */
@@ -33,6 +35,12 @@ typedef struct {
     int64_t account, version;
 } SpamVersion;
 GArray *spam_model_versions(Db *db, GError **error);
+/* The cluster's model, for people; made_at 0: there is none. */
+typedef struct {
+    int64_t spam, ham, made_at;
+    int64_t own_models; /* accounts with one of their own */
+} SpamModelInfo;
+bool spam_model_info(Db *db, SpamModelInfo *ret, GError **error);
 /* NULL and no error: there is none. ERROR_REJECT: damaged, or another program's. */
 ClassifierModel *spam_model_get(Db *db, int64_t account, int64_t *ret_version, GError **error);
 /* Stores a model; NULL: there is to be none. The same bytes again are nothing. */
