@@ -200,6 +200,31 @@ char *account_nearest(Db *db, const char *address)
     return g_strdup(nearest_find(address, (const char *const *)names->pdata, names->len));
 }
 
+/* Of all at once: one query each would be a round trip each. */
+static bool read_all_aliases(Db *db, const GPtrArray *accounts, GError **error)
+{
+    static const DbSql sql = {"SELECT account, address FROM alias ORDER BY address", NULL};
+    g_autoptr(GHashTable) by_id = g_hash_table_new(g_int64_hash, g_int64_equal);
+    for (guint i = 0; i < accounts->len; i++)
+        g_hash_table_insert(by_id, &((Account *)accounts->pdata[i])->id, accounts->pdata[i]);
+    g_autoptr(DbRows) rows = db_query(db, &sql, DB_NO_ARGS, error);
+    int step = -1;
+    while (rows && (step = db_rows_next(rows, error)) > 0) {
+        int64_t id = db_rows_int(rows, 0);
+        Account *account = g_hash_table_lookup(by_id, &id);
+        if (account && strcmp(db_rows_text(rows, 1), account->address) != 0)
+            g_ptr_array_add(account->aliases, g_strdup(db_rows_text(rows, 1)));
+    }
+    return step == 0;
+}
+
+static gint compare_accounts(gconstpointer a, gconstpointer b)
+{
+    const Account *x = *(const Account *const *)a, *y = *(const Account *const *)b;
+    int order = strcmp(x->address, y->address);
+    return order ? order : (x->id > y->id) - (x->id < y->id);
+}
+
 GPtrArray *account_list(Db *db, bool deleted, GError **error)
 {
     static const DbSql sql = {
@@ -214,10 +239,8 @@ GPtrArray *account_list(Db *db, bool deleted, GError **error)
     if (step < 0)
         return NULL;
     g_clear_pointer(&rows, db_rows_free);
-    for (guint i = 0; i < accounts->len; i++)
-        if (!read_aliases(db, accounts->pdata[i], error))
-            return NULL;
-    return g_steal_pointer(&accounts);
+    g_ptr_array_sort(accounts, compare_accounts); /* a deleted one's row has "id#" in front */
+    return read_all_aliases(db, accounts, error) ? g_steal_pointer(&accounts) : NULL;
 }
 
 /* Runs a change of one living account's row; ERROR_GONE where there is none. */

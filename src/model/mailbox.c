@@ -16,10 +16,8 @@
 
 #define MAILBOX_DEPTH_MAX 32 /* levels of folders; more is a mistake in somebody's script */
 
-static void mailbox_free(Mailbox *mailbox)
+static static void mailbox_free(Mailbox *mailbox)
 {
-    if (!mailbox)
-        return;
     g_free(mailbox->name);
     g_free(mailbox->path);
     g_free(mailbox->role);
@@ -125,7 +123,8 @@ static int find_child(Db *db, int64_t account, int64_t parent, const char *name,
 /* The names of a path; NULL with ERROR_REJECT where it is none. */
 static char **path_split(const char *path, GError **error)
 {
-    g_auto(GStrv) names = g_strsplit(path, "/", MAILBOX_DEPTH_MAX + 1);
+    g_autofree char *composed = g_utf8_normalize(path, -1, G_NORMALIZE_NFC); /* NULL: not UTF-8 */
+    g_auto(GStrv) names = g_strsplit(composed ? composed : path, "/", MAILBOX_DEPTH_MAX + 1);
     unsigned count = g_strv_length(names);
     bool right = count > 0 && count <= MAILBOX_DEPTH_MAX;
     for (unsigned i = 0; right && i < count; i++) {
