@@ -16,7 +16,7 @@
 
 #define MAILBOX_DEPTH_MAX 32 /* levels of folders; more is a mistake in somebody's script */
 
-static static void mailbox_free(Mailbox *mailbox)
+static void mailbox_free(Mailbox *mailbox)
 {
     g_free(mailbox->name);
     g_free(mailbox->path);
