@@ -9,9 +9,9 @@
 
 /* A door that refuses everything, or takes some time to begin, when it is told to. */
 typedef struct {
-    bool away;
+    bool away, unknown;
     ClockManual *clock;
-    int64_t begin_us;
+    int64_t begin_us, commit_us;
 } Weather;
 
 static Fault plan(FaultPoint point, uint64_t call, void *data)
@@ -20,6 +20,10 @@ static Fault plan(FaultPoint point, uint64_t call, void *data)
     (void)call;
     if (point == FAULT_POINT_BEGIN && weather->begin_us > 0)
         clock_manual_advance(weather->clock, weather->begin_us);
+    if (point == FAULT_POINT_COMMIT && weather->commit_us > 0)
+        clock_manual_advance(weather->clock, weather->commit_us);
+    if (point == FAULT_POINT_COMMIT && weather->unknown)
+        return FAULT_UNKNOWN_NOT_DONE;
     return weather->away ? FAULT_RETRY : FAULT_NONE;
 }
 
@@ -105,6 +109,34 @@ static void test_number_of_a_lost_join_is_not_ours(void **state)
     g_clear_error(&error);
     assert_true(member_join(two, db, table, &error));
     test_commit(db);
+}
+
+/* Trust counts from the moment a heartbeat was sent, however late its answer; and an answer that
+ * did not come gives none. */
+static void test_trust_is_for_what_was_confirmed(void **state)
+{
+    Box box;
+    Weather weather = {.clock = &box.clock};
+    box_init(&box, *state, 1, "1", 0);
+    g_autoptr(Db) door = db_open_fault(box.db, plan, &weather);
+    box.node->config.db = door;
+    box_join(&box);
+    const int64_t trusted_us = (6000 - LEASE_MARGIN_MS) * 1000;
+    int64_t sent = clock_monotonic_us(&box.clock.clock) + 2000000;
+    weather.commit_us = 1500000;
+    box_step(&box, 2000000);
+    assert_int_equal(node_member(box.node)->trusted_until_us, sent + trusted_us);
+    weather.commit_us = 0;
+    weather.unknown = true;
+    log_sink_set(drop_line, NULL);
+    box_step(&box, 2000000);
+    log_sink_set(NULL, NULL);
+    assert_int_equal(node_member(box.node)->trusted_until_us, sent + trusted_us);
+    weather.unknown = false;
+    box_step(&box, 2000000);
+    assert_int_equal(node_member(box.node)->trusted_until_us,
+                     clock_monotonic_us(&box.clock.clock) + trusted_us);
+    box_clear(&box);
 }
 
 /* The store's clock is set back by an hour while nobody lives: the dead one's lease seems to run
@@ -198,6 +230,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_store_away_is_not_asked_without_a_pause),
         cmocka_unit_test(test_number_of_a_lost_join_is_not_ours),
+        cmocka_unit_test(test_trust_is_for_what_was_confirmed),
         cmocka_unit_test(test_clock_set_back_keeps_nobody_out),
         cmocka_unit_test(test_claim_that_begins_too_late_claims_nothing),
         cmocka_unit_test(test_new_life_does_not_go_on_with_the_old_ones_tasks),

@@ -1,7 +1,7 @@
 /* sim: hundreds of simulated nodes on one thread, by seed: chaos, then calm; the promises of
  * design and docs are checked after every step (sim_oracle.c).
  *
- *   sim [--seeds N] [--seed FIRST] [--verbose] [--twice]
+ *   sim [--seeds N] [--seed FIRST] [--verbose] [--twice] [--first]
  *
  * A seed that breaks a promise is printed with what happened last, and `sim --seed S --seeds 1
  * --verbose` runs it again, step for step. --twice runs each seed two times and compares. Exit
@@ -23,7 +23,7 @@
 #define TAKEOVER_ENOUGH 100 /* for a percentile that means something */
 
 static int first_seed = 1, seeds = 20;
-static gboolean verbose, twice;
+static gboolean verbose, twice, first;
 static World *current;
 
 static const GOptionEntry options[] = {
@@ -32,6 +32,8 @@ static const GOptionEntry options[] = {
     {"verbose", 'v', 0, G_OPTION_ARG_NONE, &verbose,
      "What happened last in each seed, and its digest", NULL},
     {"twice", 0, 0, G_OPTION_ARG_NONE, &twice, "Each seed two times: they must be the same", NULL},
+    {"first", 0, 0, G_OPTION_ARG_NONE, &first, "End with the first one that breaks a promise",
+     NULL},
     {0},
 };
 
@@ -122,7 +124,7 @@ int main(int argc, char **argv)
     signal(SIGABRT, on_abort);
     Stats stats = {.takeover_ms = g_array_new(FALSE, FALSE, sizeof(int64_t))};
     int broken = 0;
-    for (int i = 0; i < seeds; i++) {
+    for (int i = 0; i < seeds && !(first && broken > 0); i++) {
         uint64_t digest, again;
         broken += !run_seed((uint64_t)first_seed + (uint64_t)i, &stats, &digest);
         if (!twice)
