@@ -85,7 +85,7 @@ static char *format_marks(const Email *email)
 static void print_list(const GPtrArray *page)
 {
     g_autoptr(UiTable) table =
-        ui_table_new(">id", "", "received", "from", "subject", ">bytes", NULL);
+        ui_table_new(">id", "", "received", "~from", "~subject", ">bytes", NULL);
     for (guint i = 0; i < page->len; i++) {
         const Email *email = page->pdata[i];
         g_autofree char *id = g_strdup_printf("%" PRId64, email->id), *marks = format_marks(email),

@@ -38,12 +38,12 @@ static void table_add_email(UiTable *table, const Email *email)
                         ui_format_time(email->sent_at > 0 ? email->sent_at : email->received_at),
                     *from = ui_safe(email->sender), *subject = ui_safe(email->subject),
                     *id = g_strdup_printf("%" PRId64, email->id);
-    ui_table_add(table, date, from, subject, id, NULL);
+    ui_table_add(table, id, date, from, subject, NULL);
 }
 
 static bool print_found(Db *db, int64_t account, const GArray *found, bool json, GError **error)
 {
-    g_autoptr(UiTable) table = ui_table_new("date", "from", "subject", ">id", NULL);
+    g_autoptr(UiTable) table = ui_table_new(">id", "date", "~from", "~subject", NULL);
     json_t *list = json_array();
     for (unsigned i = 0; i < found->len; i++) {
         g_autoptr(Email) email = email_get(db, account, g_array_index(found, int64_t, i), error);

@@ -18,11 +18,12 @@
 #define BAR_INTERVAL_US  (100 * 1000)
 #define LINE_INTERVAL_US (10 * 1000 * 1000)
 #define BAR_CELLS        30
+#define CUT_WIDTH_MIN    12 /* a cell that is cut further says nothing */
 #define COLUMNS_DEFAULT  80 /* of a terminal that does not say */
 
 struct UiTable {
     unsigned columns;
-    bool *right;
+    bool *right, *may_cut;
     GPtrArray *cells; /* of char *, the titles first */
     GArray *colours;  /* of UiColour, one a row, the titles first */
 };
@@ -84,6 +85,27 @@ static unsigned text_width(const char *text)
     return width;
 }
 
+/* The text, or its beginning and "…" where it is wider than `width` (at least 1). */
+static char *cut_text(const char *text, unsigned width)
+{
+    if (text_width(text) <= width)
+        return g_strdup(text);
+    g_autoptr(GString) cut = g_string_new(text);
+    while (text_width(cut->str) >= width && cut->len > 0)
+        g_string_truncate(cut,
+                          (gsize)(g_utf8_find_prev_char(cut->str, cut->str + cut->len) - cut->str));
+    return g_strconcat(cut->str, "…", NULL);
+}
+
+/* How wide a terminal is; 0: the file is none. */
+static unsigned terminal_width(int file)
+{
+    struct winsize size;
+    if (file < 0 || !isatty(file))
+        return 0;
+    return ioctl(file, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : COLUMNS_DEFAULT;
+}
+
 static void add_row(UiTable *table, const char *first, va_list rest)
 {
     unsigned count = 0;
@@ -110,10 +132,12 @@ UiTable *ui_table_new(const char *title, ...)
     add_row(table, title, rest);
     va_end(rest);
     table->right = g_new0(bool, table->columns);
+    table->may_cut = g_new0(bool, table->columns);
     for (unsigned i = 0; i < table->columns; i++) {
         char *cell = g_ptr_array_index(table->cells, i);
         table->right[i] = *cell == '>';
-        if (table->right[i])
+        table->may_cut[i] = *cell == '~';
+        if (table->right[i] || table->may_cut[i])
             memmove(cell, cell + 1, strlen(cell));
     }
     return table;
@@ -126,6 +150,7 @@ void ui_table_free(UiTable *table)
     g_ptr_array_unref(table->cells);
     g_array_unref(table->colours);
     g_free(table->right);
+    g_free(table->may_cut);
     g_free(table);
 }
 
@@ -152,7 +177,8 @@ static void print_row(const UiTable *table, unsigned row, const unsigned *widths
 {
     g_autoptr(GString) line = g_string_new(NULL);
     for (unsigned i = 0; i < table->columns; i++) {
-        const char *cell = g_ptr_array_index(table->cells, row * table->columns + i);
+        g_autofree char *cell =
+            cut_text(g_ptr_array_index(table->cells, row * table->columns + i), widths[i]);
         unsigned pad = widths[i] - text_width(cell);
         if (i > 0)
             g_string_append(line, "  ");
@@ -168,6 +194,24 @@ static void print_row(const UiTable *table, unsigned row, const unsigned *widths
     fprintf(out, "%s%s%s\n", on, line->str, *on ? ui_colour(out, UI_PLAIN) : "");
 }
 
+/* Takes from the widest column that may be cut until the line fits, or none is left to take from.
+ */
+static void fit_widths(const UiTable *table, unsigned *widths, unsigned room)
+{
+    unsigned line = 2 * (table->columns - 1);
+    for (unsigned i = 0; i < table->columns; i++)
+        line += widths[i];
+    for (; line > room; line--) {
+        unsigned *widest = NULL;
+        for (unsigned i = 0; i < table->columns; i++)
+            if (table->may_cut[i] && widths[i] > CUT_WIDTH_MIN && (!widest || widths[i] > *widest))
+                widest = &widths[i];
+        if (!widest)
+            return;
+        --*widest;
+    }
+}
+
 void ui_table_print(const UiTable *table, FILE *out)
 {
     if (ui_table_rows(table) == 0)
@@ -177,6 +221,9 @@ void ui_table_print(const UiTable *table, FILE *out)
         unsigned *width = &widths[i % table->columns];
         *width = MAX(*width, text_width(g_ptr_array_index(table->cells, i)));
     }
+    unsigned room = terminal_width(fileno(out));
+    if (room)
+        fit_widths(table, widths, room);
     for (unsigned row = 0; row < table->colours->len; row++)
         print_row(table, row, widths, out);
 }
@@ -258,12 +305,9 @@ static char *format_number(const UiProgress *progress, int64_t number)
 
 static void show_bar(const char *line)
 {
-    struct winsize size;
-    int columns = COLUMNS_DEFAULT;
-    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
-        columns = size.ws_col;
+    unsigned columns = terminal_width(STDERR_FILENO);
     g_autoptr(GString) bar = g_string_new(line);
-    while (text_width(bar->str) >= (unsigned)columns && bar->len > 0)
+    while (text_width(bar->str) >= columns && bar->len > 0)
         g_string_truncate(bar,
                           (gsize)(g_utf8_find_prev_char(bar->str, bar->str + bar->len) - bar->str));
     fprintf(stderr, "\r%s\033[K", bar->str);

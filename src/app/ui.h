@@ -28,7 +28,9 @@ char *ui_safe(const char *text);
 
 /* A table in columns: widths by content, as a terminal shows it (wide characters count two). */
 typedef struct UiTable UiTable;
-/* Titles, ended by NULL; one that begins with '>' is a column of numbers, set to the right. */
+/* Titles, ended by NULL; one that begins with '>' is a column of numbers, set to the right; one
+ * with
+ * '~' may be cut, marked by "…", where a terminal is too narrow. */
 UiTable *ui_table_new(const char *title, ...) G_GNUC_NULL_TERMINATED;
 void ui_table_free(UiTable *table);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(UiTable, ui_table_free)

@@ -1,9 +1,13 @@
 """`rota mail …`: a person looks at mail, and moves, marks and deletes it."""
 
+import fcntl
 import json
 import os
 import pty
+import struct
 import subprocess
+import termios
+import unicodedata
 
 import pytest
 
@@ -56,19 +60,38 @@ def test_looks(ada):
     assert json.loads(said(ada, 0, "show", "-a", ADA, "6", "--json")[0])["bytes"] == len(PLAIN)
 
 
-def test_shows_on_a_terminal_what_cannot_drive_it(ada):
+def on_terminal(rota, columns, *words):
+    """What a terminal of so many columns shows."""
     child, terminal = pty.fork()
     if child == 0:
-        os.execve(PROGRAM, [PROGRAM, "mail", "show", "-a", ADA, "6", "-c", str(ada.settings)],
-                  {**os.environ, "NO_COLOR": "1"})
+        fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        os.execve(PROGRAM, [PROGRAM, "mail", *words, "-c", str(rota.settings)], {**os.environ, "NO_COLOR": "1"})
     shown = b""
     while True:
         try:
             shown += os.read(terminal, 4096)
         except OSError:
             break
-    os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, shown
+    return shown
+
+
+def test_shows_on_a_terminal_what_cannot_drive_it(ada):
+    shown = on_terminal(ada, 80, "show", "-a", ADA, "6")
     assert b"Eve <eve@example.net>" in shown and b"text" in shown and b"\x1b" not in shown
+
+
+def test_a_list_fits_the_terminal(rota_sqlite):
+    rota = rota_sqlite
+    rota.run("account", "add", ADA)
+    for number, subject in enumerate(["long " * 40, "東京" * 60, "short"]):
+        (rota.folder / f"{number}.eml").write_text(f"From: {'Ada ' * 20}<ada@example.org>\nSubject: {subject}\n\nx\n")
+    rota.run("import", "-a", ADA, *(str(rota.folder / f"{number}.eml") for number in range(3)))
+    for columns in (70, 80, 120):
+        lines = on_terminal(rota, columns, "list", "-a", ADA).decode().splitlines()
+        widths = [sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in line) for line in lines]
+        assert len(lines) == 4 and max(widths) <= columns and all("…" in line for line in lines[1:3])
+    assert "…" not in rota.run("mail", "list", "-a", ADA)
 
 
 def test_trace_lines_come_before_the_bytes(ada):
