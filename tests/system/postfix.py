@@ -98,8 +98,8 @@ class Postfix:
         self.environment = {**os.environ, "MAIL_CONFIG": str(self.folder), "LD_LIBRARY_PATH": f"{tree}/usr/lib/postfix"}
         self.environment.pop("LD_PRELOAD", None)
         owner = pwd.getpwnam("mail")
-        for name in ["data", "queue"] + ["queue/" + part for part in (
-                "active bounce corrupt defer deferred flush hold incoming maildrop pid private public saved trace".split())]:
+        parts = "active bounce corrupt defer deferred flush hold incoming maildrop pid private public saved trace"
+        for name in ["data", "queue"] + ["queue/" + part for part in parts.split()]:
             (self.folder / name).mkdir()
             if name not in ("queue", "queue/pid"):
                 os.chown(self.folder / name, owner.pw_uid, -1)

@@ -18,7 +18,7 @@ import time
 from conftest import exported_digests, until
 from lmtp_client import LmtpClient
 
-SOON = 'lease = "2s"\nheartbeat = "200ms"\n'
+SOON = 'lease = "3s"\nheartbeat = "200ms"\n'
 PEOPLE = ["ada@example.org", "bob@example.org", "eve@example.org"]
 
 

@@ -7,7 +7,7 @@ import pytest
 from conftest import until
 from postfix import Postfix, free_port
 
-SOON = 'lease = "2s"\nheartbeat = "200ms"\n'
+SOON = 'lease = "3s"\nheartbeat = "200ms"\n'
 
 
 @pytest.fixture
