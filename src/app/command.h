@@ -40,7 +40,8 @@ struct Command {
     const char *summary;         /* one line, lower case, no full stop */
     const char *example;         /* "rota store init" ; may have several lines */
     const GOptionEntry *options; /* its own, ended by {NULL}; may be NULL */
-    /* Options of OPTION_ARG_FILENAME_ARRAY that take all words up to the next option: "--spam A B" is
+    /* Options of OPTION_ARG_FILENAME_ARRAY that take all words up to the next option: "--spam A B"
+     * is
      * "--spam A --spam B". Ended by NULL; may be NULL. */
     const char *const *lists;
     unsigned args_min, args_max; /* number of arguments; G_MAXUINT: any */
