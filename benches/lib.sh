@@ -45,11 +45,13 @@ median() { sort -n | awk '{v[NR] = $1} END {print (v[int((NR + 1) / 2)] + v[int(
 # mail_files: the messages of the archive, a path a line, in a fixed order; in a smoke run the example's.
 mail_files()
 {
-    if [ -n "$BENCH_SMOKE" ]; then
-        find "$PWD/examples/mail" -name '*.eml' | sort
-    else
-        find "${ROTA_DATA_UNPACKED:-$PWD/var/data}/mail/dev" -name '*.eml' | sort
+    local archive=${ROTA_DATA_UNPACKED:-$PWD/var/data}/mail/dev
+    [ -z "$BENCH_SMOKE" ] || archive=$PWD/examples/mail
+    if [ ! -d "$archive" ]; then
+        echo "The mail archive is not in $archive: \$ROTA_DATA names the folder that has it packed (tests/data.sh)" >&2
+        return 1
     fi
+    find "$archive" -name '*.eml' | sort
 }
 
 # mail_peers: the archive as a maildir, and notmuch and mu installed; once in a run.

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Prints what ./bench measured as a table: ours, the peer's, the ratio, what is wanted, whether it is reached.
 
-report.py RESULTS [TARGETS]: RESULTS has lines "part name value unit", TARGETS (benches/targets.tsv) says what is
-compared. A name that is in no row of TARGETS is shown below the table, and so are the settings.
+report.py [--markdown] RESULTS: RESULTS has lines "part name value unit"; benches/targets.tsv says what is compared. A
+name that is in no row of it is shown below the table, and so are the settings. --markdown is for docs/performance.md.
 """
 
 import pathlib
@@ -62,25 +62,34 @@ def compare(row, medians):
             f"{count}"]
 
 
-def print_table(rows):
+def print_markdown(rows, head=True):
+    head, *rest = rows if head else [["name", ""]] + rows
+    for row in [head, ["---"] * len(head)] + rest:
+        print("| " + " | ".join(row) + " |")
+
+
+def print_text(rows, head=True):
+    del head
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
 
 
 def main():
-    here = pathlib.Path(__file__).resolve().parent
-    medians, settings = read_results(sys.argv[1])
-    targets = read_targets(sys.argv[2] if len(sys.argv) > 2 else here / "targets.tsv")
+    markdown = sys.argv[1] == "--markdown"
+    print_table = print_markdown if markdown else print_text
+    medians, settings = read_results(sys.argv[-1])
+    targets = read_targets(pathlib.Path(__file__).resolve().parent / "targets.tsv")
     compared = [cells for cells in (compare(row, medians) for row in targets) if cells]
     print_table([["what", "ours", "beside", "ratio", "wanted", "", "rounds"]] + compared)
     used = {name for row in targets for name in row[1:3]}
     others = [[name, f"{number(value)} {unit}"] for name, (value, unit, _) in medians.items() if name not in used]
     if others:
-        print("\nalso measured (medians)")
-        print_table(others)
-    print("\nsettings")
-    print_table([[name, text] for name, text in settings.items()] or [["none"]])
+        print("\nAlso measured (medians):\n")
+        print_table(others, head=False)
+    if settings:
+        print("\nSettings:\n")
+        print_table([[name, text] for name, text in settings.items()], head=False)
 
 
 if __name__ == "__main__":
