@@ -1,4 +1,4 @@
-/* spam_bench: rota's spam filter without a store, for bench/spam.sh.
+/* spam_bench: rota's spam filter without a store, for benches/spam.sh.
  *
  * spam-bench TRAIN TEST SCORES: trains on the messages of list TRAIN ("ham\tPATH", "spam\tPATH"),
  * scores those of list TEST, and writes "PATH\tSCORE" lines to SCORES. Prints how long each took,
@@ -80,8 +80,8 @@ int main(int argc, char **argv)
     int64_t scored = clock_monotonic_us(clock);
     fclose(out);
     double trains = g_strv_length(learnt), scores = g_strv_length(asked);
-    printf("spam-train\t%.0f\tmessages/s\n", trains * 1e6 / (double)(trained - begin));
-    printf("spam-train-features\t%.0f\tmessages/s\n", trains * 1e6 / (double)(taken - begin));
-    printf("spam-score\t%.0f\tmessages/s\n", scores * 1e6 / (double)(scored - trained));
+    printf("train\t%.0f\n", trains * 1e6 / (double)(trained - begin));
+    printf("features\t%.0f\n", trains * 1e6 / (double)(taken - begin));
+    printf("score\t%.0f\n", scores * 1e6 / (double)(scored - trained));
     return 0;
 }
