@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # spam: learning from two thirds of the sorted mail and telling the other third apart, on one core, from the files on.
 #
-# rota: `spam-bench`, the filter without a store. Beside it bogofilter in each round, and once, where they are there,
-# spamprobe, CRM114 (OSB) and SpamAssassin (its rules without the network, and Bayes). Twice each: all mail ("with"), and
-# without the CSDMC2010 part ("without"), whose headers were rewritten by its makers. 1-AUC is how often a ham looks more
-# like spam than a spam does; errors are at each program's own threshold.
+# rota: `spam-bench`, the filter without a store. Beside it bogofilter in each round, and once, where they are
+# there, spamprobe, CRM114 (OSB) and SpamAssassin (its rules without the network, and Bayes). Twice each: all mail
+# ("with"), and without the CSDMC2010 part ("without"), whose headers were rewritten by its makers. 1-AUC is how often
+# a ham looks more like spam than a spam does; errors are at each program's own threshold.
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 
 work=$BENCH_WORK/spam
@@ -38,7 +38,8 @@ rate()
 # judge PROGRAM PART THRESHOLD: of scores on standard input, a line each in the order of PART.test.
 judge()
 {
-    paste "$work/$2.test" - | awk -F'\t' '{print $3 "\t" $1}' | sort -g | awk -F'\t' -v name="$1" -v part="$2" -v at="$3" '
+    paste "$work/$2.test" - | awk -F'\t' '{print $3 "\t" $1}' | sort -g |
+        awk -F'\t' -v name="$1" -v part="$2" -v at="$3" '
         function rank_all() { bad += tied_spam * (ham + tied_ham / 2); ham += tied_ham; tied_ham = tied_spam = 0 }
         $1 != last { rank_all(); last = $1 }
         $2 == "spam" { spam++; tied_spam++; missed += $1 < at }
@@ -99,7 +100,7 @@ by_crm114()
     local word file
     rm -rf "$work/crm" && mkdir "$work/crm"
     (
-        cd "$work/crm"
+        cd "$work/crm" || exit 1
         cssutil -b -r -q spam.css >/dev/null && cssutil -b -r -q ham.css >/dev/null
         # In the order of a mailbox: ham and spam mixed.
         sort -k2 -t/ "$work/$1.train" | shuf --random-source="$work/$1.train" | while IFS=$'\t' read -r word file; do
