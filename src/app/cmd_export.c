@@ -23,6 +23,7 @@
 
 #include "app/command.h"
 #include "app/command_account.h"
+#include "app/command_mail.h"
 #include "app/maildir_out.h"
 #include "app/ui.h"
 
@@ -286,6 +287,8 @@ static int run(CommandContext *context, int argc, char **argv)
     (void)argc;
     if (!option_account)
         return command_misuse(context, "whose mail? -a ADDRESS");
+    g_autofree char *typed = option_folder;
+    option_folder = mail_compose_path(typed);
     g_autoptr(GError) error = NULL;
     g_autoptr(Db) db = command_open_db(context, COMMAND_STORE_EXISTING, &error);
     g_autoptr(Account) account = db ? command_find_account(db, option_account, &error) : NULL;

@@ -16,6 +16,7 @@
 
 #include "app/command.h"
 #include "app/command_account.h"
+#include "app/command_mail.h"
 #include "app/import_source.h"
 #include "app/import_walk.h"
 #include "app/ui.h"
@@ -261,7 +262,8 @@ static bool read_quoting(MboxQuoting *ret)
 
 static int run(CommandContext *context, int argc, char **argv)
 {
-    ImportSourceConfig config = {.paths = argv, .count = argc, .folder = option_folder};
+    g_autofree char *folder = mail_compose_path(option_folder);
+    ImportSourceConfig config = {.paths = argv, .count = argc, .folder = folder};
     if (!option_account)
         return command_misuse(context, "whose mail? -a ADDRESS");
     if (!read_quoting(&config.quoting))

@@ -63,6 +63,12 @@ bool mail_find_folder(const MailHome *home, const char *path, int64_t *ret_id, G
                 home->address);
 }
 
+char *mail_compose_path(const char *path)
+{
+    char *composed = path ? g_utf8_normalize(path, -1, G_NORMALIZE_NFC) : NULL;
+    return composed ? composed : g_strdup(path); /* not UTF-8: refused as a path, later */
+}
+
 GArray *mail_parse_ids(int count, char **words, GError **error)
 {
     g_autoptr(GArray) ids = g_array_new(false, false, sizeof(int64_t));

@@ -26,6 +26,9 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(MailHome, mail_home_close)
 
 /* The mailbox of a path; ERROR_GONE names the nearest that there is. (tx) */
 bool mail_find_folder(const MailHome *home, const char *path, int64_t *ret_id, GError **error);
+/* A path that was typed, in composed letters, as mailboxes have them; caller frees. NULL for NULL.
+ */
+char *mail_compose_path(const char *path);
 /* Numbers as `rota mail list` and `rota search` show them; NULL with ERROR_REJECT: not such. */
 GArray *mail_parse_ids(int count, char **words, GError **error);
 

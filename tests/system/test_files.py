@@ -186,6 +186,8 @@ def test_names_of_mailboxes(ada):
         assert take_in(ada, mail, "--folder", name)["stored"] == 1
     for wrong in ["", "a//b", "/a", "a\nb", "x" * 256, "/".join("a" * 33)]:
         assert "is not the path of a mailbox" in told(ada, 2, "import", "-a", ADA, mail, "--folder", wrong)[1]
+    assert take_in(ada, mail, "--folder", "Entwu\u0308rfe/台北")["already"] == 1  # as other keyboards write it
+    assert len(tree(export(ada, "one", "--folder", "Entwu\u0308rfe"))) == 1
     out = export(ada)
     assert all(part.isascii() for path in out.rglob("*") for part in path.parts)
     first = tree(out)
