@@ -44,12 +44,17 @@ part_shell()
 part_manual() { mandoc -T lint -W warning man/*.[1-8]; }
 part_clang_tidy()
 {
+    mkdir -p var
     [ -f build-clang/compile_commands.json ] || CC=clang-14 meson setup build-clang >/dev/null || return 1
     # Only files that are compiled have a command; what the build makes itself is left out. One process
     # for a few files keeps both cores busy.
     python3 -c 'import json; print("\n".join(sorted({c["file"].removeprefix("../")
         for c in json.load(open("build-clang/compile_commands.json")) if c["file"].startswith("../")})))' |
-        xargs -n 4 -P "$jobs" clang-tidy-14 --quiet -p build-clang 2>/dev/null
+        xargs -n 4 -P "$jobs" clang-tidy-14 --quiet -p build-clang 2>/dev/null >var/clang-tidy.log && return
+    # A finding of the analyser is followed by its whole path, which is in the file.
+    grep -E -A 2 '(error|warning): ' var/clang-tidy.log
+    echo "all of it: var/clang-tidy.log"
+    return 1
 }
 part_cppcheck()
 {

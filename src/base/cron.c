@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/must.h"
 #include "base/units.h"
 
 #define DAY_SECONDS     86400
@@ -113,6 +114,7 @@ static bool parse_item(const Field *field, const char *item, uint64_t *bits, GEr
     if (*at)
         return fail(error, ERROR_REJECT, "found \"%s\" as the %s; write for example \"%s\"", item,
                     field->name, field->example);
+    MUST(first >= 0 && last < 64); /* as the table of fields has it */
     for (int value = first; value <= last; value += step)
         *bits |= 1ull << value;
     return true;
