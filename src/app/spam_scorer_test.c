@@ -5,6 +5,7 @@
 #include "app/postbox.h"
 #include "app/spam_scorer.h"
 #include "base/limits.h"
+#include "base/must.h"
 #include "content/classifier.h"
 #include "model/email.h"
 #include "model/mailbox.h"
@@ -113,6 +114,36 @@ static void more_own_models_than_are_held_at_once(void **state)
             assert_true(score_of(scorer, SPAM_MAIL, account) < 0.1);
 }
 
+static void *score_many(void *scorer)
+{
+    for (int64_t i = 0; i < 300; i++) {
+        double score = score_of(scorer, SPAM_MAIL, i % 5);
+        /* Of account 1 it is found out, sooner or later, that it likes it. */
+        MUST(i % 5 == 1 || score > 0.9);
+    }
+    return NULL;
+}
+
+/* For the thread sanitizer above all: sessions score while models are read and replaced. */
+static void many_sessions_share_one(void **state)
+{
+    TestStore *store = *state;
+    put_model(store->db, SPAM_CLUSTER, 3, false);
+    put_model(store->db, 1, 3, true);
+    ClockManual clock;
+    clock_manual_init(&clock, 1000);
+    SpamScorerConfig config = {
+        .db = store->config, .clock = &clock.clock, .junk_from = 0.9, .min_samples = 3};
+    g_autoptr(SpamScorer) scorer = spam_scorer_new(&config);
+    assert_true(score_of(scorer, SPAM_MAIL, 0) > 0.9);
+    GThread *threads[4];
+    for (unsigned i = 0; i < G_N_ELEMENTS(threads); i++)
+        threads[i] = g_thread_new("session", score_many, scorer);
+    for (unsigned i = 0; i < G_N_ELEMENTS(threads); i++)
+        g_thread_join(threads[i]);
+    assert_true(score_of(scorer, SPAM_MAIL, 1) < 0.1);
+}
+
 static void hand_in(const Postbox *postbox, int64_t account, const char *mail)
 {
     char address[] = "ada@example.org";
@@ -179,6 +210,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(newer_models_are_found),
         cmocka_unit_test(more_own_models_than_are_held_at_once),
+        cmocka_unit_test(many_sessions_share_one),
         cmocka_unit_test(spam_is_delivered_into_junk),
     };
     return test_on_both_stores("spam_scorer", tests, G_N_ELEMENTS(tests));

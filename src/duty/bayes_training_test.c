@@ -20,8 +20,16 @@ static const DutySettings SETTINGS = {.spam_min_samples = 3};
 
 static void exec(Db *db, const char *sql)
 {
-    DbSql *statement = g_new0(DbSql, 1); /* found by its address as long as the handle lives */
-    statement->sql = sql;
+    /* A handle finds a prepared statement by its address: each is made once, and kept. */
+    static GHashTable *statements;
+    if (!statements)
+        statements = g_hash_table_new(g_str_hash, g_str_equal);
+    DbSql *statement = g_hash_table_lookup(statements, sql);
+    if (!statement) {
+        statement = g_new0(DbSql, 1);
+        statement->sql = g_strdup(sql);
+        g_hash_table_insert(statements, (char *)(uintptr_t)statement->sql, statement);
+    }
     g_autoptr(GError) error = NULL;
     bool own = !db_in_transaction(db);
     if ((own && !db_begin(db, DB_WRITE, &error)) ||
