@@ -120,7 +120,7 @@ static bool next_file(IntakeItem *ret, void *data)
 static char *key_of_file(const IntakeItem *item, const Letter *letter, void *data)
 {
     (void)data;
-    return deliver_key(letter, item->path, NULL);
+    return deliver_key(letter, &letter->blob->digest, item->path, NULL);
 }
 
 static bool count_file(const IntakeItem *item, const Delivered *delivered, const GError *error,

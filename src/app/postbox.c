@@ -26,6 +26,7 @@
 #include "base/log.h"
 #include "base/must.h"
 #include "content/address.h"
+#include "content/message_identity.h"
 #include "model/account.h"
 #include "model/deliver.h"
 #include "app/postbox.h"
@@ -332,9 +333,10 @@ static void deliver(const LmtpMessage *message, const LmtpRecipient *recipients,
     const char *from = message->from;
     g_autoptr(Letter) letter = letter_new(message->bytes, message->size);
     g_autofree Item *items = g_new0(Item, count);
+    Digest identity = message_identity(message->bytes, message->size);
     score(postbox, &(Envelope){message, letter, recipients, count}, items);
     for (unsigned i = 0; i < count; i++) {
-        items[i].key = deliver_key(letter, recipients[i].address, from);
+        items[i].key = deliver_key(letter, &identity, recipients[i].address, from);
         items[i].delivery = (Delivery){.letter = &items[i].letter,
                                        .account = recipients[i].account,
                                        .folder = recipients[i].detail,

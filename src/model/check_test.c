@@ -30,7 +30,7 @@ static void fill(Db *db)
             g_autofree char *id = g_strdup_printf("%u@example.org", n);
             g_autofree char *body = g_strnfill(2000 + n, 'x');
             g_autoptr(Letter) letter = model_letter(id, NULL, "Check", body);
-            g_autofree char *key = deliver_key(letter, addresses[i], "");
+            g_autofree char *key = deliver_key(letter, &letter->blob->digest, addresses[i], "");
             Delivery delivery = {.letter = letter, .account = account, .key = key};
             Delivered delivered;
             assert_true(deliver_many(db, &delivery, 1, &delivered, NULL));

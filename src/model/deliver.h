@@ -61,9 +61,12 @@ typedef struct {
     int64_t email, mailbox; /* STORED, DUPLICATE */
 } Delivered;
 
-/* recipient + Message-ID if there is one (duplicates within a day, RFC 5321 retries), else
- * recipient + digest + envelope sender; as the 64 hex digits of a SHA-256. Caller frees. */
-char *deliver_key(const Letter *letter, const char *recipient, const char *envelope_from);
+/* recipient + identity of the message (content/message_identity.h); where there is no Message-ID,
+ * recipient + digest + envelope sender; as the 64 hex digits of a SHA-256. So a second try (RFC
+ * 5321) and a copy that came by another way are known, and two messages that share a Message-ID are
+ * both kept. Caller frees. */
+char *deliver_key(const Letter *letter, const Digest *identity, const char *recipient,
+                  const char *envelope_from);
 
 /* Delivers up to DELIVER_BATCH_MAX in one durable transaction (one fsync), each all or nothing by
  * itself: results[i] for deliveries[i]. What can be wrong with one of them (account, quota,

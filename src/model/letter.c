@@ -27,16 +27,14 @@ void letter_free(Letter *letter)
     g_free(letter);
 }
 
-char *deliver_key(const Letter *letter, const char *recipient, const char *envelope_from)
+char *deliver_key(const Letter *letter, const Digest *identity, const char *recipient,
+                  const char *envelope_from)
 {
-    g_autoptr(GString) text = g_string_new(recipient);
-    g_string_append_c(text, '\n');
-    if (*letter->message->message_id) {
-        g_string_append(text, letter->message->message_id);
-    } else {
-        g_autofree char *digest = digest_format(&letter->blob->digest);
-        g_string_append_printf(text, "\n%s\n%s", digest, envelope_from ? envelope_from : "");
-    }
-    Digest key = digest_of(text->str, text->len);
+    /* Without a Message-ID two messages of one content are one only if they are so to the byte. */
+    bool anonymous = *letter->message->message_id == '\0';
+    g_autofree char *message = digest_format(anonymous ? &letter->blob->digest : identity);
+    g_autofree char *text = g_strdup_printf("%s\n%s\n%s", recipient, message,
+                                            anonymous && envelope_from ? envelope_from : "");
+    Digest key = digest_of(text, strlen(text));
     return digest_format(&key);
 }

@@ -21,12 +21,12 @@ def test_a_mail_archive_is_kept_byte_for_byte(rota, chunked):
     rota.serve().ready()
     client = LmtpClient(rota.lmtp_path)
     want = collections.Counter()
-    for number, file in enumerate(mail_files("mime")):
+    for file in mail_files("mime"):
         message = file.read_bytes() if chunked else crlf(file.read_bytes())
-        # Another address each time: some have one Message-ID, and would count as a second try.
-        replies = client.send("bob@example.net", [f"ada+{number}@example.org"], message, chunked)
+        # Some share a Message-ID and are not the same; only what is the same to the byte is there once.
+        replies = client.send("bob@example.net", ["ada@example.org"], message, chunked)
         assert replies[0][0] == 250, (file.name, replies)
-        want[hashlib.sha256(message).hexdigest()] += 1
+        want[hashlib.sha256(message).hexdigest()] = 1
     assert exported_digests(rota, "ada@example.org") == want
     until(lambda: rota.query("SELECT count(*) FROM task") == [["0"]], "the index")
     assert rota.query("SELECT count(*) FROM dead_letter") == [["0"]]
