@@ -56,20 +56,6 @@ bool expiring_find(Db *db, int64_t account, const char *kind, const char *key, c
     return true;
 }
 
-bool expiring_set(Db *db, const ExpiringNew *key, GError **error)
-{
-    static const DbSql sql = {"INSERT INTO expiring (account, kind, key, value, expires_at) "
-                              "VALUES ($1, $2, $3, $4, CASE WHEN CAST($5 AS BIGINT) = 0 THEN 0 "
-                              "ELSE rota_now() + CAST($5 AS BIGINT) END) "
-                              "ON CONFLICT (account, kind, key) DO UPDATE SET value = "
-                              "excluded.value, expires_at = excluded.expires_at",
-                              NULL};
-    return db_exec(db, &sql,
-                   DB_ARGS(db_int(key->account), db_text(key->kind), db_text(key->key),
-                           db_text(key->value ? key->value : ""), db_int(key->ttl_ms)),
-                   error) >= 0;
-}
-
 bool expiring_remove(Db *db, int64_t account, const char *kind, const char *key, GError **error)
 {
     static const DbSql sql = {"DELETE FROM expiring WHERE account = $1 AND kind = $2 AND key = $3",

@@ -23,7 +23,6 @@ bool expiring_add_many(Db *db, const ExpiringNew *keys, unsigned count, bool *re
 /* A living one's value, caller frees; *ret_value NULL where there is none. */
 bool expiring_find(Db *db, int64_t account, const char *kind, const char *key, char **ret_value,
                    GError **error);
-bool expiring_set(Db *db, const ExpiringNew *key, GError **error);
 bool expiring_remove(Db *db, int64_t account, const char *kind, const char *key, GError **error);
 
 #endif
