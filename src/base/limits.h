@@ -55,7 +55,9 @@
 #define WORDS_TERMS_BYTES_MAX 1000000
 /* one write transaction of the index: about 30 ms, which a delivery may have to wait */
 #define INDEX_BATCH_MESSAGES 400
-#define INDEX_BATCH_BYTES    (16 * 1024 * 1024)
+/* of it, if a delivery waits; in a flood of mail one such slice each WRITER_YIELD_MS */
+#define INDEX_SLICE_US    5000
+#define INDEX_BATCH_BYTES (16 * 1024 * 1024)
 /* read at once; most are of messages that need no bytes read */
 #define INDEX_CHANGES_MAX      1000
 #define QUERY_BYTES_MAX        4096 /* a query is typed by a person */
@@ -80,9 +82,12 @@
 #define INTAKE_SLOTS     512
 #define INTAKE_BYTES_MAX (32 * 1024 * 1024)
 
-/* purge: one page is one write transaction, for which a delivery may have to wait */
-#define PURGE_PAGE_ROWS  200 /* small rows: under 5 ms */
-#define PURGE_PAGE_BLOBS 50
+/* purge: one page is one write transaction, for which a delivery may have to wait. It is smaller
+ * than this where it takes longer than PURGE_PAGE_US. */
+#define PURGE_PAGE_US     2000
+#define PURGE_SHARE_FIRST 4 /* of 16: what a first page takes is not known */
+#define PURGE_PAGE_ROWS   200
+#define PURGE_PAGE_BLOBS  50
 /* a row of the full text index costs as much to take out as to put in */
 #define PURGE_PAGE_INDEX    20
 #define PURGE_PAGE_MESSAGES 50
@@ -120,5 +125,13 @@
 #define WRITER_QUIET_MS 5
 /* or when it has waited so long: slow in a flood, never starved */
 #define WRITER_YIELD_MS 200
+/* while people write (WRITER_BUSY_TURNS in WRITER_BUSY_MS; a heartbeat alone is less), background
+ * work rests after each turn WRITER_REST times as long as that took: of a hundred deliveries one
+ * has to wait for it */
+#define WRITER_BUSY_TURNS 4
+#define WRITER_BUSY_MS    1000
+#define WRITER_REST       100
+/* but no longer than this */
+#define WRITER_REST_MS 1000
 
 #endif

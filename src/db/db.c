@@ -370,6 +370,11 @@ bool db_listen(Db *db, int timeout_ms, char **ret_word, GError **error)
     return db->driver->listen(db, timeout_ms, ret_word, error);
 }
 
+bool db_is_wanted(Db *db)
+{
+    return db->state == DB_STATE_OPEN && db->driver->is_wanted && db->driver->is_wanted(db);
+}
+
 bool db_give_back_pages(Db *db, int64_t max_pages, int64_t *ret_pages, GError **error)
 {
     if (!ready(db, error))

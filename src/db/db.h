@@ -98,8 +98,8 @@ DbOutcome db_commit(Db *db, GError **error);
 void db_rollback(Db *db); /* takes it back; no transaction open is fine */
 bool db_in_transaction(const Db *db);
 
-/* After db_begin, `g_auto(DbScope) scope = db_scope(db);` rolls back, at the scope's end, what was
- * not committed. */
+/* After db_begin: `g_auto(DbScope) scope = db_scope(db);` rolls back at its end if not committed.
+ */
 typedef Db *DbScope __attribute__((unused)); /* clang counts a guard as unused */
 DbScope db_scope(Db *db);
 void db_scope_end(DbScope db);
@@ -121,7 +121,6 @@ int64_t db_exec(Db *db, const DbSql *sql, const DbValue *args, unsigned count, G
  * in one round trip. ret_changed (may be NULL): rows changed by each. False at a failure. */
 bool db_exec_many(Db *db, const DbSql *sql, const DbValue *args, unsigned width, unsigned rows,
                   int64_t *ret_changed, GError **error);
-
 /* Runs a query. The rows are owned by the caller and must be freed before the next statement on
  * this handle; NULL on error. */
 DbRows *db_query(Db *db, const DbSql *sql, const DbValue *args, unsigned count, GError **error);
@@ -142,13 +141,14 @@ int db_query_int(Db *db, const DbSql *sql, const DbValue *args, unsigned count, 
  * nothing on SQLite, where threads wake each other. A lost one costs a poll. In a transaction. */
 bool db_notify(Db *db, const char *word, GError **error);
 /* Waits up to timeout_ms on an idle handle of its own; *ret_word (owned by the caller), NULL at the
- * time-out. SQLite always waits for that. False: connection lost, call again later. */
+ * time-out (SQLite: always). False: connection lost, call again later. */
 bool db_listen(Db *db, int timeout_ms, char **ret_word, GError **error);
 
-/* Gives up to max_pages unused pages back to the file system, inside a DB_WRITE transaction;
- * *ret_pages is how many. PostgreSQL does that by itself: 0. */
+/* Gives up to max_pages unused pages back to the file system, in a DB_WRITE transaction; *ret_pages
+ * is how many. PostgreSQL does that by itself: 0. */
 bool db_give_back_pages(Db *db, int64_t max_pages, int64_t *ret_pages, GError **error);
-
+/* In a DB_WRITE transaction of SQLite: a handle that is no background one waits for its end. */
+bool db_is_wanted(Db *db);
 /* Counted since db_open; for tests ("an idle node makes under 2 queries a second"). */
 typedef struct {
     uint64_t statements, round_trips, transactions;

@@ -32,6 +32,7 @@ typedef struct {
     bool (*notify)(Db *db, const char *word, GError **error);
     bool (*listen)(Db *db, int timeout_ms, char **ret_word, GError **error);
     bool (*give_back_pages)(Db *db, int64_t max_pages, int64_t *ret_pages, GError **error);
+    bool (*is_wanted)(Db *db); /* NULL: never */
     void (*close)(Db *db);
 } DbDriver;
 

@@ -142,6 +142,11 @@ static bool listen_for(Db *base, int timeout_ms, char **ret_word, GError **error
     return db->behind->driver->listen(db->behind, timeout_ms, ret_word, error);
 }
 
+static bool is_wanted(Db *base)
+{
+    return db_is_wanted(((FaultDb *)base)->behind);
+}
+
 static bool give_back_pages(Db *base, int64_t max_pages, int64_t *ret_pages, GError **error)
 {
     FaultDb *db = (FaultDb *)base;
@@ -166,6 +171,7 @@ static const DbDriver driver = {
     .notify = notify,
     .listen = listen_for,
     .give_back_pages = give_back_pages,
+    .is_wanted = is_wanted,
     .close = close_door,
 };
 

@@ -159,7 +159,8 @@ static bool take_turn(SqliteDb *db, GError **error)
 {
     if (!db->lock)
         return true;
-    int64_t patience = MIN(db->statement_us / 1000, DB_BUSY_MS);
+    /* Background handles rest between their turns, one after the other. */
+    int64_t patience = MIN(db->statement_us / 1000, db->background ? INT64_MAX : DB_BUSY_MS);
     if (!writer_lock_take(db->lock, db->background, patience))
         return fail(error, ERROR_RETRY, "store \"%s\": other writers did not end in %d ms",
                     db->path, (int)patience);
@@ -265,6 +266,12 @@ static bool sqlite_listen(Db *base, int timeout_ms, char **ret_word, GError **er
     return true;
 }
 
+static bool sqlite_is_wanted(Db *base)
+{
+    SqliteDb *db = (SqliteDb *)base;
+    return db->has_turn && writer_lock_is_wanted(db->lock);
+}
+
 static bool free_pages(Db *base, int64_t *ret_pages, GError **error)
 {
     static const DbSql count_free = {.sql = "PRAGMA freelist_count"};
@@ -322,6 +329,7 @@ static const DbDriver driver = {
     .notify = sqlite_notify,
     .listen = sqlite_listen,
     .give_back_pages = sqlite_give_back_pages,
+    .is_wanted = sqlite_is_wanted,
     .close = sqlite_close,
 };
 

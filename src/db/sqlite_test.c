@@ -230,6 +230,69 @@ static void background_waits_until_people_are_quiet(void **state)
     writer_lock_unref(lock);
 }
 
+static void people_write(WriterLock *lock)
+{
+    for (unsigned i = 0; i < WRITER_BUSY_TURNS; i++) {
+        assert_true(writer_lock_take(lock, false, 60000));
+        writer_lock_give(lock);
+    }
+}
+
+static void hold_in_background(WriterLock *lock, int64_t us)
+{
+    assert_true(writer_lock_take(lock, true, 60000));
+    for (int64_t begun = clock_monotonic_us(clock_real());
+         clock_monotonic_us(clock_real()) - begun < us;)
+        g_thread_yield();
+    writer_lock_give(lock);
+}
+
+/* Alone it need not rest; beside people as long as it worked, many times over. */
+static void background_rests_while_people_write(void **state)
+{
+    (void)state;
+    WriterLock *lock = writer_lock_ref(1, 4);
+    hold_in_background(lock, 10000);
+    assert_true(writer_lock_take(lock, true, 0));
+    writer_lock_give(lock);
+    people_write(lock);
+    hold_in_background(lock, 10000);
+    int64_t given = clock_monotonic_us(clock_real());
+    people_write(lock);
+    assert_true(writer_lock_take(lock, true, 60000));
+    assert_true(clock_monotonic_us(clock_real()) - given >= 900000);
+    writer_lock_give(lock);
+    writer_lock_unref(lock);
+}
+
+static void *write_once(void *data)
+{
+    Db *db = data;
+    bool good = db_begin(db, DB_WRITE, NULL);
+    db_rollback(db);
+    return good ? data : NULL;
+}
+
+static void background_hears_that_it_is_wanted(void **state)
+{
+    TestStore *store = *state;
+    if (store->config.kind != DB_SQLITE)
+        return;
+    DbConfig config = store->config;
+    config.background = true;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Db) background = db_open(&config, &error);
+    assert_no_error(error);
+    assert_false(db_is_wanted(background));
+    assert_true(db_begin(background, DB_WRITE, NULL));
+    assert_false(db_is_wanted(background));
+    GThread *thread = g_thread_new("people", write_once, store->db);
+    while (!db_is_wanted(background))
+        g_thread_yield();
+    db_rollback(background);
+    assert_non_null(g_thread_join(thread));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,6 +305,8 @@ int main(void)
         cmocka_unit_test(turns_are_fair),
         cmocka_unit_test(background_is_not_starved),
         cmocka_unit_test(background_waits_until_people_are_quiet),
+        cmocka_unit_test(background_rests_while_people_write),
+        cmocka_unit_test(background_hears_that_it_is_wanted),
     };
     return test_on_both_stores("sqlite", tests, G_N_ELEMENTS(tests));
 }

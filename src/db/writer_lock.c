@@ -5,7 +5,9 @@
  * hands it to the next in line, so nobody can barge in between, and each waiter sleeps on a
  * condition of its own. Background work goes when people have been quiet for WRITER_QUIET_MS, so
  * that it does not begin just before the next delivery of a stream comes, or when it has itself
- * waited WRITER_YIELD_MS: a purge under a flood of mail is slow, but it goes on.
+ * waited WRITER_YIELD_MS: a purge under a flood of mail is slow, but it goes on. While people
+ * write, it rests after each turn in proportion to how long that took, so that the share of them
+ * who have to wait for it stays small whatever a turn costs.
  *
  * Locks are POSIX threads', not GLib's: those the thread sanitizer cannot see.
  *
@@ -39,6 +41,10 @@ struct WriterLock {
     GQueue people; /* of Waiter, on the stacks of their threads */
     GQueue background;
     int64_t people_at, background_at; /* when they last gave it back; monotonic microseconds */
+    int64_t turn_at;                  /* when the turn was last taken */
+    int64_t background_took;          /* the last turn of the background, microseconds */
+    int64_t turns[WRITER_BUSY_TURNS]; /* when the last ones of people were given back, a ring */
+    unsigned turn;                    /* the oldest of them */
     bool checkpointing;
     int checkpointed; /* pages of the log then */
 };
@@ -60,6 +66,8 @@ WriterLock *writer_lock_ref(dev_t device, ino_t inode)
         found->device = device;
         found->inode = inode;
         found->people_at = clock_monotonic_us(clock_real()) - WRITER_QUIET_MS * INT64_C(1000);
+        for (unsigned i = 0; i < WRITER_BUSY_TURNS; i++)
+            found->turns[i] = found->people_at - WRITER_BUSY_MS * INT64_C(1000);
         pthread_mutex_init(&found->mutex, NULL);
         g_queue_init(&found->people);
         g_queue_init(&found->background);
@@ -89,22 +97,48 @@ static int64_t patience_ends(const WriterLock *lock, const Waiter *waiter)
     return MAX(waiter->since, lock->background_at) + WRITER_YIELD_MS * INT64_C(1000);
 }
 
+/* While people write, the background rests in proportion to what it took: then, or when people have
+ * ceased, it may go again. */
+static int64_t rest_ends(const WriterLock *lock)
+{
+    int64_t rest = MIN(lock->background_took * WRITER_REST, WRITER_REST_MS * INT64_C(1000));
+    int64_t busy_ends = lock->turns[lock->turn] + WRITER_BUSY_MS * INT64_C(1000);
+    return MIN(lock->background_at + rest, busy_ends);
+}
+
 /* From when on it may go, if nobody else wants to. */
 static int64_t background_from(const WriterLock *lock, const Waiter *waiter)
 {
-    return MIN(lock->people_at + WRITER_QUIET_MS * INT64_C(1000), patience_ends(lock, waiter));
+    int64_t from =
+        MIN(lock->people_at + WRITER_QUIET_MS * INT64_C(1000), patience_ends(lock, waiter));
+    return MAX(from, rest_ends(lock));
 }
 
 static bool background_may_go(const WriterLock *lock, const Waiter *waiter, int64_t now)
 {
-    return now >= patience_ends(lock, waiter) ||
-           (lock->people.length == 0 && now >= background_from(lock, waiter));
+    return now >= rest_ends(lock) &&
+           (now >= patience_ends(lock, waiter) ||
+            (lock->people.length == 0 && now >= background_from(lock, waiter)));
 }
 
 static void set_taken(WriterLock *lock, bool background)
 {
     lock->taken = true;
     lock->taken_by_people = !background;
+    lock->turn_at = clock_monotonic_us(clock_real());
+}
+
+static void note_end(WriterLock *lock, int64_t now)
+{
+    lock->taken = false;
+    if (lock->taken_by_people) {
+        lock->people_at = now;
+        lock->turns[lock->turn] = now;
+        lock->turn = (lock->turn + 1) % WRITER_BUSY_TURNS;
+    } else {
+        lock->background_at = now;
+        lock->background_took = now - lock->turn_at;
+    }
 }
 
 static void wait_until(WriterLock *lock, Waiter *waiter, int64_t end_us)
@@ -165,8 +199,7 @@ void writer_lock_give(WriterLock *lock)
     pthread_mutex_lock(&lock->mutex);
     MUST(lock->taken);
     int64_t now = clock_monotonic_us(clock_real());
-    *(lock->taken_by_people ? &lock->people_at : &lock->background_at) = now;
-    lock->taken = false;
+    note_end(lock, now);
     Waiter *patient = g_queue_peek_head(&lock->background);
     bool background = patient && background_may_go(lock, patient, now);
     Waiter *next =
@@ -179,6 +212,14 @@ void writer_lock_give(WriterLock *lock)
         pthread_cond_signal(&patient->go);
     }
     pthread_mutex_unlock(&lock->mutex);
+}
+
+bool writer_lock_is_wanted(WriterLock *lock)
+{
+    pthread_mutex_lock(&lock->mutex);
+    bool wanted = lock->people.length > 0;
+    pthread_mutex_unlock(&lock->mutex);
+    return wanted;
 }
 
 unsigned writer_lock_waiting(WriterLock *lock)

@@ -26,6 +26,8 @@ void writer_lock_unref(WriterLock *lock);
 bool writer_lock_take(WriterLock *lock, bool background, int64_t timeout_ms);
 void writer_lock_give(WriterLock *lock);
 
+/* True while somebody for whom people wait is in line. */
+bool writer_lock_is_wanted(WriterLock *lock);
 /* How many wait now, of both kinds; for tests, which so need not wait for time. */
 unsigned writer_lock_waiting(WriterLock *lock);
 
