@@ -8,7 +8,8 @@
  *
  * A run takes INDEX_BATCH_MESSAGES or INDEX_BATCH_BYTES over all its accounts, whichever comes
  * first, and asks for another where there is more. The transaction is lazy: if the machine's crash
- * takes it back, position and task come back with it.
+ * takes it back, position and task come back with it. It is cut after INDEX_SLICE_US when a
+ * delivery waits for its end.
  *
  * A rebuild (search_rebuild, or a change log that was trimmed before it was read) goes through the
  * living emails by id, a range in each run: the range's rows are replaced, so that nothing that is
@@ -52,6 +53,7 @@ typedef struct {
     Run *run;
     unsigned messages, unreadable;
     size_t bytes;
+    int64_t slice_us; /* when the transaction began, monotonic */
 } Budget;
 
 static void row_clear(gpointer data)
@@ -196,10 +198,27 @@ static bool restart(Db *db, Work *work, GError **error)
     return false;
 }
 
-static bool write_work(Db *db, Work *work, GError **error)
+static bool begin_slice(Budget *budget, GError **error)
+{
+    if (!run_begin(budget->run, true, error))
+        return false;
+    budget->slice_us = clock_monotonic_us(budget->run->clock);
+    return true;
+}
+
+static bool slice_is_over(const Budget *budget)
+{
+    return clock_monotonic_us(budget->run->clock) - budget->slice_us >= INDEX_SLICE_US &&
+           db_is_wanted(budget->run->db);
+}
+
+/* Is it still so as it was when this was computed? *ret_valid; if not, the work is for the next
+ * run, or for none. */
+static bool check_work(Db *db, Work *work, bool *ret_valid, GError **error)
 {
     SearchState now;
     bool stays;
+    *ret_valid = false;
     if (!account_keep(db, work->account, &stays, error))
         return false;
     if (!stays) { /* it goes away with all that is in the index */
@@ -208,23 +227,53 @@ static bool write_work(Db *db, Work *work, GError **error)
     }
     if (!search_state_get(db, work->account, &now, error))
         return false;
-    if (now.position != work->before.position || now.rebuild_after != work->before.rebuild_after) {
-        work->more = true;
-        return true;
+    *ret_valid =
+        now.position == work->before.position && now.rebuild_after == work->before.rebuild_after;
+    work->more |= !*ret_valid;
+    return true;
+}
+
+/* Somebody for whom people wait wants to write: commits what there is, and goes on after them. A
+ * row that is there before the position has moved does no harm: it is of a living message, and is
+ * written again by who comes after a crash. */
+static bool give_way(Budget *budget, Work *work, bool *ret_valid, GError **error)
+{
+    if (!run_checkpoint(budget->run, error) || !begin_slice(budget, error))
+        return false;
+    return check_work(budget->run->db, work, ret_valid, error);
+}
+
+static bool write_rows(Budget *budget, Work *work, bool *ret_valid, GError **error)
+{
+    Db *db = budget->run->db;
+    /* Half a range of a rebuild would be missing from what is found. */
+    bool whole = work->clear_first <= work->clear_last;
+    for (unsigned i = 0; i < work->rows->len && *ret_valid; i++) {
+        const Row *row = &g_array_index(work->rows, Row, i);
+        bool good = row->terms ? search_add(db, work->account, row->email, row->terms->str, error)
+                               : search_remove(db, work->account, row->email, error);
+        if (!good || (!whole && slice_is_over(budget) && !give_way(budget, work, ret_valid, error)))
+            return false;
     }
+    return true;
+}
+
+static bool write_work(Budget *budget, Work *work, GError **error)
+{
+    Db *db = budget->run->db;
+    bool valid;
+    if (!check_work(db, work, &valid, error))
+        return false;
+    if (!valid)
+        return true;
     if (work->trimmed)
         return restart(db, work, error);
     if (work->clear_first <= work->clear_last &&
         !search_remove_range(db, work->account, work->clear_first, work->clear_last, error))
         return false;
-    for (unsigned i = 0; i < work->rows->len; i++) {
-        const Row *row = &g_array_index(work->rows, Row, i);
-        bool good = row->terms ? search_add(db, work->account, row->email, row->terms->str, error)
-                               : search_remove(db, work->account, row->email, error);
-        if (!good)
-            return false;
-    }
-    return search_state_set(db, work->account, &work->after, error);
+    if (!write_rows(budget, work, &valid, error))
+        return false;
+    return !valid || search_state_set(db, work->account, &work->after, error);
 }
 
 static bool parse_account(const char *key, int64_t *ret_account, GError **error)
@@ -261,11 +310,11 @@ static bool run_index(Run *run, GError **error)
             return false;
         effect |= has_effect(work);
     }
-    if (effect && !run_begin(run, true, error))
+    if (effect && !begin_slice(&budget, error))
         return false;
     for (unsigned i = 0; i < run->count; i++) {
         Work *work = g_ptr_array_index(works, i);
-        if (has_effect(work) && !write_work(run->db, work, error))
+        if (has_effect(work) && !write_work(&budget, work, error))
             return false;
         if (work->more)
             run_again(run, i, 0);

@@ -200,6 +200,63 @@ static void an_account_that_is_gone_is_done(void **state)
     duty_lane_clear(&lane);
 }
 
+/* Each look at the clock is a millisecond later, and gives the writer time to come. */
+static Db *looked_at;
+static int64_t hurried_us(const Clock *clock)
+{
+    ClockManual *manual = (ClockManual *)(uintptr_t)clock;
+    for (unsigned i = 0; i < 1000 && db_in_transaction(looked_at) && !db_is_wanted(looked_at); i++)
+        g_thread_yield();
+    return manual->monotonic += 1000;
+}
+
+typedef struct {
+    Db *db;
+    int stop, written; /* atomic */
+} Writer;
+
+static gpointer write_always(gpointer data)
+{
+    Writer *writer = data;
+    while (!g_atomic_int_get(&writer->stop)) {
+        if (db_begin(writer->db, DB_WRITE, NULL))
+            db_rollback(writer->db);
+        g_atomic_int_inc(&writer->written);
+    }
+    return NULL;
+}
+
+/* A batch is cut where a delivery waits for its end, and all is indexed all the same. */
+static void a_batch_gives_way(void **state)
+{
+    TestStore *store = *state;
+    if (store->config.kind != DB_SQLITE)
+        return;
+    DutyLane lane;
+    DbConfig config = store->config;
+    config.background = true;
+    Db *background = db_open(&config, NULL);
+    duty_lane_init_more(
+        &lane, store, ROLE, NULL,
+        &(DutyLaneMore){.node = 1, .take_lane_db = background, .lease_ms = 100000000});
+    int64_t ada = model_account(store->db, "ada@example.org", 0);
+    deliver(store->db, ada, "apple", 60);
+    looked_at = background;
+    lane.clock.clock.monotonic_us = hurried_us;
+    Writer writer = {.db = test_store_open(store)};
+    GThread *thread = g_thread_new("writer", write_always, &writer);
+    while (g_atomic_int_get(&writer.written) < 10)
+        g_thread_yield();
+    uint64_t before = db_counts(background).transactions;
+    duty_lane_work(&lane, ROLE, 200);
+    g_atomic_int_set(&writer.stop, 1);
+    g_thread_join(thread);
+    db_close(writer.db);
+    assert_true(db_counts(background).transactions - before > 4);
+    assert_count(store->db, ada, "apple", 60);
+    duty_lane_clear(&lane);
+}
+
 int main(void)
 {
     message_library_init();
@@ -210,6 +267,7 @@ int main(void)
         cmocka_unit_test(a_trimmed_log_makes_a_rebuild),
         cmocka_unit_test(unreadable_bytes_cost_one_message),
         cmocka_unit_test(an_account_that_is_gone_is_done),
+        cmocka_unit_test(a_batch_gives_way),
     };
     return test_on_both_stores("fts_indexing", tests, G_N_ELEMENTS(tests));
 }
