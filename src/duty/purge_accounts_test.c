@@ -210,7 +210,7 @@ static void what_is_taken_out_of_trash_stays(void **state)
     g_autoptr(PurgeWalk) walk = purge_walk_new(purge_expunged, &scope);
     PurgeCount count = {0};
     unsigned items = 0;
-    assert_true(db_begin(db, DB_READ, NULL) && purge_walk_next(walk, db, NULL));
+    assert_true(db_begin(db, DB_READ, NULL) && purge_walk_next(walk, db, PURGE_SHARE_MAX, NULL));
     db_rollback(db);
     purge_walk_items(walk, &items);
     assert_int_equal(items, 4);

@@ -14,6 +14,8 @@
 
 #include <string.h>
 
+#include "base/limits.h"
+
 typedef struct {
     const char *kind;
     PurgeCount count;
@@ -23,6 +25,7 @@ void purge_start(Purge *purge, Run *run)
 {
     *purge = (Purge){.run = run,
                      .settings = run->settings,
+                     .share = run->dry ? PURGE_SHARE_MAX : PURGE_SHARE_FIRST,
                      .totals = g_array_new(FALSE, FALSE, sizeof(PurgeTotal))};
 }
 
@@ -53,22 +56,37 @@ void purge_breathe(Purge *purge)
     purge->stopped |= run_should_stop(purge->run);
 }
 
-static bool read_page(PurgeWalk *walk, Db *db, GError **error)
+static bool read_page(PurgeWalk *walk, Db *db, unsigned share, GError **error)
 {
     if (!db_begin(db, DB_READ, error))
         return false;
-    bool good = purge_walk_next(walk, db, error);
+    bool good = purge_walk_next(walk, db, share, error);
     db_rollback(db);
     return good;
+}
+
+/* Others waited for as long as the page took: the next is smaller if that was long, larger if it
+ * was short. What counts is the time on the wall: a thread of low priority on a busy machine takes
+ * long for little. */
+static void adapt(Purge *purge, int64_t took_us)
+{
+    if (took_us > PURGE_PAGE_US)
+        purge->share = MAX(purge->share / 2, 1);
+    else if (took_us < PURGE_PAGE_US / 2)
+        purge->share = MIN(purge->share * 2, PURGE_SHARE_MAX);
 }
 
 static bool remove_page(Purge *purge, PurgeWalk *walk, const PurgeKind *kind, GError **error)
 {
     PurgeCount count = {0, 0};
-    if (!run_begin(purge->run, true, error) ||
-        !purge_walk_remove(walk, purge->run->db, &count, error) ||
+    const Clock *clock = purge->run->clock;
+    if (!run_begin(purge->run, true, error))
+        return false;
+    int64_t begin = clock_monotonic_us(clock);
+    if (!purge_walk_remove(walk, purge->run->db, &count, error) ||
         !run_checkpoint(purge->run, error))
         return false;
+    adapt(purge, clock_monotonic_us(clock) - begin);
     if (count.count)
         add_total(purge, purge_kind_name(kind), count);
     return true;
@@ -87,7 +105,7 @@ bool purge_kind(Purge *purge, const PurgeKind *kind, const PurgeScope *scope, GE
 {
     g_autoptr(PurgeWalk) walk = purge_walk_new(kind, scope);
     while (!purge->stopped && !purge_walk_ended(walk)) {
-        if (!read_page(walk, purge->run->db, error))
+        if (!read_page(walk, purge->run->db, purge->share, error))
             return false;
         if (purge->run->dry) {
             tell(purge, walk, kind);

@@ -394,7 +394,7 @@ static bool purge_blobs_once(Db *db, GError **error)
         PurgeCount count;
         if (!db_begin(db, DB_READ, error))
             return false;
-        bool good = purge_walk_next(walk, db, error);
+        bool good = purge_walk_next(walk, db, PURGE_SHARE_MAX, error);
         db_rollback(db);
         good = good && db_begin(db, DB_WRITE, error);
         if (good && purge_walk_remove(walk, db, &count, error))

@@ -25,6 +25,7 @@ struct PurgeWalk {
     char bucket_key[ACCOUNT_KEY_BYTES]; /* the account in decimal */
     unsigned bucket;
     unsigned width;
+    unsigned limit;                /* rows of the page that is read */
     GStringChunk *text;            /* of the page: names, and text in keys */
     GArray *keys;                  /* of DbValue, `width` a row: what is to be written */
     GArray *bytes;                 /* of int64, a row */
@@ -149,7 +150,7 @@ static unsigned bind_args(const PurgeWalk *walk, const char *letters, const DbVa
             break;
         default:
             MUST(letters[count] == 'l');
-            *arg = db_int(walk->kind->limit);
+            *arg = db_int(walk->limit);
         }
     }
     return count;
@@ -231,9 +232,10 @@ static void take_row(PurgeWalk *walk, int64_t bytes, bool goes)
     g_array_append_val(walk->items, item);
 }
 
-bool purge_walk_next(PurgeWalk *walk, Db *db, GError **error)
+bool purge_walk_next(PurgeWalk *walk, Db *db, unsigned share, GError **error)
 {
     DbValue args[PURGE_ARGS_MAX];
+    walk->limit = MAX(walk->kind->limit * share / PURGE_SHARE_MAX, 1);
     g_string_chunk_clear(walk->text);
     g_array_set_size(walk->keys, 0);
     g_array_set_size(walk->bytes, 0);
@@ -252,7 +254,7 @@ bool purge_walk_next(PurgeWalk *walk, Db *db, GError **error)
         take_row(walk, db_rows_int(rows, walk->width), what == 1);
         bytes += db_rows_int(rows, walk->width);
     }
-    walk->ended = step == 0 && read < walk->kind->limit;
+    walk->ended = step == 0 && read < walk->limit;
     return step >= 0;
 }
 
@@ -284,6 +286,7 @@ bool purge_walk_remove(PurgeWalk *walk, Db *db, PurgeCount *ret, GError **error)
         return rows == 0 || kind->remove_page(db, &walk->scope, numbers, rows, ret, error);
     }
     if (!run_for_all(walk, db, &kind->lock, kind->lock_args, NULL, error) ||
+        !run_for_all(walk, db, &kind->lock_too, kind->lock_args, NULL, error) ||
         !run_for_all(walk, db, &kind->remove, kind->remove_args, numbers, error) ||
         !run_for_all(walk, db, &kind->after, kind->after_args, NULL, error))
         return false;

@@ -62,8 +62,11 @@ typedef struct PurgeWalk PurgeWalk;
 PurgeWalk *purge_walk_new(const PurgeKind *kind, const PurgeScope *scope);
 void purge_walk_free(PurgeWalk *walk);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PurgeWalk, purge_walk_free)
-/* Reads the next page. (tx) */
-bool purge_walk_next(PurgeWalk *walk, Db *db, GError **error);
+/* Reads the next page, of at most `share` sixteenths (1 to PURGE_SHARE_MAX) of the kind's rows.
+ * (tx)
+ */
+#define PURGE_SHARE_MAX 16
+bool purge_walk_next(PurgeWalk *walk, Db *db, unsigned share, GError **error);
 /* There is nothing after this page. */
 bool purge_walk_ended(const PurgeWalk *walk);
 /* What of the page goes; borrowed until the next page. */

@@ -3,9 +3,10 @@
  * How it fits: data for the walk of purge.c.
  *
  * The race between a delivery that links a blob and the purge that removes it. On PostgreSQL a
- * page's blobs are locked first, in the order of their digests as deliveries lock them, and the
- * look at their links is a statement of its own after that, with a snapshot of its own: a delivery
- * that came first has committed and is seen, one that comes later waits, finds no row and inserts
+ * page's blobs are locked first, in the order of their digests as deliveries lock them, then their
+ * rows in the list, as who takes a link away locks them. The look at the links is a statement of
+ * its own after that, with a snapshot of its own: who came first has committed and is seen, a
+ * delivery that comes later waits, finds no row and inserts it anew, a link that goes later lists
  * it anew. That needs no clock; the grace (touched_at) is for people who undelete. On SQLite
  * writers follow one another. A listed blob leaves the list only when it is linked or gone: what is
  * neither stays listed, and is looked at again.
@@ -47,7 +48,9 @@ static const PurgeKind loose_blob = {
              " ORDER BY l.digest LIMIT $3",
              NULL},
     .list_args = "0ol",
-    .lock = {"", "SELECT 1 FROM blob WHERE digest = $1 FOR UPDATE"}, .lock_args = "0",
+    .lock = {"", "SELECT 1 FROM blob WHERE digest = $1 FOR UPDATE"},
+    .lock_too = {"", "SELECT 1 FROM blob_loose WHERE digest = $1 FOR UPDATE"},
+    .lock_args = "0",
     .remove = {"DELETE FROM blob WHERE digest = $1 AND touched_at < $2"
                " AND NOT EXISTS (SELECT 1 FROM email e WHERE e.blob = blob.digest)", NULL},
     .remove_args = "0o",

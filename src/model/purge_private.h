@@ -26,9 +26,9 @@ struct PurgeKind {
     const char *list_args;
     /* Run for each row of the page, in this order; .sql NULL: none. What `remove` changes is
      * counted. */
-    DbSql lock, remove, after;
-    const char *lock_args, *remove_args, *after_args;
-    /* Instead of the three, for the whole page; `keys` are those of column 0. */
+    DbSql lock, lock_too, remove, after;
+    const char *lock_args, *remove_args, *after_args; /* lock_args: of both */
+    /* Instead of these, for the whole page; `keys` are those of column 0. */
     bool (*remove_page)(Db *db, const PurgeScope *scope, const int64_t *keys, unsigned count,
                         PurgeCount *ret, GError **error);
 };
