@@ -35,9 +35,9 @@
 #define SHARE_MAX    (32 * ONE)                          /* of one message; a handful is usual */
 #define WEIGHT_MAX   (INT32_C(16) * (1 << WEIGHT_SHIFT)) /* keeps a margin within 64 bits */
 
-/* The score is logistic(STEEPNESS * (margin - MIDDLE)): 0.9 at a margin of 0.306. */
+/* The score is logistic(STEEPNESS * (margin - MIDDLE)): 0.9 at a margin of 0.330. */
 #define STEEPNESS 8
-#define MIDDLE    (ONE / 32)
+#define MIDDLE    (ONE / 18)
 
 struct ClassifierModel {
     gint references;
@@ -83,11 +83,11 @@ static uint64_t root(uint64_t value)
 }
 
 /* The value that each feature of a block has, in 2^-20: so that the blocks have their shares (the
- * header one and a half times the others') and the whole message has length 1. */
+ * header three halves of the text's, the markup less) and the whole message has length 1. */
 static void set_values(const unsigned counts[CLASSIFIER_BLOCKS], uint32_t values[CLASSIFIER_BLOCKS])
 {
     /* Squared shares of the blocks, times four. */
-    static const uint64_t SHARES[CLASSIFIER_BLOCKS] = {9, 4, 4};
+    static const uint64_t SHARES[CLASSIFIER_BLOCKS] = {9, 4, 2};
     uint64_t squares[CLASSIFIER_BLOCKS], sum = 1;
     for (unsigned block = 0; block < CLASSIFIER_BLOCKS; block++) {
         squares[block] = (SHARES[block] << 26) / (counts[block] + 10);

@@ -23,7 +23,7 @@
 #include "content/classifier_features.h"
 #include "content/message_header.h"
 
-#define HEADER_BYTES        2500 /* of the fields that are taken */
+#define HEADER_BYTES        4000 /* of the fields that are taken */
 #define HEADER_FIELDS       100
 #define TEXT_BYTES          2500
 #define TEXT_WORDS          1000

@@ -231,10 +231,17 @@ static void an_account_has_its_own_taste(void **state)
     judge(db, ada, 0, 3);
     work_alone(store);
     assert_null(model_bytes(db, ada)); /* there was no base yet */
+    /* Bob's word holds it to what others have; where they differ, Ada's own counts for her. */
+    int64_t bob = model_account(db, "bob@example.org", 0);
+    judge(db, bob, 20, 2);
+    work_alone(store);
+    mark(db, ada, deliver(db, ada, true, 20), "$notjunk", true);
     judge(db, ada, 3, 1);
     work_alone(store);
     g_autoptr(GBytes) own = model_bytes(db, ada);
     assert_non_null(own);
+    assert_int_equal(model_count(db, "SELECT spam * 100 + ham FROM spam_model WHERE account = 1"),
+                     507);
     g_autoptr(GBytes) base = model_bytes(db, SPAM_CLUSTER);
     assert_true(g_bytes_get_size(own) < g_bytes_get_size(base) / 10);
 }

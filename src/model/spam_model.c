@@ -121,25 +121,35 @@ static bool add_row(ClassifierSet *set, DbRows *rows, bool spam, unsigned *unrea
     return true;
 }
 
+static bool add_rows(ClassifierSet *set, DbRows *take_rows, bool spam, unsigned *unreadable,
+                     GError **error)
+{
+    g_autoptr(DbRows) rows = take_rows;
+    if (!rows)
+        return false;
+    int step;
+    while ((step = db_rows_next(rows, error)) > 0)
+        if (!add_row(set, rows, spam, unreadable))
+            *unreadable += 1;
+    return step == 0;
+}
+
 ClassifierSet *spam_set_get(Db *db, int64_t account, unsigned *ret_unreadable, GError **error)
 {
     g_autoptr(ClassifierSet) set = classifier_set_new();
+    bool own = account != SPAM_CLUSTER;
     *ret_unreadable = 0;
-    for (unsigned spam = 0; spam < 2; spam++) {
-        int64_t verdict = spam ? 1 : -1;
-        g_autoptr(DbRows) rows =
-            account == SPAM_CLUSTER
-                ? db_query(db, &sql_judged_by_all[spam], DB_ARGS(db_int(SPAM_LEARN_MAX)), error)
-                : db_query(db, &sql_judged_by_one,
-                           DB_ARGS(db_int(SPAM_LEARN_MAX), db_int(account), db_int(verdict)),
-                           error);
-        if (!rows)
+    for (int spam = 0; spam < 2; spam++) {
+        DbValue most = db_int(own ? SPAM_ANCHOR_MAX : SPAM_LEARN_MAX);
+        DbRows *rows = db_query(db, &sql_judged_by_all[spam], DB_ARGS(most), error);
+        if (!add_rows(set, rows, spam, ret_unreadable, error))
             return NULL;
-        int step;
-        while ((step = db_rows_next(rows, error)) > 0)
-            if (!add_row(set, rows, spam, ret_unreadable))
-                *ret_unreadable += 1;
-        if (step < 0)
+    }
+    for (int spam = 0; own && spam < 2; spam++) {
+        DbRows *rows = db_query(
+            db, &sql_judged_by_one,
+            DB_ARGS(db_int(SPAM_LEARN_MAX), db_int(account), db_int(spam ? 1 : -1)), error);
+        if (!add_rows(set, rows, spam, ret_unreadable, error))
             return NULL;
     }
     return g_steal_pointer(&set);

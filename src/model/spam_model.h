@@ -25,8 +25,10 @@ bool spam_counts(Db *db, int64_t account, SpamCounts *ret, GError **error);
 /* The same of what `rota train` said. */
 bool spam_trained(Db *db, SpamCounts *ret, GError **error);
 
-/* What an account's model is trained on: the newest SPAM_LEARN_MAX of spam and of ham. Features
- * that cannot be read are passed over and counted in *ret_unreadable. */
+/* What an account's model is trained on: the newest SPAM_LEARN_MAX of spam and of ham. An own model
+ * gets SPAM_ANCHOR_MAX of each of the cluster's beside its own, so that it changes no more than its
+ * account said; where they differ, the account's word counts. Features that cannot be read are
+ * passed over and counted in *ret_unreadable. */
 ClassifierSet *spam_set_get(Db *db, int64_t account, unsigned *ret_unreadable, GError **error);
 
 /* Which models there are: GArray of SpamVersion, the cluster's first if there is one, then those of
