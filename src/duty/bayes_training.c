@@ -23,6 +23,7 @@
 #include "base/limits.h"
 #include "content/classifier.h"
 #include "duty/duty.h"
+#include "model/account.h"
 #include "model/blob.h"
 #include "model/spam.h"
 #include "model/spam_model.h"
@@ -191,6 +192,11 @@ static bool compute(Budget *budget, Work *work, GError **error)
 
 static bool write_work(Db *db, const Work *work, GError **error)
 {
+    bool stays = true;
+    if (work->account != SPAM_CLUSTER && !account_keep(db, work->account, &stays, error))
+        return false;
+    if (!stays)
+        return true; /* it goes away with all that was learnt from it */
     for (unsigned i = 0; i < work->made->len; i++) {
         const Made *made = &g_array_index(work->made, Made, i);
         if (!spam_features_put(db, &made->digest, made->features, error))
