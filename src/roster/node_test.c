@@ -77,6 +77,16 @@ static void test_join_and_leave(void **state)
     box_clear(&box);
 }
 
+/* Until the store's clock, which is a real one, shows another millisecond: a lease that is renewed
+ * within one looks as if it had not been. */
+static void let_store_clock_move(TestStore *store)
+{
+    static const DbSql sql = {"SELECT rota_now()", NULL};
+    int64_t began = test_int(store->db, &sql, DB_NO_ARGS);
+    while (test_int(store->db, &sql, DB_NO_ARGS) == began)
+        continue;
+}
+
 static void test_second_life_is_refused_then_takes_over(void **state)
 {
     TestStore *store = *state;
@@ -86,6 +96,7 @@ static void test_second_life_is_refused_then_takes_over(void **state)
     box_join(&one);
     start_log();
     for (unsigned i = 0; i < 100 && node_state(two.node) == NODE_STARTING; i++) {
+        let_store_clock_move(store);
         box_step(&two, 500000);
         box_step(&one, 500000);
     }
