@@ -140,7 +140,7 @@ int main(int argc, char **argv)
         die("see --help");
     socket_path = argv[1];
     took_ms = g_new0(double, messages);
-    GThread *threads[SESSIONS_MAX];
+    GThread *threads[SESSIONS_MAX] = {NULL};
     int64_t begin = clock_monotonic_us(clock_real());
     for (int i = 0; i < sessions; i++)
         threads[i] = g_thread_new("session", run_session, NULL);

@@ -148,7 +148,8 @@ static bool offer(const Walk *walk, const Place *place, SourceKind kind, const c
     if (kind == SOURCE_LISTED && strcmp(name, "mbox") != 0) {
         g_autofree char *bare =
             g_strndup(name, strlen(name) - (g_str_has_suffix(name, ".mbox") ? 5 : 0));
-        source.mbox_folder = stem = join_folder(place->folder, bare);
+        stem = join_folder(place->folder, bare);
+        source.mbox_folder = stem;
     }
     return walk->visitor->found(&source, walk->visitor->data, walk->error);
 }

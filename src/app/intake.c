@@ -313,7 +313,8 @@ bool intake_run(const IntakeConfig *config, GError **error)
         if (!(threads[count] = g_thread_try_new("intake", edge_thread, intake, &why)))
             break;
     bool good = count > 0 ? write_all(intake, error)
-                          : fail(error, ERROR_RETRY, "could not start a thread: %s", why->message);
+                          : fail(error, ERROR_RETRY, "could not start a thread: %s",
+                                 why ? why->message : "none was asked for");
     intake_end(intake, threads, count);
     return good;
 }
