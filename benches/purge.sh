@@ -3,12 +3,12 @@
 # 100,000 old messages of a Trash, beside the same node a moment before.
 #
 # Each round begins with the same store (purge-fill, copied). One session sends messages one after the other, then ten
-# at once; then both rounds are asked for, and the same is sent again while they go on. Then the node is left alone
-# until they have ended, for how long the rest takes. purge-left says how much of the work was still to do after the
-# last message: more than nothing, or the comparison would be of nothing.
+# at once; then both rounds are asked for, and the same is sent again while they go on. purge-left says how much of the
+# work was still to do after the last message: more than nothing, or the comparison would be of nothing. After the last
+# round the node is left alone until they have ended: purge-rest.
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 
-filled=100000 messages=2000
+filled=100000 messages=3000
 [ -z "$BENCH_SMOKE" ] || filled=2000 messages=50
 folder=$(mktemp -d "${TMPDIR:-/tmp}/rota-purge.XXXXXX")
 serving=''
@@ -30,7 +30,7 @@ C
 rota() { "$BENCH_BUILD/rota" "$@" -c "$folder/rota.toml"; }
 left()
 {
-    rota run "$1" --dry-run --json |
+    rota run "$1" --dry-run --json 2>/dev/null |
         python3 -c 'import json, sys; print(sum(kind["count"] for kind in json.load(sys.stdin)["would_go"]))'
 }
 
@@ -45,7 +45,8 @@ send()
 
 measure()
 {
-    local role begin
+    local role
+    stop_serving
     rm -f "$folder"/rota.db* "$folder/lmtp"
     cp "$BENCH_WORK/full.db" "$folder/rota.db"
     sync "$folder/rota.db"
@@ -64,12 +65,17 @@ measure()
     send purge-with 1
     send purge-with 10
     say purge-left "$(($(left purge.stores) + $(left purge.accounts)))" rows
+}
+
+# rest: until both have ended, with nobody beside.
+rest()
+{
+    local role begin
     begin=$(date +%s%N)
     for role in purge.stores purge.accounts; do
-        rota run "$role" >/dev/null
+        rota run "$role" >/dev/null 2>&1
     done
     say purge-rest "$(awk -v ns=$(($(date +%s%N) - begin)) 'BEGIN {printf "%.1f", ns / 1e9}')" s
-    stop_serving
 }
 
 setting purge "$filled expired keys, $filled messages of 600 bytes in Trash; $messages sent each time; defaults, SQLite"
@@ -77,3 +83,5 @@ setting purge "$filled expired keys, $filled messages of 600 bytes in Trash; $me
 for _ in $(seq "$BENCH_ROUNDS"); do
     measure
 done
+rest
+stop_serving

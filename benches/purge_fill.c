@@ -76,13 +76,15 @@ static void fill_batch(Db *db, int64_t account, int first, unsigned count)
 static void fill_keys(Db *db)
 {
     static const DbSql add = {"INSERT INTO expiring (account, kind, key, value, expires_at) VALUES "
-                              "($1, 'delivery', $2, '', 1)",
+                              "($1, 'delivery', $2, '', $3)",
                               NULL};
     g_autoptr(GError) error = NULL;
     must_go(db_begin(db, DB_WRITE_LAZY, &error), error);
     for (int i = 0; i < keys; i++) {
         g_autofree char *name = g_strdup_printf("an expired key of a usual length %d", i);
-        must_go(db_exec(db, &add, DB_ARGS(db_int(i % 100), db_text(name)), &error) >= 0, error);
+        must_go(db_exec(db, &add, DB_ARGS(db_int(i % 100), db_text(name), db_int(i + 1)), &error) >=
+                    0,
+                error);
     }
     must_go(db_commit(db, &error) == DB_DONE, error);
 }

@@ -126,8 +126,10 @@
 #define DB_BUSY_MS 10000
 /* background work writes when people have not for so long */
 #define WRITER_QUIET_MS 5
-/* or when it has waited so long: slow in a flood, never starved */
-#define WRITER_YIELD_MS 200
+/* or when it has waited so long: slow in a flood, never starved. Ten sessions that share their
+ * commits all wait for one turn of the background: more than one a second would be among their
+ * slowest 1 % */
+#define WRITER_YIELD_MS 1000
 /* while people write (WRITER_BUSY_TURNS in WRITER_BUSY_MS; a heartbeat alone is less), background
  * work rests after each turn WRITER_REST times as long as that took: of a hundred deliveries one
  * has to wait for it */

@@ -240,7 +240,7 @@ static void a_batch_gives_way(void **state)
         &lane, store, ROLE, NULL,
         &(DutyLaneMore){.node = 1, .take_lane_db = background, .lease_ms = 100000000});
     int64_t ada = model_account(store->db, "ada@example.org", 0);
-    deliver(store->db, ada, "apple", 60);
+    deliver(store->db, ada, "apple", 24);
     looked_at = background;
     lane.clock.clock.monotonic_us = hurried_us;
     Writer writer = {.db = test_store_open(store)};
@@ -253,7 +253,7 @@ static void a_batch_gives_way(void **state)
     g_thread_join(thread);
     db_close(writer.db);
     assert_true(db_counts(background).transactions - before > 4);
-    assert_count(store->db, ada, "apple", 60);
+    assert_count(store->db, ada, "apple", 24);
     duty_lane_clear(&lane);
 }
 
