@@ -16,14 +16,13 @@
 #include "roster/dry_run.h"
 #include "roster/round.h"
 
-/* Runs a statement that is made of a text; found by its address, so it is kept. */
+/* Runs a statement that is made of a text. */
 static inline void purge_exec(Db *db, const char *format, ...) G_GNUC_PRINTF(2, 3);
 static inline void purge_exec(Db *db, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    DbSql *sql = g_new0(DbSql, 1);
-    sql->sql = g_strdup_vprintf(format, args);
+    const DbSql *sql = store_statement(g_strdup_vprintf(format, args));
     va_end(args);
     GError *error = NULL;
     bool own = !db_in_transaction(db);
@@ -35,8 +34,7 @@ static inline void purge_exec(Db *db, const char *format, ...)
 /* Adds the first column of each row, after `kind` and a tab. */
 static inline void purge_add_rows(Db *db, const char *kind, const char *text, GHashTable *set)
 {
-    DbSql *sql = g_new0(DbSql, 1);
-    sql->sql = g_strdup(text);
+    const DbSql *sql = store_statement(g_strdup(text));
     GError *error = NULL;
     bool own = !db_in_transaction(db);
     if (own && !db_begin(db, DB_READ, &error))

@@ -10,6 +10,23 @@
 
 #include <string.h>
 
+/* A statement of a test's own. A handle finds it by its address, so each is made once, and kept. */
+static inline const DbSql *store_statement(char *take_sql)
+{
+    static GHashTable *statements;
+    if (!statements)
+        statements = g_hash_table_new(g_str_hash, g_str_equal);
+    DbSql *statement = g_hash_table_lookup(statements, take_sql);
+    if (statement) {
+        g_free(take_sql);
+        return statement;
+    }
+    statement = g_new0(DbSql, 1);
+    statement->sql = take_sql;
+    g_hash_table_insert(statements, take_sql, statement);
+    return statement;
+}
+
 /* The tables of a store, by introspection, without the engine's own. */
 static inline GPtrArray *store_tables(Db *db)
 {
@@ -32,13 +49,12 @@ static inline GPtrArray *store_tables(Db *db)
 
 static inline char *store_text(Db *db, char *take_sql)
 {
-    DbSql *sql = g_new0(DbSql, 1);
-    sql->sql = take_sql;
+    const DbSql *sql = store_statement(take_sql);
     GError *error = NULL;
     assert_true(db_begin(db, DB_READ, &error));
     DbRows *rows = db_query(db, sql, DB_NO_ARGS, &error);
     if (!rows || db_rows_next(rows, &error) < 1)
-        fail_msg("%s: %s", take_sql, error ? error->message : "no row");
+        fail_msg("%s: %s", sql->sql, error ? error->message : "no row");
     char *text = g_strdup(db_rows_text(rows, 0));
     db_rows_free(rows);
     db_rollback(db);

@@ -95,7 +95,7 @@ static int64_t emails(Db *db, const int64_t *ids, unsigned count)
     for (unsigned i = 0; i < count; i++) {
         g_autofree char *sql = g_strdup_printf(
             "SELECT count(*) FROM email WHERE account = 1 AND id = %d", (int)ids[i]);
-        there += model_count(db, g_strdup(sql));
+        there += model_count(db, sql);
     }
     return there;
 }

@@ -116,7 +116,8 @@ static void run_both(TestStore *store)
 /* Rows of each table; a statement of the test's own. */
 static int64_t rows_in(Db *db, const char *table)
 {
-    return model_count(db, g_strdup_printf("SELECT count(*) FROM %s", table));
+    g_autofree char *sql = g_strdup_printf("SELECT count(*) FROM %s", table);
+    return model_count(db, sql);
 }
 
 static void nothing_is_left_in_any_table(void **state)
