@@ -50,7 +50,7 @@ measure()
     rm -f "$folder"/rota.db* "$folder/lmtp"
     cp "$BENCH_WORK/full.db" "$folder/rota.db"
     sync "$folder/rota.db"
-    rota serve >"$folder/log" 2>&1 &
+    "$BENCH_BUILD/rota" serve -c "$folder/rota.toml" >"$folder/log" 2>&1 & # not by the function: its number
     serving=$!
     for _ in $(seq 200); do
         [ ! -S "$folder/lmtp" ] || break
