@@ -1,7 +1,7 @@
 /* classifier: a linear support vector machine over hashed features, in whole numbers.
  *
  * How it fits: duty/bayes_training trains it on what people said, app/spam_scorer asks it for each
- * delivery. docs/decisions/spam.md says what else was tried, with figures.
+ * delivery. docs/decisions/0005-spam.md says what else was tried, with figures.
  *
  * Training is dual coordinate descent for L2-regularised squared hinge loss: for each message, in
  * an order by its digest that is another in each pass, its share is set so that its margin is
