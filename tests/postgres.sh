@@ -3,7 +3,8 @@
 # postgres_start sets ROTA_TEST_PG (a libpq string); postgres_stop stops what was started and removes
 # it. PostgreSQL refuses to run as root: started by root it runs as the user "postgres" that its package
 # makes. A ROTA_TEST_PG that is set already is used as it is. The folder is under /tmp: a socket's path
-# is at most 107 bytes long, and that user may not be able to enter the checkout.
+# is at most 107 bytes long, and that user may not be able to enter the checkout. POSTGRES_OPTIONS is for
+# who measures: the server's options instead of fsync=off.
 
 POSTGRES_BIN=/usr/lib/postgresql/15/bin
 postgres_folder=''
@@ -25,7 +26,8 @@ postgres_start()
     # fsync=off is for tests of behaviour, not of numbers; kill -9 of our own program loses nothing by it.
     if ! { postgres_as "$POSTGRES_BIN/initdb" -D "$postgres_folder/data" -A trust -U rota -E UTF8 --locale=C.UTF-8 &&
         postgres_as "$POSTGRES_BIN/pg_ctl" -D "$postgres_folder/data" -w -t 60 -l "$postgres_folder/log" \
-            -o "-k $postgres_folder -p 54321 -c listen_addresses= -c max_connections=300 -c fsync=off" start; } \
+            -o "-k $postgres_folder -p 54321 -c listen_addresses= -c max_connections=300 \
+${POSTGRES_OPTIONS:--c fsync=off}" start; } \
         >"$postgres_folder.out" 2>&1; then
         cat "$postgres_folder.out" "$postgres_folder/log" >&2
         return 1
