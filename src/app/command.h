@@ -103,6 +103,7 @@ int command_main(int argc, char **argv);
     X(cmd_mail_mark) \
     X(cmd_mail_move) \
     X(cmd_mail_show) \
+    X(cmd_plan) \
     X(cmd_roles) \
     X(cmd_roles_adopt) \
     X(cmd_run) \

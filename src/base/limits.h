@@ -40,6 +40,10 @@
 /* a report counts so far, a few milliseconds; then it says "at least" */
 #define REPORT_COUNT_MAX 10000
 #define REPORT_TASKS_MAX 10000 /* of one list: more than a person reads */
+/* whose loads count for `rota plan` and `rota audit`: working days, and a week-end's end */
+#define LOAD_REPORT_DAYS 3
+/* nodes that `rota plan --with` takes for running; more than a cluster has */
+#define PLAN_NODES_MAX 10000
 
 /* mail */
 /* default of lmtp.max-message-size; Postfix' own default is 10 MB */

@@ -243,6 +243,21 @@ GPtrArray *account_list(Db *db, bool deleted, GError **error)
     return read_all_aliases(db, accounts, error) ? g_steal_pointer(&accounts) : NULL;
 }
 
+bool account_count_by_bucket(Db *db, int64_t *ret_counts, GError **error)
+{
+    static const DbSql sql = {
+        "SELECT bucket, count(*) FROM account WHERE deleted_at = 0 GROUP BY bucket", NULL};
+    memset(ret_counts, 0, BUCKETS * sizeof(*ret_counts));
+    g_autoptr(DbRows) rows = db_query(db, &sql, DB_NO_ARGS, error);
+    int step = -1;
+    while (rows && (step = db_rows_next(rows, error)) > 0) {
+        int64_t bucket = db_rows_int(rows, 0);
+        if (bucket >= 0 && bucket < BUCKETS)
+            ret_counts[bucket] = db_rows_int(rows, 1);
+    }
+    return step == 0;
+}
+
 /* Runs a change of one living account's row; ERROR_GONE where there is none. */
 static bool change_one(Db *db, const DbSql *sql, const char *address, DbValue value, GError **error)
 {

@@ -40,6 +40,8 @@ bool account_resolve(Db *db, const char *address, int64_t *ret_id, GError **erro
 char *account_nearest(Db *db, const char *address);
 /* All, by address; deleted ones too where asked. (tx) */
 GPtrArray *account_list(Db *db, bool deleted, GError **error);
+/* How many living ones each bucket has; `ret_counts` has room for BUCKETS. (tx) */
+bool account_count_by_bucket(Db *db, int64_t *ret_counts, GError **error);
 bool account_add_alias(Db *db, const char *address, const char *alias, GError **error);
 /* ERROR_GONE: there is no such alias; ERROR_REJECT: it is an account's own address. */
 bool account_remove_alias(Db *db, const char *alias, GError **error);

@@ -15,7 +15,9 @@
 #include "base/error.h"
 
 /* clang-format off */
-static const DbSql SQL_EPOCH = {"SELECT epoch, role_table FROM cluster WHERE id = 1", NULL};
+static const DbSql SQL_EPOCH = {
+    "SELECT epoch, role_table, in_force_at FROM cluster WHERE id = 1", NULL,
+};
 static const DbSql SQL_CURRENT = {"SELECT epoch, digest FROM cluster WHERE id = 1", NULL};
 static const DbSql SQL_PROPOSED = {
     "SELECT proposed_digest, proposed_table FROM member"
@@ -25,8 +27,8 @@ static const DbSql SQL_PROPOSED_BY = {
     "SELECT proposed_digest, proposed_table FROM member WHERE node = $1", NULL,
 };
 static const DbSql SQL_ADOPT = {
-    "UPDATE cluster SET epoch = epoch + 1, role_table = $2, digest = $3 WHERE id = 1"
-    " AND epoch = $1", NULL,
+    "UPDATE cluster SET epoch = epoch + 1, role_table = $2, digest = $3, in_force_at = rota_now()"
+    " WHERE id = 1 AND epoch = $1", NULL,
 };
 /* clang-format on */
 
@@ -53,7 +55,7 @@ bool adoption_read(Db *db, const RoleSet *set, int64_t known_epoch, TableInForce
             return false;
         }
     }
-    *ret = (TableInForce){.epoch = epoch, .table = table};
+    *ret = (TableInForce){.epoch = epoch, .at = db_rows_int(rows, 2), .table = table};
     return true;
 }
 

@@ -227,10 +227,16 @@ static bool parse_shard(const char *nodes, GArray *ranges, GError **error)
     return order_ranges(ranges, nodes, error);
 }
 
-static bool add_shard(Entry *entry, const char *nodes, GError **error)
+GArray *node_set_parse(const char *nodes, GError **error)
 {
     g_autoptr(GArray) ranges = g_array_new(FALSE, FALSE, sizeof(NodeRange));
-    if (!parse_shard(nodes, ranges, error))
+    return parse_shard(nodes, ranges, error) ? g_steal_pointer(&ranges) : NULL;
+}
+
+static bool add_shard(Entry *entry, const char *nodes, GError **error)
+{
+    g_autoptr(GArray) ranges = node_set_parse(nodes, error);
+    if (!ranges)
         return false;
     if (entry->shards->len >= SHARDS_MAX)
         return fail(error, ERROR_REJECT,

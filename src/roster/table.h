@@ -68,6 +68,9 @@ const char *table_digest(const RoleTable *table); /* hex; borrowed */
 /* Reads canonical text back; roles that `set` does not know are kept as they stand. ERROR_REJECT:
  * not canonical text. */
 RoleTable *table_parse(const RoleSet *set, const char *text, GError **error);
+/* Nodes written as in a shard: "1,4,10-19", as a new GArray of NodeRange, sorted and disjoint.
+ * ERROR_REJECT. */
+GArray *node_set_parse(const char *nodes, GError **error);
 /* "1,4", "10-19", "*", "none"; the caller frees it. */
 char *node_set_format(NodeSet nodes);
 
