@@ -37,11 +37,12 @@
 #define LOG_PAGES_MAX    16000 /* 64 MB of log: reading through it begins to cost */
 #define PROGRESS_STEPS   20000 /* between looks at the clock, about a millisecond */
 #define BUSY_POLL_MS_MAX 4
-/* Small, since a node has a dozen handles, and what they miss is in the system's cache. Within a
- * transaction changed pages may pile up further before they are written out early, and again at the
- * commit. */
+/* Small, since a node has a dozen handles, and what they miss is in the system's cache. The heavy
+ * lanes get more: the search index reads its own newest segments again and again to merge them.
+ * Within a transaction changed pages may pile up further before they are written out early, and
+ * again at the commit. */
 #define CACHE_KIB            1024
-#define CACHE_KIB_BACKGROUND 512
+#define CACHE_KIB_BACKGROUND 2048
 #define SPILL_PAGES          4000
 
 static ErrorKind kind_of(int code)

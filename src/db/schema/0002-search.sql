@@ -3,6 +3,8 @@
 
 --sqlite CREATE VIRTUAL TABLE search_index USING fts5(terms, detail = none, columnsize = 0,
 --sqlite     tokenize = "ascii tokenchars '!#$%&()*+,-./:;<=>?@[\]^_`{|}~'");
+-- Segments are merged by sixteen, not by four: writing follows mail as it comes, in many small transactions, and each merge writes again what is there.
+--sqlite INSERT INTO search_index (search_index, rank) VALUES ('automerge', 16);
 --postgresql CREATE TABLE search_index (
 --postgresql     account BIGINT NOT NULL,
 --postgresql     email BIGINT NOT NULL,
