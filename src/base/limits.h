@@ -45,6 +45,11 @@
 /* nodes that `rota plan --with` takes for running; more than a cluster has */
 #define PLAN_NODES_MAX 10000
 
+/* between attempts to reach the store, of one process; the longest leaves a lease time for several
+ */
+#define CONNECT_PAUSE_MIN_MS 100
+#define CONNECT_PAUSE_MAX_MS 1000
+
 /* mail */
 /* default of lmtp.max-message-size; Postfix' own default is 10 MB */
 #define MESSAGE_BYTES_MAX (50 * 1024 * 1024)

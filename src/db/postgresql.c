@@ -1,19 +1,16 @@
-/* postgresql: the driver for the cluster store: the connection, transactions and wake-ups.
+/* postgresql: the driver for the cluster store: rounds, transactions and wake-ups.
  *
- * One libpq connection, always in pipeline mode (postgresql.h). BEGIN is not sent by itself but
- * ahead of the transaction's first statement, so a transaction of n statements costs n + 1 round
- * trips, and an empty one none. Connection strings pass through to libpq, with several hosts too;
- * where they say nothing, rota asks for the server that takes writes, and for a dead peer to be
- * noticed within seconds.
+ * One libpq connection (made by postgresql_connect.c), always in pipeline mode (postgresql.h).
+ * BEGIN is not sent by itself but ahead of the transaction's first statement, so a transaction of n
+ * statements costs n + 1 round trips, and an empty one none.
  *
  * It connects in db_open, and again in db_begin and db_listen when the connection was lost.
- * Back-off is the caller's.
  *
  * Failures: by SQLSTATE (kind_of). A connection that breaks while COMMIT is under way gives
  * DB_UNKNOWN; when it is seen to be broken before COMMIT is sent, DB_NOT_DONE. A server that turned
  * read-only (it became a standby) is left, so that the next begin finds the other one. Known weak
- * points: a server that is reached but does not answer is given up after the statement time-out and
- * a few seconds. Through a pooler in transaction mode, prepared statements and LISTEN do not work.
+ * point: a server that is reached but does not answer is given up after the statement time-out and
+ * a few seconds.
  */
 #include "db/postgresql.h"
 
@@ -84,8 +81,12 @@ bool postgresql_fail_result(PostgresqlDb *db, const PGresult *result, GError **e
         PQstatus(db->conn) == CONNECTION_BAD)
         db->lost = true;
     g_autofree char *plain = g_strstrip(g_strdup(primary ? primary : PQresultErrorMessage(result)));
+    const char *why = stale ? ": the schema has changed"
+                      : state && strcmp(state, "26000") == 0
+                          ? ": is a pooler in transaction mode between us?"
+                          : "";
     return fail(error, kind, "PostgreSQL: %s%s%s%s", plain, detail ? ": " : "",
-                detail ? detail : "", stale ? ": the schema has changed" : "");
+                detail ? detail : "", why);
 }
 
 bool postgresql_fail_connection(PostgresqlDb *db, GError **error)
@@ -222,107 +223,12 @@ bool postgresql_end_round(PostgresqlDb *db, GError **error)
     return good || postgresql_fail_connection(db, error);
 }
 
-/* ---- connecting */
-
-static void disconnect(PostgresqlDb *db)
-{
-    if (db->conn)
-        PQfinish(db->conn);
-    db->conn = NULL;
-    db->listening = false;
-    db->sent = false;
-    db->lost = false;
-    g_ptr_array_set_size(db->pending, 0);
-    g_hash_table_remove_all(db->statements);
-}
-
-static void no_notice(void *data, const PGresult *result)
-{
-    (void)data;
-    (void)result;
-}
-
-static char *quoted(const char *name)
-{
-    g_auto(GStrv) parts = g_strsplit(name, "\"", -1);
-    g_autofree char *joined = g_strjoinv("\"\"", parts);
-    return g_strdup_printf("\"%s\"", joined);
-}
-
-/* The session's settings, in one round. */
-static bool set_up(PostgresqlDb *db, GError **error)
-{
-    static const char sql[] =
-        "SELECT set_config('statement_timeout', $1, false),"
-        " set_config('idle_in_transaction_session_timeout', $1, false),"
-        " set_config('client_encoding', 'UTF8', false),"
-        " set_config('synchronous_commit', CASE current_setting('synchronous_commit')"
-        " WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false),"
-        " set_config('search_path', coalesce($2, current_setting('search_path')), false)";
-    if (!PQenterPipelineMode(db->conn))
-        return postgresql_fail_connection(db, error);
-    g_autofree char *path = db->schema ? quoted(db->schema) : NULL;
-    char seconds[32];
-    g_snprintf(seconds, sizeof seconds, "%ds", db->statement_seconds);
-    const char *args[] = {seconds, path};
-    if (!PQsendQueryParams(db->conn, sql, 2, NULL, args, NULL, NULL, 0))
-        return postgresql_fail_connection(db, error);
-    if (!postgresql_sync(db, error))
-        return false;
-    bool good = postgresql_expect(db, 1, error);
-    return postgresql_end_round(db, good ? error : NULL) && good;
-}
-
-static bool connect_now(PostgresqlDb *db, GError **error)
-{
-    disconnect(db);
-    /* What stands before dbname is only the default for it; see PQconnectdbParams. */
-    static const char *const words[] = {"connect_timeout",
-                                        "target_session_attrs",
-                                        "tcp_user_timeout",
-                                        "keepalives_idle",
-                                        "keepalives_interval",
-                                        "keepalives_count",
-                                        "fallback_application_name",
-                                        "dbname",
-                                        NULL};
-    const char *values[] = {"5", "read-write", "10000", "5", "2", "3", "rota", db->url, NULL};
-    db->conn = PQconnectdbParams(words, values, 1);
-    if (PQstatus(db->conn) != CONNECTION_OK) {
-        g_autofree char *reason = g_strstrip(g_strdup(PQerrorMessage(db->conn)));
-        disconnect(db);
-        return fail(error, ERROR_RETRY, "could not connect to PostgreSQL: %s", reason);
-    }
-    PQsetNoticeReceiver(db->conn, no_notice, NULL);
-    if (set_up(db, error))
-        return true;
-    disconnect(db);
-    return false;
-}
-
-/* Sees, without a round trip, whether the server has hung up on an idle connection. */
-static bool is_alive(PostgresqlDb *db)
-{
-    if (!db->conn || db->lost || PQstatus(db->conn) != CONNECTION_OK)
-        return false;
-    for (;;) {
-        struct pollfd look = {.fd = PQsocket(db->conn), .events = POLLIN};
-        if (look.fd < 0)
-            return false;
-        if (poll(&look, 1, 0) <= 0)
-            return true;
-        if (!PQconsumeInput(db->conn) || PQstatus(db->conn) != CONNECTION_OK)
-            return false;
-        PQisBusy(db->conn); /* takes in what was read */
-    }
-}
-
 /* ---- transactions */
 
 static bool begin(Db *base, DbMode mode, GError **error)
 {
     PostgresqlDb *db = (PostgresqlDb *)base;
-    if (!is_alive(db) && !connect_now(db, error))
+    if (!postgresql_is_alive(db) && !postgresql_connect(db, error))
         return false;
     db->sent = false;
     g_ptr_array_set_size(db->pending, 0);
@@ -347,7 +253,7 @@ static DbOutcome commit(Db *base, GError **error)
         g_ptr_array_set_size(db->pending, 0);
         return DB_DONE;
     }
-    if (!is_alive(db)) {
+    if (!postgresql_is_alive(db)) {
         postgresql_fail_connection(db, error);
         return DB_NOT_DONE;
     }
@@ -429,9 +335,9 @@ static bool notify(Db *base, const char *word, GError **error)
 
 static bool start_listening(PostgresqlDb *db, GError **error)
 {
-    if (is_alive(db) && db->listening)
+    if (postgresql_is_alive(db) && db->listening)
         return true;
-    if (!is_alive(db) && !connect_now(db, error))
+    if (!postgresql_is_alive(db) && !postgresql_connect(db, error))
         return false;
     g_autofree char *sql = g_strdup_printf("LISTEN %s", db->channel);
     if (!postgresql_send_text(db, sql, error) || !postgresql_sync(db, error))
@@ -479,7 +385,7 @@ static bool give_back_pages(Db *base, int64_t max_pages, int64_t *ret_pages, GEr
 static void close_db(Db *base)
 {
     PostgresqlDb *db = (PostgresqlDb *)base;
-    disconnect(db);
+    postgresql_disconnect(db);
     g_hash_table_unref(db->statements);
     g_ptr_array_unref(db->pending);
     g_free(db->url);
@@ -527,7 +433,7 @@ Db *postgresql_open(const DbConfig *config, GError **error)
         config->statement_seconds > 0 ? config->statement_seconds : DB_STATEMENT_SECONDS;
     db->pending = g_ptr_array_new_with_free_func(pending_free);
     db->statements = postgresql_statements_new();
-    if (!connect_now(db, error)) {
+    if (!postgresql_connect(db, error)) {
         close_db(&db->base);
         return NULL;
     }

@@ -1,6 +1,6 @@
-/* postgresql.h: what the three files of the PostgreSQL driver share: the connection (postgresql.c),
- * statements and rows (postgresql_statement.c), values on the wire (postgresql_value.c). For them
- * alone.
+/* postgresql.h: what the files of the PostgreSQL driver share: connecting (postgresql_connect.c),
+ * rounds and transactions (postgresql.c), statements and rows (postgresql_statement.c), values on
+ * the wire (postgresql_value.c). For them alone.
  *
  * The connection is always in pipeline mode. A round is: commands are sent, then a sync, then all
  * their results are read, to the sync's own: so between calls nothing is under way. What need not
@@ -63,6 +63,13 @@ bool postgresql_fail_connection(PostgresqlDb *db, GError **error);
 /* Sends a command without values, in text; for what is not prepared. */
 bool postgresql_send_text(PostgresqlDb *db, const char *sql, GError **error);
 bool postgresql_result_is_good(const PGresult *result);
+
+/* Connects anew, with an empty session. While this process cannot reach the store, only one handle
+ * at a time tries, and not before a pause is over (connect_pause.h): the others fail at once. */
+bool postgresql_connect(PostgresqlDb *db, GError **error);
+void postgresql_disconnect(PostgresqlDb *db); /* not connected is fine */
+/* Sees, without a round trip, whether the server has hung up on an idle connection. */
+bool postgresql_is_alive(PostgresqlDb *db);
 
 GHashTable *postgresql_statements_new(void);
 int64_t postgresql_exec(Db *db, const DbSql *sql, const DbValue *args, unsigned count,
