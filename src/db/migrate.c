@@ -2,8 +2,9 @@
  *
  * The files of db/schema/ are built into the program (schema.c, made by the build). Each is
  * filtered for the store at hand, split into statements, and run in one transaction together with
- * its row in table `migration`. Nodes that start at once queue for it: SQLite by its write lock,
- * PostgreSQL by an advisory lock; whoever comes later finds the row.
+ * its row in table `migration`. That row is written first: nodes that start at once queue for its
+ * key, and whoever comes later is told that it is there. So no lock is needed that only one kind of
+ * server has.
  *
  * The splitter knows quotes, comments and dollar quotes ($$ ... $$), but not BEGIN ... END bodies:
  * a SQLite trigger would need it to learn.
@@ -32,7 +33,7 @@ static const DbSql count_tables = {
     .postgresql = "SELECT count(*) FROM pg_catalog.pg_tables WHERE schemaname = current_schema()",
 };
 static const DbSql create_migration_table = {
-    .sql = "CREATE TABLE migration (version BIGINT PRIMARY KEY, name TEXT NOT NULL,"
+    .sql = "CREATE TABLE IF NOT EXISTS migration (version BIGINT PRIMARY KEY, name TEXT NOT NULL,"
            " digest TEXT NOT NULL, applied_at BIGINT NOT NULL)",
 };
 static const DbSql read_migrations = {
@@ -41,13 +42,10 @@ static const DbSql read_migrations = {
 static const DbSql record_migration = {
     .sql =
         "INSERT INTO migration (version, name, digest, applied_at) VALUES ($1, $2, $3, rota_now())",
+    /* The first step makes rota_now(). */
+    .postgresql = "INSERT INTO migration (version, name, digest, applied_at) VALUES ($1, $2, $3,"
+                  " CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT))",
 };
-/* Any number that nothing else on this server takes; "rota" in ASCII. */
-static const DbSql lock_upgrades = {
-    .sql = "SELECT 1",
-    .postgresql = "SELECT pg_advisory_xact_lock(1919907937)",
-};
-
 unsigned migrate_newest(void)
 {
     return schema_file_count;
@@ -188,55 +186,63 @@ bool migrate_version(Db *db, unsigned *ret_version, GError **error)
     return read_version(db, ret_version, error);
 }
 
-static bool apply(Db *db, unsigned version, GError **error)
+/* The table of steps, in a transaction of its own: its rows are what nodes queue for. */
+static bool make_migration_table(Db *db, unsigned *ret_version, GError **error)
 {
-    const SchemaFile *file = &schema_files[version - 1];
+    if (!db_begin(db, DB_WRITE, error))
+        return false;
+    g_auto(DbScope) scope = db_scope(db);
+    return read_version(db, ret_version, error) &&
+           (*ret_version > 0 || db_exec(db, &create_migration_table, DB_NO_ARGS, error) >= 0) &&
+           db_commit(db, error) ==
+               DB_DONE; /* unknown, too: the next try sees whether it is there */
+}
+
+/* Takes the step after `version`. ERROR_CONFLICT: another node has taken it meanwhile. */
+static bool take_step(Db *db, unsigned version, GError **error)
+{
+    const SchemaFile *file = &schema_files[version];
+    Digest digest = digest_of(file->text, strlen(file->text));
+    g_autofree char *text = digest_format(&digest);
     g_auto(GStrv) statements = migrate_split(file->text, db_kind(db));
+    if (!db_begin(db, DB_WRITE, error))
+        return false;
+    g_auto(DbScope) scope = db_scope(db);
+    if (db_exec(db, &record_migration,
+                DB_ARGS(db_int(version + 1), db_text(file->name), db_text(text)), error) < 0)
+        return false;
     for (unsigned i = 0; statements[i]; i++) {
         if (!db_run_text(db, statements[i], error)) {
             g_prefix_error(error, "migration %s: ", file->name);
             return false;
         }
     }
-    if (version == 1 && db_exec(db, &create_migration_table, DB_NO_ARGS, error) < 0)
-        return false;
-    Digest digest = digest_of(file->text, strlen(file->text));
-    g_autofree char *text = digest_format(&digest);
-    return db_exec(db, &record_migration,
-                   DB_ARGS(db_int(version), db_text(file->name), db_text(text)), error) >= 0;
-}
-
-/* Takes the next step; *ret_version is the store's version after it. */
-static bool upgrade_once(Db *db, unsigned *ret_version, bool *ret_applied, GError **error)
-{
-    if (!db_begin(db, DB_WRITE, error))
-        return false;
-    g_auto(DbScope) scope = db_scope(db);
-    unsigned version = 0;
-    if (db_exec(db, &lock_upgrades, DB_NO_ARGS, error) < 0 || !read_version(db, &version, error))
-        return false;
-    if (version == schema_file_count) {
-        *ret_version = version;
-        *ret_applied = false;
-        return true;
-    }
-    if (!apply(db, version + 1, error))
-        return false;
-    if (db_commit(db, error) != DB_DONE)
-        return false; /* unknown, too: the next try reads what is there */
-    *ret_version = version + 1;
-    *ret_applied = true;
-    return true;
+    return db_commit(db, error) == DB_DONE; /* unknown, too: the next try reads what is there */
 }
 
 bool migrate_upgrade(Db *db, unsigned *ret_applied, GError **error)
 {
     unsigned version = 0, steps = 0;
+    g_autoptr(GError) raced = NULL;
+    /* Two that make the table at once: one is refused, in words that differ, and finds it there. */
+    if (!make_migration_table(db, &version, &raced) && !migrate_version(db, &version, error))
+        return false;
     while (version < schema_file_count) {
-        bool applied = false;
-        if (!upgrade_once(db, &version, &applied, error))
+        g_autoptr(GError) refusal = NULL;
+        bool taken = take_step(db, version, &refusal);
+        unsigned before = version;
+        if (!taken && error_kind(refusal) == ERROR_CONFLICT) {
+            if (!migrate_version(db, &version, error))
+                return false;
+            taken = version > before;
+        } else if (taken) {
+            version++;
+            steps++;
+        }
+        if (!taken) {
+            g_propagate_error(error, raced ? g_steal_pointer(&raced) : g_steal_pointer(&refusal));
             return false;
-        steps += applied;
+        }
     }
     *ret_applied = steps;
     return true;

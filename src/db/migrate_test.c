@@ -2,6 +2,7 @@
 #include "support.h"
 
 #include "base/error.h"
+#include "db/driver.h"
 #include "db/migrate.h"
 
 static void text_is_filtered_and_split(void **state)
@@ -85,6 +86,56 @@ static void foreign_store_is_refused(void **state)
     refused(*state, "not a rota store");
 }
 
+/* ---- several at once */
+
+typedef struct {
+    DbConfig config;
+    unsigned applied;
+    char *trouble;
+} Upgrader;
+
+static void *upgrade(void *data)
+{
+    Upgrader *upgrader = data;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Db) db = db_open(&upgrader->config, &error);
+    if (!db || !migrate_upgrade(db, &upgrader->applied, &error))
+        upgrader->trouble = g_strdup(error->message);
+    return NULL;
+}
+
+static void several_at_once_take_each_step_once(void **state)
+{
+    const TestStore *store = *state;
+    Upgrader upgraders[4] = {{.config = store->config}};
+    GThread *threads[G_N_ELEMENTS(upgraders)];
+    g_autofree char *path = NULL;
+    if (store->config.kind == DB_SQLITE) {
+        path = g_strconcat(store->config.path, "-new", NULL);
+        upgraders[0].config.path = path;
+    } else { /* an empty schema again */
+        g_autofree char *drop = g_strdup_printf("DROP SCHEMA %s CASCADE", store->config.schema);
+        g_autofree char *make = g_strdup_printf("CREATE SCHEMA %s", store->config.schema);
+        assert_true(db_begin(store->db, DB_WRITE, NULL));
+        assert_true(db_run_text(store->db, drop, NULL) && db_run_text(store->db, make, NULL));
+        assert_int_equal(db_commit(store->db, NULL), DB_DONE);
+    }
+    unsigned applied = 0;
+    for (size_t i = 0; i < G_N_ELEMENTS(upgraders); i++) {
+        upgraders[i] = (Upgrader){.config = upgraders[0].config};
+        threads[i] = g_thread_new("upgrade", upgrade, &upgraders[i]);
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(upgraders); i++) {
+        g_thread_join(threads[i]);
+        if (upgraders[i].trouble)
+            fail_msg("%s", upgraders[i].trouble);
+        applied += upgraders[i].applied;
+    }
+    assert_int_equal(applied, migrate_newest());
+    assert_true(migrate_version(store->db, &applied, NULL));
+    assert_int_equal(applied, migrate_newest());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -93,6 +144,7 @@ int main(void)
         cmocka_unit_test(newer_store_is_refused),
         cmocka_unit_test(edited_migration_is_refused),
         cmocka_unit_test(foreign_store_is_refused),
+        cmocka_unit_test(several_at_once_take_each_step_once),
     };
     return test_on_both_stores("migrate", tests, G_N_ELEMENTS(tests));
 }
