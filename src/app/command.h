@@ -55,8 +55,9 @@ struct Command {
 const Settings *command_settings(CommandContext *context, GError **error);
 
 typedef enum {
-    COMMAND_STORE_EXISTING, /* must be there, with this program's schema: else ERROR_GONE,
-                               ERROR_REJECT that say what to run */
+    COMMAND_STORE_EXISTING, /* must be there, with this program's schema, and of the settings'
+                               cluster: else ERROR_GONE, ERROR_REJECT that say what to run */
+    COMMAND_STORE_ANY_NAME, /* as EXISTING, whatever cluster it is of */
     COMMAND_STORE_CREATE,   /* is made (file, its folder, schema) or brought up to date where needed
                              */
     COMMAND_STORE_RAW,      /* opened or made as it is, schema untouched: for `rota store …` */
@@ -113,6 +114,7 @@ int command_main(int argc, char **argv);
     X(cmd_status) \
     X(cmd_store_check) \
     X(cmd_store_init) \
+    X(cmd_store_rename) \
     X(cmd_store_upgrade) \
     X(cmd_tasks_drop) \
     X(cmd_tasks_list) \

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "db/migrate.h"
+#include "roster/identity.h"
 
 #include "app/command.h"
 
@@ -24,6 +25,31 @@ static bool make_folder(const char *path, GError **error)
                 "could not make the store's folder \"%s\": %s; set store.data.path to a place that "
                 "this user may write",
                 folder, g_strerror(errno));
+}
+
+/* Brings the store to this program's version, where it is not. */
+static bool bring_up(Db *db, GError **error)
+{
+    unsigned version = 0, applied = 0;
+    if (!migrate_version(db, &version, error))
+        return false;
+    if (version == migrate_newest() || migrate_upgrade(db, &applied, error))
+        return true;
+    g_prefix_error(error,
+                   "the store has version %u, this program needs %u, and it could not be brought "
+                   "there (the owner of the schema can, by `rota store upgrade`): ",
+                   version, migrate_newest());
+    return false;
+}
+
+static bool check_name(Db *db, const char *name, GError **error)
+{
+    if (!*name)
+        return true;
+    if (!db_begin(db, DB_READ, error))
+        return false;
+    g_auto(DbScope) scope = db_scope(db);
+    return identity_check(db, name, error);
 }
 
 static bool check_version(Db *db, GError **error)
@@ -49,23 +75,32 @@ Db *command_open_db(CommandContext *context, CommandStore how, GError **error)
         return NULL;
     const DbConfig *config = &settings->data.db;
     bool file = config->kind == DB_SQLITE && strcmp(config->path, ":memory:") != 0;
-    if (file && how == COMMAND_STORE_EXISTING && !g_file_test(config->path, G_FILE_TEST_EXISTS)) {
+    bool must_be_there = how == COMMAND_STORE_EXISTING || how == COMMAND_STORE_ANY_NAME;
+    if (file && must_be_there && !g_file_test(config->path, G_FILE_TEST_EXISTS)) {
         fail(error, ERROR_GONE,
              "there is no store at \"%s\"; `rota store init` makes one, and so does `rota serve`",
              config->path);
         return NULL;
     }
-    if (file && how != COMMAND_STORE_EXISTING && !make_folder(config->path, error))
+    if (file && !must_be_there && !make_folder(config->path, error))
         return NULL;
     g_autoptr(Db) db = db_open(config, error);
     if (!db)
         return NULL;
-    if (how == COMMAND_STORE_CREATE) {
-        unsigned applied = 0;
-        if (!migrate_upgrade(db, &applied, error))
-            return NULL;
-    } else if (how == COMMAND_STORE_EXISTING && !check_version(db, error)) {
-        return NULL;
+    bool well = false;
+    switch (how) {
+    case COMMAND_STORE_CREATE:
+        well = bring_up(db, error) && check_name(db, settings->cluster_name, error);
+        break;
+    case COMMAND_STORE_EXISTING:
+        well = check_version(db, error) && check_name(db, settings->cluster_name, error);
+        break;
+    case COMMAND_STORE_ANY_NAME:
+        well = check_version(db, error);
+        break;
+    case COMMAND_STORE_RAW:
+        well = true;
+        break;
     }
-    return g_steal_pointer(&db);
+    return well ? g_steal_pointer(&db) : NULL;
 }

@@ -64,6 +64,7 @@ void member_health_parse(const MemberRow *member, MemberHealth *ret)
     ret->memory_free_bytes = json_integer_value(json_object_get(json, "memory_free_bytes"));
     ret->held = json_integer_value(json_object_get(json, "held"));
     ret->statements = json_integer_value(json_object_get(json, "statements"));
+    ret->clock_ahead_ms = json_integer_value(json_object_get(json, "clock_ahead_ms"));
     ret->reloads = json_integer_value(json_object_get(json, "reloads"));
     ret->reload_error = g_strdup(json_string_value(json_object_get(json, "reload_error")));
     json_decref(json);

@@ -23,10 +23,11 @@ void member_watch_pause(void);
 typedef struct {
     int64_t cores, memory_bytes, memory_free_bytes;
     double load;
-    int64_t held;       /* tasks that its lanes hold */
-    int64_t statements; /* since its start, see db_statements_of_process */
-    int64_t reloads;    /* how often it has read its settings again */
-    char *reload_error; /* of the last time; NULL: none */
+    int64_t held;           /* tasks that its lanes hold */
+    int64_t statements;     /* since its start, see db_statements_of_process */
+    int64_t clock_ahead_ms; /* of its wall clock before the store's */
+    int64_t reloads;        /* how often it has read its settings again */
+    char *reload_error;     /* of the last time; NULL: none */
 } MemberHealth;
 void member_health_parse(const MemberRow *member, MemberHealth *ret);
 void member_health_clear(MemberHealth *health);

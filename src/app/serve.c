@@ -121,11 +121,12 @@ static char *health(void *data)
     getloadavg(load, 3);
     sysinfo(&info);
     json_t *json =
-        json_pack("{s:i, s:f, s:I, s:I, s:i, s:I, s:i, s:s*}", "cores", get_nprocs(), "load",
+        json_pack("{s:i, s:f, s:I, s:I, s:i, s:I, s:I, s:i, s:s*}", "cores", get_nprocs(), "load",
                   load[0], "memory_bytes", (json_int_t)info.totalram * info.mem_unit,
                   "memory_free_bytes", (json_int_t)info.freeram * info.mem_unit, "held",
                   node_held(serve->node), "statements", (json_int_t)db_statements_of_process(),
-                  "reloads", (int)serve->reloads, "reload_error", serve->reload_error);
+                  "clock_ahead_ms", (json_int_t)node_clock_ahead_ms(serve->node), "reloads",
+                  (int)serve->reloads, "reload_error", serve->reload_error);
     MUST(json);
     char *text = json_dumps(json, JSON_COMPACT);
     json_decref(json);
@@ -223,6 +224,7 @@ static bool start_node(Serve *serve, GError **error)
         .set = &duty_roles,
         .node_id = settings->node_id,
         .lease_ms = settings->lease_ms,
+        .cluster = settings->cluster_name,
         .heartbeat_ms = settings->heartbeat_ms,
         .host = g_get_host_name(),
         .version = ROTA_VERSION,

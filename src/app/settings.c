@@ -349,6 +349,10 @@ static void settle(Reading *reading)
     Settings *settings = reading->base.settings;
     settle_node_id(reading);
     settle_store(reading);
+    if (strlen(settings->cluster_name) > CLUSTER_NAME_BYTES_MAX)
+        settings_add_problem(&reading->base, false, get_target(reading, "cluster.name")->place,
+                             "cluster.name: found %zu bytes; write a name of at most %d",
+                             strlen(settings->cluster_name), CLUSTER_NAME_BYTES_MAX);
     if (settings->lease_ms < HEARTBEATS_MIN * settings->heartbeat_ms) {
         const Target *lease = get_target(reading, "cluster.lease"),
                      *beat = get_target(reading, "cluster.heartbeat");

@@ -49,7 +49,8 @@ typedef struct {
 } SpamSettings;
 
 typedef struct {
-    char *file; /* NULL: no file */
+    char *file;         /* NULL: no file */
+    char *cluster_name; /* "": none */
     int64_t node_id, lease_ms, heartbeat_ms;
     RoleTable *table;
     unsigned

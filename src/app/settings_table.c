@@ -26,6 +26,9 @@ const SettingRow setting_rows[] = {
     {"cluster.node-id", SETTING_NODE, IN(node_id), NULL, 1, NODE_ID_MAX, NULL,
      "this node's number, unique in the cluster; \"hostname\" takes the number at the end of the "
      "host's name; $ROTA_NODE_ID goes before both"},
+    {"cluster.name", SETTING_TEXT, IN(cluster_name), "\"\"", 0, 0, NULL,
+     "the cluster's name; a store that belongs to a cluster of another name is refused; \"\": not "
+     "asked"},
     {"cluster.lease", SETTING_DURATION, IN(lease_ms), "\"6s\"", SECOND, 10 * MINUTE, NULL,
      "how long a node that is heard of no more keeps its work"},
     {"cluster.heartbeat", SETTING_DURATION, IN(heartbeat_ms), "\"2s\"", 100, 5 * MINUTE, NULL,

@@ -170,6 +170,9 @@ static const struct {
      "1:17: cluster.lease: found 3000 ms, less than 3 heartbeats of 2000 ms"},
     {"cluster.heartbeat = \"5s\"",
      "1:21: cluster.lease: found 6000 ms, less than 3 heartbeats of 5000 ms"},
+    {"cluster.name = \"a cluster whose name is so long that it fits no line of any message that we "
+     "would like to show to a person\"",
+     "found 106 bytes; write a name of at most 100"},
     {"cluster.node-id = 0", "1:19: cluster.node-id: found 0; write a number from 1 to 2147483647"},
     {"cluster.node-id = 2147483648", "found 2147483648; write a number from 1 to 2147483647"},
     {"cluster.node-id = \"four\"",

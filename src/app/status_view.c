@@ -10,6 +10,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/limits.h"
+
 #include "app/member_watch.h"
 #include "app/ui.h"
 
@@ -164,10 +166,31 @@ static void print_shards(const StatusReport *report, FILE *out)
     ui_table_print(table, out);
 }
 
+/* Nothing goes wrong by it here; but what these nodes write for people is wrong. */
+static void print_clocks(const StatusReport *report, FILE *out)
+{
+    bool first = true;
+    for (unsigned i = 0; i < report->members->len; i++) {
+        const MemberRow *member = g_ptr_array_index(report->members, i);
+        g_auto(MemberHealth) health;
+        member_health_parse(member, &health);
+        if (!member->living ||
+            (health.clock_ahead_ms <= CLOCK_OFF_MS && health.clock_ahead_ms >= -CLOCK_OFF_MS))
+            continue;
+        g_autofree char *off = ui_format_duration(ABS(health.clock_ahead_ms));
+        fprintf(out,
+                "%s%sthe clock of node %" PRId64 " (%s) is %s %s the store's: set it right%s\n",
+                first ? "\n" : "", ui_colour(out, UI_YELLOW), member->node, member->host, off,
+                health.clock_ahead_ms > 0 ? "ahead of" : "behind", ui_colour(out, UI_PLAIN));
+        first = false;
+    }
+}
+
 void status_view_print(const StatusReport *report, FILE *out)
 {
     print_head(report, out);
     print_nodes(report, out);
+    print_clocks(report, out);
     print_shards(report, out);
     for (unsigned i = 0; i < report->differing->len; i++) {
         g_autofree char *line = ui_safe(g_ptr_array_index(report->differing, i));
@@ -187,7 +210,7 @@ static json_t *node_json(const StatusReport *report, const MemberRow *member)
     member_health_parse(member, &health);
     return json_pack(
         "{s:I, s:s, s:I, s:s, s:b, s:I, s:I, s:I, s:s, s:b, s:I, s:f, s:I, s:I, s:I, "
-        "s:I}",
+        "s:I, s:I}",
         "node", (json_int_t)member->node, "host", member->host, "pid", (json_int_t)member->pid,
         "state", member->state, "living", member->living, "incarnation",
         (json_int_t)member->incarnation, "started_at", (json_int_t)member->started_at,
@@ -195,7 +218,8 @@ static json_t *node_json(const StatusReport *report, const MemberRow *member)
         strcmp(member->proposed_digest, report->digest) != 0, "held", (json_int_t)health.held,
         "load", health.load, "cores", (json_int_t)health.cores, "memory_bytes",
         (json_int_t)health.memory_bytes, "memory_free_bytes", (json_int_t)health.memory_free_bytes,
-        "statements", (json_int_t)health.statements);
+        "statements", (json_int_t)health.statements, "clock_ahead_ms",
+        (json_int_t)health.clock_ahead_ms);
 }
 
 static void set_count(json_t *json, const char *name, ReportCount count)

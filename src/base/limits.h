@@ -45,6 +45,10 @@
 /* nodes that `rota plan --with` takes for running; more than a cluster has */
 #define PLAN_NODES_MAX 10000
 
+/* of cluster.name: what fits a line of a message */
+#define CLUSTER_NAME_BYTES_MAX 100
+/* a node's clock that is further from the store's is said to be wrong; NTP keeps it far below */
+#define CLOCK_OFF_MS 5000
 /* between attempts to reach the store, of one process; the longest leaves a lease time for several
  */
 #define CONNECT_PAUSE_MIN_MS 100
