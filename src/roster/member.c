@@ -56,10 +56,15 @@ static const DbSql SQL_DRAINED = {
     "UPDATE member SET state = 'drained', wish = '', lease_until = rota_now() - 1"
     " WHERE incarnation = $1", NULL,
 };
-static const DbSql SQL_EXPIRE = {
-    "DELETE FROM member WHERE lease_until < rota_now()"
+#define RUN_OUT \
+    "lease_until < rota_now()" \
     " AND (state <> 'drained' OR lease_until < rota_now() - " DRAINED_KEPT_MS ")"
-    " RETURNING node", NULL,
+/* A row that is locked is being renewed or removed: it is left to that transaction. Without this
+ * all nodes wait for each other in a circle when they come back from an outage of the store. */
+static const DbSql SQL_EXPIRE = {
+    "DELETE FROM member WHERE " RUN_OUT " RETURNING node",
+    "DELETE FROM member WHERE node = ANY(ARRAY(SELECT node FROM member WHERE " RUN_OUT
+    " FOR UPDATE SKIP LOCKED)) RETURNING node",
 };
 static const DbSql SQL_LIST = {
     "SELECT node, incarnation, pid, started_at, lease_until, host, version, state, wish,"

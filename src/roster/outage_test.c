@@ -1,5 +1,5 @@
 /* outage_test: a node and its lanes while the store is away, slow, or has forgotten them; on both
- * stores. Each case was found by the simulator (tests/sim).
+ * stores. Each case was found by the simulator (tests/sim) or the fault suite (tests/faults).
  */
 #include "cluster_test.h"
 
@@ -225,6 +225,37 @@ static void test_new_life_does_not_go_on_with_the_old_ones_tasks(void **state)
     }
 }
 
+/* All leases have run out together, since the store was away, and all nodes come back at once: who
+ * renews holds its own row, and nobody may wait for it while holding another. SQLite has one writer
+ * at a time. */
+static void test_expiry_does_not_wait_for_a_member_that_renews(void **state)
+{
+    TestStore *store = *state;
+    if (store->config.kind != DB_POSTGRESQL)
+        return;
+    g_autoptr(GError) error = NULL;
+    DbConfig impatient = store->config;
+    impatient.statement_seconds = 2;
+    g_autoptr(Db) other = db_open(&impatient, &error);
+    assert_no_error(error);
+    for (int64_t node = 1; node <= 3; node++) {
+        test_member(store->db, node);
+        box_age(store, node);
+    }
+    static const DbSql renew = {"UPDATE member SET lease_until = rota_now() + 60000 WHERE node = 1",
+                                NULL};
+    test_begin(store->db);
+    assert_int_equal(db_exec(store->db, &renew, DB_NO_ARGS, &error), 1);
+    test_begin(other);
+    g_autoptr(GArray) expired = g_array_new(FALSE, FALSE, sizeof(int64_t));
+    assert_int_equal(member_expire(other, expired, &error), 2);
+    assert_no_error(error);
+    test_commit(other);
+    test_commit(store->db);
+    static const DbSql left = {"SELECT sum(node) FROM member", NULL};
+    assert_int_equal(test_int(store->db, &left, DB_NO_ARGS), 1);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -234,6 +265,7 @@ int main(void)
         cmocka_unit_test(test_clock_set_back_keeps_nobody_out),
         cmocka_unit_test(test_claim_that_begins_too_late_claims_nothing),
         cmocka_unit_test(test_new_life_does_not_go_on_with_the_old_ones_tasks),
+        cmocka_unit_test(test_expiry_does_not_wait_for_a_member_that_renews),
     };
     return test_on_both_stores("outage", tests, G_N_ELEMENTS(tests));
 }
