@@ -205,6 +205,11 @@ const Member *node_member(const Node *node)
     return node->member;
 }
 
+int64_t node_clock_ahead_ms(const Node *node)
+{
+    return node->clock_ahead_ms;
+}
+
 bool node_may_work(const Node *node)
 {
     return node->state == NODE_UP && !node->stop_asked &&

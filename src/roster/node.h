@@ -20,6 +20,7 @@ typedef struct {
     const Clock *clock;
     const RoleSet *set;
     int64_t node_id, lease_ms, heartbeat_ms;
+    const char *cluster; /* its name, see identity.h; NULL or "": not asked */
     const char *host, *version;
     int64_t pid;
     RoleTable *table;    /* of its own file; a reference is taken */
@@ -73,6 +74,9 @@ unsigned node_new_lane(Node *node);
  */
 bool node_take_suspects(Node *node);
 void node_give_suspects(Node *node);
+/* How far this node's wall clock is before the store's (behind: negative), as the last heartbeat
+ * saw it. Nothing is decided by it: the store's clock rules. Any thread. */
+int64_t node_clock_ahead_ms(const Node *node);
 /* Lanes tell it: how many tasks they hold. Draining ends when all hold none. Any thread. */
 void node_add_held(Node *node, int delta);
 int node_held(const Node *node); /* any thread */

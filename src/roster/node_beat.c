@@ -15,8 +15,10 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/must.h"
+#include "roster/identity.h"
 #include "roster/task.h"
 
 #define RETRY_DIVISOR 4 /* after a failed heartbeat the next comes in this part of the interval */
@@ -24,6 +26,7 @@
 /* What one transaction found; believed after its commit. */
 typedef struct {
     MemberPulse pulse;
+    int64_t wall_ms; /* ours, when the pulse was taken */
     bool adopted;
     TableInForce in_force;
     GArray *expired; /* of int64 */
@@ -74,7 +77,8 @@ static bool join_body(Node *node, TableInForce *ret, GError **error)
 {
     Db *db = node->config.db;
     bool adopted;
-    if (!member_join(node->member, db, node->own, error) ||
+    const char *cluster = node->config.cluster ? node->config.cluster : "";
+    if (!identity_take(db, cluster, error) || !member_join(node->member, db, node->own, error) ||
         !adoption_read(db, node->config.set, 0, ret, error))
         return false;
     if (ret->epoch != 0)
@@ -190,8 +194,10 @@ static bool beat_body(Node *node, Beat *beat, GError **error)
 {
     Db *db = node->config.db;
     g_autofree char *health = node->config.health ? node->config.health(node->config.data) : NULL;
+    int64_t before = clock_wall_ms(node->config.clock);
     if (!member_renew(node->member, db, health, &beat->pulse, error))
         return false;
+    beat->wall_ms = before + (clock_wall_ms(node->config.clock) - before) / 2;
     if (beat->pulse.expired > 0 && member_expire(db, beat->expired, error) < 0)
         return false;
     if (beat->expired->len > 0 && !task_notify(db, NULL, error))
@@ -205,6 +211,31 @@ static bool beat_body(Node *node, Beat *beat, GError **error)
             return false;
     }
     return true;
+}
+
+static char *format_wall(int64_t ms)
+{
+    g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(ms / 1000);
+    return time ? g_date_time_format(time, "%F %T UTC") : g_strdup("a time beyond all calendars");
+}
+
+/* A clock that is wrong harms nothing here, but people and other programs read it. */
+static void look_at_clock(Node *node, const Beat *beat)
+{
+    int64_t ahead = beat->wall_ms - beat->pulse.now;
+    bool off = ahead > CLOCK_OFF_MS || ahead < -CLOCK_OFF_MS;
+    node->clock_ahead_ms = ahead;
+    if (off == node->clock_is_off)
+        return;
+    node->clock_is_off = off;
+    g_autofree char *ours = format_wall(beat->wall_ms), *store = format_wall(beat->pulse.now);
+    if (off)
+        log_event(LOG_LEVEL_WARNING, "node.clock",
+                  "this node's clock says %s, the store's says %s: leases and due times go by the "
+                  "store's, but log lines and headers of mail by this node's; set it right",
+                  ours, store);
+    else
+        log_event(LOG_LEVEL_INFO, "node.clock", "this node's clock agrees with the store's again");
 }
 
 /* The transaction is done: now it is true. */
@@ -258,6 +289,7 @@ void node_beat(Node *node)
         say_well(node);
         member_confirm(node->member, sent);
         node->next_us = sent + node->config.heartbeat_ms * 1000;
+        look_at_clock(node, &beat);
         believe(node, &beat);
         break;
     case DB_NOT_DONE:

@@ -20,6 +20,8 @@ struct Node {
     _Atomic int held;
     _Atomic unsigned lanes;
     atomic_bool reload_asked, stop_asked, refresh_asked, suspects_taken;
+    _Atomic int64_t
+        clock_ahead_ms; /* of our wall clock before the store's, at the last heartbeat */
 
     /* owned by the thread of node_step */
     RoleTable *own;        /* what it proposes */
@@ -38,6 +40,7 @@ struct Node {
     bool look_at_coverage;
     GHashTable *uncovered; /* of char *: what the log has been told */
     bool failing;          /* the last heartbeat failed: one line for each outage */
+    bool clock_is_off;     /* the log has been told */
 };
 
 /* node_beat.c: one heartbeat, or one attempt to join. */

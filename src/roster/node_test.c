@@ -352,6 +352,36 @@ static void test_poll_wakes_the_role_that_has_work(void **state)
     box_clear(&box);
 }
 
+/* A wrong clock is told once when it is seen and once when it is right; nothing depends on it. */
+static void test_clock_far_from_the_stores_is_told(void **state)
+{
+    TestStore *store = *state;
+    Box box;
+    box_init(&box, store, 1, "1", 0);
+    const struct {
+        int64_t ahead_ms;
+        const char *want;
+    } rows[] = {{3600000, "clock says"}, {3600000, NULL},           {0, "agrees"},
+                {-3000, NULL},           {-86400000, "clock says"}, {2000, "agrees"}};
+    box_join(&box);
+    clock_manual_step_wall(&box.clock,
+                           clock_wall_ms(clock_real()) - clock_wall_ms(&box.clock.clock));
+    box_step(&box, 2000000);
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        int64_t wall = clock_wall_ms(clock_real()) + rows[i].ahead_ms;
+        clock_manual_step_wall(&box.clock, wall - clock_wall_ms(&box.clock.clock));
+        clock_manual_step_wall(&box.clock, -2000); /* which the step adds */
+        start_log();
+        box_step(&box, 2000000);
+        unsigned told = stop_log(rows[i].want ? rows[i].want : "node.clock");
+        if (told != (rows[i].want ? 1 : 0))
+            fail_msg("row %u: told %u times", i, told);
+        assert_true(ABS(node_clock_ahead_ms(box.node) - rows[i].ahead_ms) < 2000);
+        assert_int_equal(node_state(box.node), NODE_UP);
+    }
+    box_clear(&box);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -363,6 +393,7 @@ int main(void)
         cmocka_unit_test(test_stop_gives_up_waiting),
         cmocka_unit_test(test_table_comes_into_force_when_all_agree),
         cmocka_unit_test(test_reload_and_adopt),
+        cmocka_unit_test(test_clock_far_from_the_stores_is_told),
         cmocka_unit_test(test_idle_node_makes_few_queries),
         cmocka_unit_test(test_poll_wakes_the_role_that_has_work),
     };
