@@ -82,8 +82,15 @@ static bool add_tasks(Batch *batch, GError **error)
            task_notify(batch->db, "fts-indexing", error);
 }
 
-/* The ids of what was stored before; a mark that is not there any more was one of this batch that
- * did not get in. */
+/* Is it the same message for the same account, as its key says? */
+static bool is_same(const Delivery *a, const Delivery *b)
+{
+    return a->account == b->account && strcmp(mark_kind(a), mark_kind(b)) == 0 &&
+           strcmp(a->key, b->key) == 0;
+}
+
+/* The ids of what was stored before. A mark that is not there any more was one of this batch that
+ * did not get in: this one fares no better. */
 static bool read_mark(Batch *batch, unsigned i, GError **error)
 {
     const Delivery *delivery = &batch->deliveries[i];
@@ -92,9 +99,15 @@ static bool read_mark(Batch *batch, unsigned i, GError **error)
     if (!expiring_find(batch->db, delivery->account, mark_kind(delivery), delivery->key, &value,
                        error))
         return false;
-    *result = (Delivered){.result = DELIVER_RETRY};
+    *result = (Delivered){.result = DELIVER_RETRY}; /* it expired at this very moment */
     if (value && sscanf(value, "%" SCNd64 " %" SCNd64, &result->email, &result->mailbox) == 2)
         result->result = DELIVER_DUPLICATE;
+    for (unsigned k = 0; k < i && !value; k++) {
+        if (is_same(&batch->deliveries[k], delivery)) {
+            *result = batch->results[k];
+            break;
+        }
+    }
     return true;
 }
 

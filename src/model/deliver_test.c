@@ -78,29 +78,30 @@ static void quota_counts_what_is_there(void **state)
     int64_t size = (int64_t)letter->blob->size;
     int64_t account = model_account(db, "ada@example.org", 2 * size);
     int64_t other = model_account(db, "bob@example.org", 0);
-    Delivery four[] = {{.letter = letter, .account = account, .key = "1"},
-                       {.letter = letter, .account = account, .key = "2"},
-                       {.letter = letter, .account = account, .key = "3"},
-                       {.letter = letter, .account = other, .key = "3"},
-                       {.letter = letter, .account = other + 1, .key = "3"}};
-    Delivered results[5];
+    Delivery six[] = {{.letter = letter, .account = account, .key = "1"},
+                      {.letter = letter, .account = account, .key = "2"},
+                      {.letter = letter, .account = account, .key = "3"},
+                      {.letter = letter, .account = other, .key = "3"},
+                      {.letter = letter, .account = other + 1, .key = "3"},
+                      {.letter = letter, .account = account, .key = "3"}};
+    Delivered results[6];
     GError *error = NULL;
-    assert_true(deliver_many(db, four, 5, results, &error));
-    DeliverResult want[] = {DELIVER_STORED, DELIVER_STORED, DELIVER_OVER_QUOTA, DELIVER_STORED,
-                            DELIVER_NO_ACCOUNT};
-    for (unsigned i = 0; i < 5; i++)
+    assert_true(deliver_many(db, six, 6, results, &error));
+    DeliverResult want[] = {DELIVER_STORED, DELIVER_STORED,     DELIVER_OVER_QUOTA,
+                            DELIVER_STORED, DELIVER_NO_ACCOUNT, DELIVER_OVER_QUOTA};
+    for (unsigned i = 0; i < 6; i++)
         assert_int_equal(results[i].result, want[i]);
     /* What is there already is answered as such, over the quota or not; what was refused comes in
      * once there is room. */
-    assert_true(deliver_many(db, four, 3, results, &error));
+    assert_true(deliver_many(db, six, 3, results, &error));
     assert_int_equal(results[0].result, DELIVER_DUPLICATE);
     assert_int_equal(results[2].result, DELIVER_OVER_QUOTA);
     assert_true(account_set_quota(db, "ada@example.org", 3 * size, &error));
-    assert_true(deliver_many(db, four + 2, 1, results, &error));
+    assert_true(deliver_many(db, six + 2, 1, results, &error));
     assert_int_equal(results[0].result, DELIVER_STORED);
     assert_true(account_delete(db, "ada@example.org", &error));
-    four[0].key = "4";
-    assert_true(deliver_many(db, four, 1, results, &error));
+    six[0].key = "4";
+    assert_true(deliver_many(db, six, 1, results, &error));
     assert_int_equal(results[0].result, DELIVER_NO_ACCOUNT);
     model_check(db);
 }
