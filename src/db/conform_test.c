@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "db/driver.h"
 #include "db/fault.h"
+#include "db/set.h"
 
 static const DbSql insert_row = {
     .sql = "INSERT INTO conform (id, n, t, b, r) VALUES ($1, $2, $3, $4, $5)"};
@@ -447,6 +448,42 @@ static void many_go_at_once(void **state)
     assert_int_equal(rows_there(db), ROWS / 2);
 }
 
+static void a_set_goes_as_one(void **state)
+{
+    static const DbSql insert = {
+        "INSERT INTO conform (id, t, n) VALUES ($1, $2, 7) ON CONFLICT DO NOTHING",
+        "INSERT INTO conform (id, t, n) SELECT new.id, new.t, 7 FROM unnest($1, $2) AS new(id, t)"
+        " ON CONFLICT DO NOTHING RETURNING 1",
+    };
+    static const DbSql update = {
+        "UPDATE conform SET n = n + 7 WHERE id = $1 AND t = $2",
+        "UPDATE conform SET n = conform.n + 7 FROM unnest($1, $2) WITH ORDINALITY AS"
+        " new(id, t, number) WHERE conform.id = new.id AND conform.t = new.t"
+        " RETURNING new.number",
+    };
+    static const DbSql sum = {.sql = "SELECT sum(n) FROM conform"};
+    enum { ROWS = 1000 };
+    Db *db = with_table(state);
+    g_autofree DbValue *args = g_new0(DbValue, ROWS * 2);
+    g_autofree int64_t *changed = g_new0(int64_t, ROWS);
+    for (unsigned i = 0; i < ROWS; i++) {
+        args[i * 2] = db_int((int64_t)i - 500);
+        args[i * 2 + 1] = db_text(i % 2 ? "" : "h\xc3\xa9, \"{}\\");
+    }
+    begin(db);
+    assert_true(db_exec_set(db, &insert, &(DbTuples){args, 2, ROWS, NULL}, NULL));
+    for (unsigned i = 0; i < ROWS; i += 3)
+        args[i * 2 + 1] = db_text("another");
+    assert_true(db_exec_set(db, &update, &(DbTuples){args, 2, ROWS, changed}, NULL));
+    for (unsigned i = 0; i < ROWS; i++)
+        assert_int_equal(changed[i], i % 3 != 0);
+    assert_true(db_exec_set(db, &update, &(DbTuples){args, 2, 0, changed}, NULL));
+    commit(db);
+    begin(db);
+    assert_int_equal(number(db, &sum), 7 * ROWS + 7 * (ROWS - (ROWS + 2) / 3));
+    commit(db);
+}
+
 static void store_has_a_clock(void **state)
 {
     static const DbSql now = {.sql = "SELECT rota_now()"};
@@ -502,6 +539,7 @@ static void through_fault_door(CMUnitTestFunction body, void **state)
     X(parameters_go_by_number)                                                                     \
     X(changed_rows_are_counted)                                                                    \
     X(many_go_at_once)                                                                             \
+    X(a_set_goes_as_one)                                                                           \
     X(store_has_a_clock)                                                                           \
     X(rollback_ends_rows_that_are_open)
 

@@ -263,6 +263,24 @@ bool db_exec_many(Db *db, const DbSql *sql, const DbValue *args, unsigned width,
     return true;
 }
 
+bool db_run_set(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error)
+{
+    return db->driver->exec_set ? db->driver->exec_set(db, sql, tuples, error)
+                                : db->driver->exec_many(db, sql, tuples, error);
+}
+
+bool db_exec_set(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error)
+{
+    MUST(sql->sql && sql->postgresql && tuples->width > 0);
+    if (!ready(db, error))
+        return false;
+    if (tuples->rows == 0)
+        return true;
+    count_statements(1);
+    GError *trouble = NULL;
+    return db_run_set(db, sql, tuples, &trouble) || break_transaction(db, trouble, error);
+}
+
 bool db_run_text(Db *db, const char *sql, GError **error)
 {
     if (!ready(db, error))

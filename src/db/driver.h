@@ -10,14 +10,9 @@
 #define ROTA_DB_DRIVER_H
 
 #include "db/db.h"
+#include "db/set.h"
 
 typedef enum { DB_SAVEPOINT_BEGIN, DB_SAVEPOINT_RELEASE, DB_SAVEPOINT_ROLLBACK } DbSavepoint;
-
-typedef struct { /* of db_exec_many */
-    const DbValue *args;
-    unsigned width, rows;
-    int64_t *ret_changed; /* may be NULL */
-} DbTuples;
 
 typedef struct {
     bool (*begin)(Db *db, DbMode mode, GError **error);
@@ -26,6 +21,8 @@ typedef struct {
     bool (*savepoint)(Db *db, DbSavepoint step, GError **error);
     int64_t (*exec)(Db *db, const DbSql *sql, const DbValue *args, unsigned count, GError **error);
     bool (*exec_many)(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error);
+    /* set.h; NULL: exec_many does it. */
+    bool (*exec_set)(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error);
     DbRows *(*query)(Db *db, const DbSql *sql, const DbValue *args, unsigned count, GError **error);
     /* One statement without parameters, prepared for this once; for migrations. */
     bool (*run_text)(Db *db, const char *sql, GError **error);
@@ -73,6 +70,9 @@ struct DbRows {
 
 Db *sqlite_open(const DbConfig *config, GError **error);
 Db *postgresql_open(const DbConfig *config, GError **error);
+
+/* The driver's exec_set, or what stands for it. */
+bool db_run_set(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error);
 
 /* Runs one statement of a migration inside the open transaction. */
 bool db_run_text(Db *db, const char *sql, GError **error);

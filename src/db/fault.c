@@ -117,6 +117,12 @@ static bool exec_many(Db *base, const DbSql *sql, const DbTuples *tuples, GError
     return pass(db, error) && db->behind->driver->exec_many(db->behind, sql, tuples, error);
 }
 
+static bool exec_set(Db *base, const DbSql *sql, const DbTuples *tuples, GError **error)
+{
+    FaultDb *db = (FaultDb *)base;
+    return pass(db, error) && db_run_set(db->behind, sql, tuples, error);
+}
+
 static DbRows *query(Db *base, const DbSql *sql, const DbValue *args, unsigned count,
                      GError **error)
 {
@@ -166,6 +172,7 @@ static const DbDriver driver = {
     .savepoint = savepoint,
     .exec = exec,
     .exec_many = exec_many,
+    .exec_set = exec_set,
     .query = query,
     .run_text = run_text,
     .notify = notify,

@@ -401,6 +401,7 @@ static const DbDriver driver = {
     .savepoint = savepoint,
     .exec = postgresql_exec,
     .exec_many = postgresql_exec_many,
+    .exec_set = postgresql_exec_set,
     .query = postgresql_query,
     .run_text = postgresql_run_text,
     .notify = notify,

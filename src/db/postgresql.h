@@ -71,25 +71,33 @@ void postgresql_disconnect(PostgresqlDb *db); /* not connected is fine */
 /* Sees, without a round trip, whether the server has hung up on an idle connection. */
 bool postgresql_is_alive(PostgresqlDb *db);
 
+typedef struct {
+    const char *data[DB_ARGS_MAX];
+    int sizes[DB_ARGS_MAX];
+    int formats[DB_ARGS_MAX];
+    uint64_t numbers[DB_ARGS_MAX];
+    unsigned count;
+} WireArgs;
+
 GHashTable *postgresql_statements_new(void);
 int64_t postgresql_exec(Db *db, const DbSql *sql, const DbValue *args, unsigned count,
                         GError **error);
 bool postgresql_exec_many(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error);
+bool postgresql_exec_set(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error);
+/* Runs a statement once, its values already on the wire's form and of these types; what it gives
+ * goes to *ret_result, the caller's. */
+bool postgresql_run_wire(PostgresqlDb *db, const DbSql *sql, const Oid *types, const WireArgs *wire,
+                         PGresult **ret_result, GError **error);
 DbRows *postgresql_query(Db *db, const DbSql *sql, const DbValue *args, unsigned count,
                          GError **error);
 bool postgresql_run_text(Db *db, const char *sql, GError **error);
 
 /* ---- values */
 
-typedef struct {
-    const char *data[DB_ARGS_MAX];
-    int sizes[DB_ARGS_MAX];
-    int formats[DB_ARGS_MAX];
-    uint64_t numbers[DB_ARGS_MAX];
-} WireArgs;
-
 /* The type that a value is sent as; 0 for NULL. */
 Oid postgresql_type_of(const DbValue *value);
+/* The same of an array of such values; they are not NULL, nor reals. */
+Oid postgresql_array_type_of(const DbValue *value);
 /* Lays the values out for libpq; borrows text and bytes. */
 void postgresql_encode(const DbValue *args, unsigned count, WireArgs *ret_wire);
 int64_t postgresql_decode_int(const PGresult *result, int row, int column);

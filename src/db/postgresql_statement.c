@@ -12,6 +12,7 @@
 #include "db/postgresql.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/must.h"
@@ -42,30 +43,36 @@ GHashTable *postgresql_statements_new(void)
     return g_hash_table_new_full(NULL, NULL, NULL, statement_free);
 }
 
-static bool fits(const Statement *statement, const DbValue *args, unsigned count)
+static bool fits(const Statement *statement, const Oid *types, unsigned count)
 {
     MUST(statement->count == count);
     for (unsigned i = 0; i < count; i++) {
-        if (args[i].type != DB_VALUE_NULL && postgresql_type_of(&args[i]) != statement->types[i])
+        if (types[i] != 0 && types[i] != statement->types[i])
             return false;
     }
     return true;
 }
 
-static Statement *find_statement(PostgresqlDb *db, const DbSql *sql, const DbValue *args,
+static void types_of(const DbValue *args, unsigned count, Oid *ret_types)
+{
+    MUST(count <= DB_ARGS_MAX);
+    for (unsigned i = 0; i < count; i++)
+        ret_types[i] = postgresql_type_of(&args[i]);
+}
+
+static Statement *find_statement(PostgresqlDb *db, const DbSql *sql, const Oid *types,
                                  unsigned count)
 {
     MUST(count <= DB_ARGS_MAX);
     Statement *first = g_hash_table_lookup(db->statements, sql);
     for (Statement *at = first; at; at = at->next) {
-        if (fits(at, args, count))
+        if (fits(at, types, count))
             return at;
     }
     Statement *statement = g_new0(Statement, 1);
     g_snprintf(statement->name, sizeof statement->name, "s%u", ++db->last_name);
     statement->count = count;
-    for (unsigned i = 0; i < count; i++)
-        statement->types[i] = postgresql_type_of(&args[i]);
+    memcpy(statement->types, types, count * sizeof(Oid));
     if (first) {
         statement->next = first->next;
         first->next = statement;
@@ -96,15 +103,21 @@ static bool send_before(PostgresqlDb *db, const DbSql *sql, const Statement *sta
     return true;
 }
 
+static bool send_wire(PostgresqlDb *db, const Statement *statement, const WireArgs *wire,
+                      GError **error)
+{
+    db->base.counts.statements++;
+    return PQsendQueryPrepared(db->conn, statement->name, (int)wire->count, wire->data, wire->sizes,
+                               wire->formats, 1) ||
+           postgresql_fail_connection(db, error);
+}
+
 static bool send_one(PostgresqlDb *db, const Statement *statement, const DbValue *args,
                      GError **error)
 {
     WireArgs wire;
     postgresql_encode(args, statement->count, &wire);
-    db->base.counts.statements++;
-    return PQsendQueryPrepared(db->conn, statement->name, (int)statement->count, wire.data,
-                               wire.sizes, wire.formats, 1) ||
-           postgresql_fail_connection(db, error);
+    return send_wire(db, statement, &wire, error);
 }
 
 static int64_t changed_by(PGresult *result)
@@ -118,7 +131,9 @@ static int64_t changed_by(PGresult *result)
 static bool run(PostgresqlDb *db, const DbSql *sql, const DbTuples *tuples, PGresult **ret_result,
                 GError **error)
 {
-    Statement *statement = find_statement(db, sql, tuples->args, tuples->width);
+    Oid types[DB_ARGS_MAX];
+    types_of(tuples->args, tuples->width, types);
+    Statement *statement = find_statement(db, sql, types, tuples->width);
     unsigned before = 0;
     if (!send_before(db, sql, statement, &before, error))
         return false;
@@ -146,6 +161,29 @@ static bool run(PostgresqlDb *db, const DbSql *sql, const DbTuples *tuples, PGre
     return postgresql_end_round(db, good ? error : NULL) && good;
 }
 
+bool postgresql_run_wire(PostgresqlDb *db, const DbSql *sql, const Oid *types, const WireArgs *wire,
+                         PGresult **ret_result, GError **error)
+{
+    Statement *statement = find_statement(db, sql, types, wire->count);
+    unsigned before = 0;
+    if (!send_before(db, sql, statement, &before, error) ||
+        !send_wire(db, statement, wire, error) || !postgresql_sync(db, error))
+        return false;
+    bool good = postgresql_expect(db, before, error);
+    if (good)
+        statement->prepared = true;
+    PGresult *result = db->lost ? NULL : postgresql_result(db, good ? error : NULL);
+    if (good && result && !postgresql_result_is_good(result))
+        postgresql_fail_result(db, result, error);
+    good = good && result && postgresql_result_is_good(result);
+    if (postgresql_end_round(db, good ? error : NULL) && good) {
+        *ret_result = result;
+        return true;
+    }
+    PQclear(result);
+    return false;
+}
+
 int64_t postgresql_exec(Db *db, const DbSql *sql, const DbValue *args, unsigned count,
                         GError **error)
 {
@@ -160,10 +198,14 @@ bool postgresql_exec_many(Db *base, const DbSql *sql, const DbTuples *tuples, GE
     /* Tuples whose types differ (a NULL here, a number there) go in runs of the same statement. */
     for (unsigned from = 0; from < tuples->rows;) {
         DbTuples part = {tuples->args + (size_t)from * tuples->width, tuples->width, 1, NULL};
-        const Statement *statement = find_statement(db, sql, part.args, part.width);
-        while (from + part.rows < tuples->rows &&
-               fits(statement, part.args + (size_t)part.rows * part.width, part.width))
-            part.rows++;
+        Oid types[DB_ARGS_MAX];
+        types_of(part.args, part.width, types);
+        const Statement *statement = find_statement(db, sql, types, part.width);
+        for (; from + part.rows < tuples->rows; part.rows++) {
+            types_of(part.args + (size_t)part.rows * part.width, part.width, types);
+            if (!fits(statement, types, part.width))
+                break;
+        }
         if (tuples->ret_changed)
             part.ret_changed = tuples->ret_changed + from;
         if (!run(db, sql, &part, NULL, error))

@@ -25,6 +25,9 @@ enum {
     TYPE_TEXT = 25,
     TYPE_FLOAT4 = 700,
     TYPE_FLOAT8 = 701,
+    TYPE_BYTES_ARRAY = 1001,
+    TYPE_TEXT_ARRAY = 1009,
+    TYPE_INT8_ARRAY = 1016,
     TYPE_NUMERIC = 1700,
 };
 
@@ -45,9 +48,26 @@ Oid postgresql_type_of(const DbValue *value)
     must_fail("a known type of value", __FILE__, __LINE__);
 }
 
+Oid postgresql_array_type_of(const DbValue *value)
+{
+    switch (value->type) {
+    case DB_VALUE_INT:
+        return TYPE_INT8_ARRAY;
+    case DB_VALUE_TEXT:
+        return TYPE_TEXT_ARRAY;
+    case DB_VALUE_BYTES:
+        return TYPE_BYTES_ARRAY;
+    case DB_VALUE_NULL:
+    case DB_VALUE_REAL:
+        break;
+    }
+    must_fail("a value that arrays are made of", __FILE__, __LINE__);
+}
+
 void postgresql_encode(const DbValue *args, unsigned count, WireArgs *ret_wire)
 {
     MUST(count <= DB_ARGS_MAX);
+    ret_wire->count = count;
     for (unsigned i = 0; i < count; i++) {
         const DbValue *value = &args[i];
         uint64_t number = 0;

@@ -18,9 +18,10 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/must.h"
+#include "db/set.h"
 
 #define ADD_WIDTH 5
-#define ADD_CHUNK 128 /* tuples bound at a time, on the stack */
+#define ADD_CHUNK 1000 /* tuples of one statement */
 
 /* clang-format off */
 static const DbSql SQL_ADD = {
@@ -35,9 +36,10 @@ static const DbSql SQL_ADD = {
     "INSERT INTO task (role, bucket, key, payload, due_at, version, owner, generation,"
     " claimed_at, attempts,"
     " deaths, created_at, last_error)"
-    " VALUES ($1, $2, $3, $4, CASE WHEN CAST($5 AS BIGINT) = 0 THEN rota_now()"
-    " ELSE CAST($5 AS BIGINT) END,"
-    " 1, 0, 0, 0, 0, 0, rota_now(), '')"
+    " SELECT added.role, added.bucket, added.key, added.payload,"
+    " CASE WHEN added.due_at = 0 THEN rota_now() ELSE added.due_at END,"
+    " 1, 0, 0, 0, 0, 0, rota_now(), ''"
+    " FROM unnest($1, $2, $3, $4, $5) AS added(role, bucket, key, payload, due_at)"
     " ON CONFLICT (bucket, role, key) DO UPDATE SET version = task.version + 1,"
     " due_at = LEAST(excluded.due_at, task.due_at),"
     " payload = CASE WHEN excluded.payload = '' THEN task.payload ELSE excluded.payload END",
@@ -67,19 +69,35 @@ static void bind_add(DbValue *args, const TaskNew *task)
 
 bool task_add(Db *db, const TaskNew *task, GError **error)
 {
-    DbValue args[ADD_WIDTH];
-    bind_add(args, task);
-    return db_exec(db, &SQL_ADD, args, ADD_WIDTH, error) >= 0;
+    return task_add_many(db, task, 1, error);
+}
+
+static guint new_hash(const void *data)
+{
+    const TaskNew *task = data;
+    return g_str_hash(task->role) * 31 + g_str_hash(task->key);
+}
+
+static gboolean new_equal(const void *a, const void *b)
+{
+    const TaskNew *left = a, *right = b;
+    return strcmp(left->key, right->key) == 0 && strcmp(left->role, right->role) == 0;
 }
 
 bool task_add_many(Db *db, const TaskNew *tasks, unsigned count, GError **error)
 {
-    DbValue args[ADD_CHUNK * ADD_WIDTH];
+    g_autofree DbValue *args = g_new(DbValue, MIN(count, ADD_CHUNK) * ADD_WIDTH + 1);
+    g_autoptr(GHashTable) seen = g_hash_table_new(new_hash, new_equal);
     for (unsigned at = 0; at < count;) {
-        unsigned rows = MIN(count - at, ADD_CHUNK);
-        for (unsigned i = 0; i < rows; i++)
-            bind_add(args + (size_t)i * ADD_WIDTH, &tasks[at + i]);
-        if (!db_exec_many(db, &SQL_ADD, args, ADD_WIDTH, rows, NULL, error))
+        /* One statement merges no task with itself: a second one waits for the next. */
+        unsigned rows = 0;
+        g_hash_table_remove_all(seen);
+        while (rows < MIN(count - at, ADD_CHUNK) &&
+               g_hash_table_add(seen, (void *)(uintptr_t)&tasks[at + rows])) {
+            bind_add(args + (size_t)rows * ADD_WIDTH, &tasks[at + rows]);
+            rows++;
+        }
+        if (!db_exec_set(db, &SQL_ADD, &(DbTuples){args, ADD_WIDTH, rows, NULL}, error))
             return false;
         at += rows;
     }

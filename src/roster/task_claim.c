@@ -22,6 +22,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/must.h"
+#include "db/set.h"
 #include "roster/shard.h"
 
 /* $1 role, $2 first bucket, $3 shards, $4 shard - 1, $5 end bucket (excluded). A bucket of another
@@ -70,7 +71,13 @@ static const DbSql SQL_IDLE = {
 static const DbSql SQL_NOW = {"SELECT rota_now()", NULL};
 static const DbSql SQL_TAKE = {
     "UPDATE task SET owner = $4, generation = $5, claimed_at = $6, deaths = $7"
-    " WHERE bucket = $1 AND role = $2 AND key = $3", NULL,
+    " WHERE bucket = $1 AND role = $2 AND key = $3",
+    "UPDATE task SET owner = ours.owner, generation = ours.generation,"
+    " claimed_at = ours.claimed_at, deaths = ours.deaths"
+    " FROM unnest($1, $2, $3, $4, $5, $6, $7) WITH ORDINALITY AS"
+    " ours(bucket, role, key, owner, generation, claimed_at, deaths, number)"
+    " WHERE task.bucket = ours.bucket AND task.role = ours.role AND task.key = ours.key"
+    " RETURNING ours.number",
 };
 static const DbSql SQL_BURY = {
     "INSERT INTO dead_letter (bucket, role, key, payload, attempts, deaths, created_at,"
@@ -201,7 +208,8 @@ static bool write_claim(Db *db, const TaskClaimAsk *ask, TaskClaim *claim, int64
         row[5] = db_int(now);
         row[6] = db_int(task->deaths);
     }
-    if (count > 0 && !db_exec_many(db, &SQL_TAKE, args, TAKE_WIDTH, count, changed, error))
+    if (count > 0 &&
+        !db_exec_set(db, &SQL_TAKE, &(DbTuples){args, TAKE_WIDTH, count, changed}, error))
         return false;
     for (unsigned i = 0; i < count; i++)
         if (changed[i] != 1)

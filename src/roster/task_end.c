@@ -16,11 +16,19 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/must.h"
+#include "db/set.h"
 
 /* clang-format off */
 #define OURS " WHERE bucket = $1 AND role = $2 AND key = $3 AND owner = $4 AND generation = $5"
 #define WIDTH_DONE 6
-static const DbSql SQL_DONE = {"DELETE FROM task" OURS " AND version = $6", NULL};
+static const DbSql SQL_DONE = {
+    "DELETE FROM task" OURS " AND version = $6",
+    "DELETE FROM task USING unnest($1, $2, $3, $4, $5, $6) WITH ORDINALITY AS"
+    " ours(bucket, role, key, owner, generation, version, number)"
+    " WHERE task.bucket = ours.bucket AND task.role = ours.role AND task.key = ours.key"
+    " AND task.owner = ours.owner AND task.generation = ours.generation"
+    " AND task.version = ours.version RETURNING ours.number",
+};
 /* Free again after a success: asked for once more meanwhile, or by the handler. $6 version,
  * $7 due at (0: now) */
 static const DbSql SQL_AGAIN = {
@@ -101,7 +109,7 @@ static bool end_done(Db *db, const TaskClaim *claim, const TaskEnd *ends, GError
     if (count == 0)
         return true;
     g_autofree int64_t *changed = g_new0(int64_t, count);
-    if (!db_exec_many(db, &SQL_DONE, args, WIDTH_DONE, count, changed, error))
+    if (!db_exec_set(db, &SQL_DONE, &(DbTuples){args, WIDTH_DONE, count, changed}, error))
         return false;
     for (unsigned i = 0; i < count; i++)
         if (changed[i] == 0 &&
@@ -144,8 +152,9 @@ static bool end_buried(Db *db, const TaskClaim *claim, const Task *task, const T
     if (rows <= 0)
         return rows == 0 ? lost(error, claim, task) : false;
     args[5] = db_int(task->version);
-    rows = db_exec(db, &SQL_DONE, args, WIDTH_DONE, error);
-    return rows == 0 ? free_again(db, claim, task, 0, error) : rows > 0;
+    if (!db_exec_set(db, &SQL_DONE, &(DbTuples){args, WIDTH_DONE, 1, &rows}, error))
+        return false;
+    return rows > 0 || free_again(db, claim, task, 0, error);
 }
 
 static bool end_given_back(Db *db, const TaskClaim *claim, const Task *task, GError **error)
