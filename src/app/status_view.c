@@ -186,12 +186,28 @@ static void print_clocks(const StatusReport *report, FILE *out)
     }
 }
 
+/* Work that waits for a role nobody knows. */
+static void print_unknown(const StatusReport *report, FILE *out)
+{
+    for (unsigned i = 0; i < report->unknown->len; i++) {
+        const UnknownReport *unknown = g_ptr_array_index(report->unknown, i);
+        g_autofree char *tasks = format_count(unknown->tasks);
+        g_autofree char *role = ui_safe(unknown->role);
+        fprintf(out,
+                "%s%s%s: %s tasks and %" PRId64 " dead letters of a role that these settings do "
+                "not know: they wait until it comes back, or `rota tasks drop`%s\n",
+                i ? "" : "\n", ui_colour(out, UI_YELLOW), role, tasks, unknown->dead,
+                ui_colour(out, UI_PLAIN));
+    }
+}
+
 void status_view_print(const StatusReport *report, FILE *out)
 {
     print_head(report, out);
     print_nodes(report, out);
     print_clocks(report, out);
     print_shards(report, out);
+    print_unknown(report, out);
     for (unsigned i = 0; i < report->differing->len; i++) {
         g_autofree char *line = ui_safe(g_ptr_array_index(report->differing, i));
         fprintf(out, "%s%s%s%s\n", i ? "" : "\n", ui_colour(out, UI_YELLOW), line,
@@ -249,8 +265,19 @@ static json_t *shard_json(const ShardReport *shard)
     return json;
 }
 
+static json_t *unknown_json(const UnknownReport *unknown)
+{
+    json_t *json =
+        json_pack("{s:s, s:I}", "role", unknown->role, "dead", (json_int_t)unknown->dead);
+    set_count(json, "tasks", unknown->tasks);
+    return json;
+}
+
 json_t *status_view_json(const StatusReport *report)
 {
+    json_t *unknown = json_array();
+    for (unsigned i = 0; i < report->unknown->len; i++)
+        json_array_append_new(unknown, unknown_json(g_ptr_array_index(report->unknown, i)));
     json_t *nodes = json_array(), *shards = json_array(), *differing = json_array();
     for (unsigned i = 0; i < report->members->len; i++)
         json_array_append_new(nodes, node_json(report, g_ptr_array_index(report->members, i)));
@@ -258,9 +285,9 @@ json_t *status_view_json(const StatusReport *report)
         json_array_append_new(shards, shard_json(g_ptr_array_index(report->shards, i)));
     for (unsigned i = 0; i < report->differing->len; i++)
         json_array_append_new(differing, json_string(g_ptr_array_index(report->differing, i)));
-    return json_pack("{s:b, s:I, s:I, s:s, s:i, s:o, s:o, s:o}", "good",
+    return json_pack("{s:b, s:I, s:I, s:s, s:i, s:o, s:o, s:o, s:o}", "good",
                      !status_view_is_bad(report), "at", (json_int_t)report->at, "epoch",
                      (json_int_t)report->epoch, "digest", report->digest, "uncovered",
                      (int)report->uncovered, "nodes", nodes, "shards", shards, "differing",
-                     differing);
+                     differing, "unknown", unknown);
 }

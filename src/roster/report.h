@@ -38,6 +38,14 @@ typedef struct {
     char *round_result;                      /* of the newest that ended; "": none */
 } ShardReport;
 
+/* Tasks and dead letters of a role that the set does not know: taken out of the settings, or a
+ * newer version's. Nobody runs them. */
+typedef struct {
+    char *role;
+    ReportCount tasks;
+    int64_t dead; /* of the letters that were counted */
+} UnknownReport;
+
 typedef struct {
     int64_t at, epoch;    /* the store's clock; of the table in force, 0: there is none yet */
     char *digest;         /* of the table in force, "" if there is none */
@@ -45,6 +53,7 @@ typedef struct {
     GPtrArray *shards;    /* of ShardReport, in the order of the role set; none with epoch 0 */
     unsigned uncovered;   /* how many of them are not covered */
     GPtrArray *differing; /* of char *: "node 3 proposes purge.stores = 1,4 | 2" */
+    GPtrArray *unknown;   /* of UnknownReport, by role */
 } StatusReport;
 StatusReport *report_status(Db *db, const RoleSet *set, GError **error);
 void status_report_free(StatusReport *report);

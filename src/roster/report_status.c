@@ -6,8 +6,7 @@
  * tasks costs what one with ten thousand costs. Lag is exact: the first task in each bucket that
  * nobody holds. What was done in the last hour comes from load_sample by its key.
  *
- * Failures: those of the store. Known weak points: tasks of a role that this build does not know
- * are not in the report (`rota tasks list` shows them); where a shard has more due tasks than are
+ * Failures: those of the store. Known weak point: where a shard has more due tasks than are
  * counted, running ones beyond them are not seen, and `running` says so.
  */
 #include <inttypes.h>
@@ -56,6 +55,14 @@ static const DbSql SQL_DEAD = {
     "SELECT role, bucket, count(*) FROM (SELECT role, bucket FROM dead_letter LIMIT $1)"
     " counted GROUP BY role, bucket",
     NULL,
+};
+static const DbSql SQL_ROLES = {
+    "WITH RECURSIVE roles(role) AS (SELECT (SELECT min(role) FROM task)"
+    " UNION ALL SELECT (SELECT min(role) FROM task WHERE role > roles.role) FROM roles"
+    " WHERE role IS NOT NULL) SELECT role FROM roles WHERE role IS NOT NULL", NULL,
+};
+static const DbSql SQL_COUNT = {
+    "SELECT count(*) FROM (SELECT 1 FROM task WHERE role = $1 LIMIT $2) counted", NULL,
 };
 static const DbSql SQL_LOAD = {
     "SELECT role, shard, CAST(sum(done) AS BIGINT), CAST(sum(failed) AS BIGINT) FROM load_sample"
@@ -163,6 +170,49 @@ static ShardReport *find_shard(const StatusReport *report, const char *role, int
     return NULL;
 }
 
+static UnknownReport *get_unknown(const StatusReport *report, const char *role)
+{
+    for (unsigned i = 0; i < report->unknown->len; i++) {
+        UnknownReport *unknown = g_ptr_array_index(report->unknown, i);
+        if (strcmp(unknown->role, role) == 0)
+            return unknown;
+    }
+    UnknownReport *unknown = g_new0(UnknownReport, 1);
+    unknown->role = g_strdup(role);
+    g_ptr_array_add(report->unknown, unknown);
+    return unknown;
+}
+
+static void unknown_free(void *data)
+{
+    UnknownReport *unknown = data;
+    g_free(unknown->role);
+    g_free(unknown);
+}
+
+static bool read_unknown(const ReportView *view, const StatusReport *report, GError **error)
+{
+    int64_t limit = REPORT_COUNT_MAX + 1;
+    {
+        g_autoptr(DbRows) rows = db_query(view->db, &SQL_ROLES, DB_NO_ARGS, error);
+        int more = rows ? 0 : -1;
+        while (rows && (more = db_rows_next(rows, error)) > 0)
+            if (!role_find(view->set, db_rows_text(rows, 0)))
+                get_unknown(report, db_rows_text(rows, 0));
+        if (more < 0)
+            return false;
+    }
+    for (unsigned i = 0; i < report->unknown->len; i++) {
+        UnknownReport *unknown = g_ptr_array_index(report->unknown, i);
+        int64_t count;
+        if (db_query_int(view->db, &SQL_COUNT, DB_ARGS(db_text(unknown->role), db_int(limit)),
+                         &count, error) < 0)
+            return false;
+        unknown->tasks = (ReportCount){MIN(count, REPORT_COUNT_MAX), count == limit};
+    }
+    return true;
+}
+
 static bool read_dead(const ReportView *view, const StatusReport *report, GError **error)
 {
     int64_t limit = REPORT_COUNT_MAX + 1, all = 0;
@@ -177,6 +227,8 @@ static bool read_dead(const ReportView *view, const StatusReport *report, GError
         ShardReport *shard = find_shard(report, role, number);
         if (shard)
             shard->dead.count += db_rows_int(rows, 2);
+        else if (!role_find(view->set, role))
+            get_unknown(report, role)->dead += db_rows_int(rows, 2);
         all += db_rows_int(rows, 2);
     }
     for (unsigned i = 0; i < report->shards->len; i++) {
@@ -252,11 +304,13 @@ static bool read_status(const ReportView *view, StatusReport *report, GError **e
     report->members = g_ptr_array_ref(view->members);
     report->shards = g_ptr_array_new_with_free_func(shard_free);
     report->differing = g_ptr_array_new_with_free_func(g_free);
+    report->unknown = g_ptr_array_new_with_free_func(unknown_free);
     if (!view->in_force.table)
         return true;
     find_differing(view, report);
-    return read_shards(view, report, error) && read_dead(view, report, error) &&
-           read_load(view, report, error) && read_rounds(view, report, error);
+    return read_shards(view, report, error) && read_unknown(view, report, error) &&
+           read_dead(view, report, error) && read_load(view, report, error) &&
+           read_rounds(view, report, error);
 }
 
 StatusReport *report_status(Db *db, const RoleSet *set, GError **error)
@@ -278,5 +332,6 @@ void status_report_free(StatusReport *report)
     g_ptr_array_unref(report->members);
     g_ptr_array_unref(report->shards);
     g_ptr_array_unref(report->differing);
+    g_ptr_array_unref(report->unknown);
     g_free(report);
 }

@@ -85,7 +85,9 @@ static bool say_who_may(const ReportView *view, const TaskReport *task, GPtrArra
         say(lines, "Of these, alive and working: %s.", who);
     const Role *role = role_find(view->set, task->role);
     if (!role)
-        say(lines, "This build does not know the role %s: no node of this version runs it.",
+        say(lines,
+            "This program does not know the role %s, or its settings do not: no node that has them "
+            "runs it.",
             task->role);
     else if (!role->handler)
         say(lines, "This build does not do %s yet: its tasks wait for a version that does.",
