@@ -97,9 +97,9 @@ static void print_result(const CommandContext *context, int64_t node, bool waite
 }
 
 /* What nobody does any more; "" where that is nothing, or cannot be known. */
-static char *read_uncovered(Db *db)
+static char *read_uncovered(const CommandContext *context, Db *db)
 {
-    g_autoptr(StatusReport) report = report_status(db, &duty_roles, NULL);
+    g_autoptr(StatusReport) report = report_status(db, &context->settings->roles, NULL);
     return report ? status_view_format_uncovered(report) : g_strdup("");
 }
 
@@ -122,7 +122,7 @@ static int drain(CommandContext *context, Db *db, int64_t node)
         !wait_until_empty(context, db, node, member->incarnation, &error))
         return command_fail(error);
     bool waited = drained || !option_no_wait;
-    g_autofree char *uncovered = waited ? read_uncovered(db) : g_strdup("");
+    g_autofree char *uncovered = waited ? read_uncovered(context, db) : g_strdup("");
     print_result(context, node, waited, uncovered);
     return EXIT_FINE;
 }

@@ -178,7 +178,7 @@ static int run(CommandContext *context, int argc, char **argv)
     }
     bool own = !context->settings_option && (option_with || option_without);
     PlanAsk ask = {
-        .set = &duty_roles,
+        .set = &context->settings->roles,
         .before = reading.in_force.table,
         .after = own ? reading.in_force.table : context->settings->table,
         .running_before = reading.running->len ? reading.running : all,

@@ -105,7 +105,7 @@ static StatusReport *wait_for_table(CommandContext *context, Db *db, GError **er
     int64_t until =
         clock_monotonic_us(context->clock) + ANSWER_BEATS * context->settings->heartbeat_ms * 1000;
     for (;;) {
-        g_autoptr(StatusReport) report = report_status(db, &duty_roles, error);
+        g_autoptr(StatusReport) report = report_status(db, &context->settings->roles, error);
         if (!report)
             return NULL;
         const char *first = NULL;

@@ -40,8 +40,8 @@ static void print_table(const Settings *settings, bool json)
 {
     g_autoptr(UiTable) table = ui_table_new("role", "shard", "nodes", "set", NULL);
     json_t *list = json_array();
-    for (size_t i = 0; i < duty_roles.count; i++) {
-        const char *role = duty_roles.roles[i].name;
+    for (size_t i = 0; i < settings->roles.count; i++) {
+        const char *role = settings->roles.roles[i].name;
         unsigned shards = table_shards(settings->table, role);
         g_autofree char *place = place_of(settings, i);
         for (unsigned shard = 1; shard <= shards; shard++) {
@@ -69,8 +69,8 @@ static void print_table(const Settings *settings, bool json)
 static void print_node(const Settings *settings, int64_t node, bool json)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < duty_roles.count; i++) {
-        const char *role = duty_roles.roles[i].name;
+    for (size_t i = 0; i < settings->roles.count; i++) {
+        const char *role = settings->roles.roles[i].name;
         unsigned count = table_shards(settings->table, role);
         g_autoptr(GArray) shards = table_shards_of_node(settings->table, role, node);
         for (unsigned s = 0; s < shards->len; s++) {

@@ -89,7 +89,7 @@ static bool read_table(RunCommand *run, GError **error)
     g_auto(TableInForce) in_force = {0};
     if (!db_begin(run->db, DB_READ, error))
         return false;
-    bool good = adoption_read(run->db, &duty_roles, 0, &in_force, error);
+    bool good = adoption_read(run->db, &run->context->settings->roles, 0, &in_force, error);
     db_rollback(run->db);
     if (!good)
         return false;

@@ -77,7 +77,8 @@ static gpointer read_thread(gpointer data)
         g_autoptr(GError) error = NULL;
         if (!db)
             db = command_open_db(watch->context, COMMAND_STORE_EXISTING, &error);
-        StatusReport *report = db ? report_status(db, &duty_roles, &error) : NULL;
+        StatusReport *report =
+            db ? report_status(db, &watch->context->settings->roles, &error) : NULL;
         publish(watch, report, error);
     } while (pause_watch(watch));
     g_mutex_lock(&watch->lock);
@@ -192,7 +193,8 @@ static int run(CommandContext *context, int argc, char **argv)
     if (option_watch)
         return watch_status(context);
     g_autoptr(Db) db = command_open_db(context, COMMAND_STORE_EXISTING, &error);
-    g_autoptr(StatusReport) report = db ? report_status(db, &duty_roles, &error) : NULL;
+    g_autoptr(StatusReport) report =
+        db ? report_status(db, &context->settings->roles, &error) : NULL;
     if (!report)
         return command_fail(error);
     if (context->json) {

@@ -82,7 +82,8 @@ static int run_list(CommandContext *context, int argc, char **argv)
     if (option_role)
         filter.role = role ? role->name : option_role;
     g_autoptr(Db) db = command_open_db(context, COMMAND_STORE_EXISTING, &error);
-    g_autoptr(GPtrArray) tasks = db ? report_tasks(db, &duty_roles, &filter, &error) : NULL;
+    g_autoptr(GPtrArray) tasks =
+        db ? report_tasks(db, &context->settings->roles, &filter, &error) : NULL;
     if (!tasks)
         return command_fail(error);
     bool more = tasks->len > option_limit;
@@ -149,7 +150,8 @@ static int run_show(CommandContext *context, int argc, char **argv)
     (void)argc;
     g_autoptr(GError) error = NULL;
     g_autoptr(Db) db = command_open_db(context, COMMAND_STORE_EXISTING, &error);
-    g_autoptr(GPtrArray) found = db ? report_task(db, &duty_roles, argv[0], &error) : NULL;
+    g_autoptr(GPtrArray) found =
+        db ? report_task(db, &context->settings->roles, argv[0], &error) : NULL;
     if (!found)
         return command_fail(error);
     if (context->json)
@@ -167,7 +169,8 @@ static int run_why(CommandContext *context, int argc, char **argv)
     (void)argc;
     g_autoptr(GError) error = NULL;
     g_autoptr(Db) db = command_open_db(context, COMMAND_STORE_EXISTING, &error);
-    g_autoptr(GPtrArray) lines = db ? report_why(db, &duty_roles, argv[0], &error) : NULL;
+    g_autoptr(GPtrArray) lines =
+        db ? report_why(db, &context->settings->roles, argv[0], &error) : NULL;
     if (!lines)
         return command_fail(error);
     json_t *list = json_array();

@@ -49,8 +49,8 @@ static int act_on_one(CommandContext *context, TaskVerb verb, const char *id)
     g_autoptr(Db) db = command_open_db(context, COMMAND_STORE_EXISTING, &error);
     if (!db)
         return command_fail(error);
-    bool done = verb == VERB_RETRY ? task_retry(db, &duty_roles, id, &was, &error)
-                                   : task_drop(db, &duty_roles, id, &was, &error);
+    bool done = verb == VERB_RETRY ? task_retry(db, &context->settings->roles, id, &was, &error)
+                                   : task_drop(db, &context->settings->roles, id, &was, &error);
     if (!done)
         return command_fail(error);
     const char *what = was == TASK_WAS_DEAD ? "dead letter" : "task";

@@ -71,9 +71,9 @@ int command_fail(const GError *error);
 int command_misuse(const CommandContext *context, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* The role of that name, or NULL: then it has said so, with the name that was meant (EXIT_USAGE).
- */
-const Role *command_find_role(const CommandContext *context, const char *name);
+/* The role of that name, or NULL: then it has said so, with the name that was meant, or what is
+ * wrong with the settings (EXIT_USAGE). */
+const Role *command_find_role(CommandContext *context, const char *name);
 
 /* All commands; for the parser, the completion and the manual. */
 extern const Command *const command_table[];

@@ -1,24 +1,30 @@
 /* command_role: the role that a person names.
  *
- * How it fits: commands that take a role. Failures: there is none of that name; said with the one
- * that was most likely meant.
+ * How it fits: commands that take a role: one of the ten, or one of the settings' own. Failures:
+ * broken settings; there is none of that name: said with the one that was most likely meant.
  */
 #include "base/nearest.h"
-#include "duty/duty.h"
 
 #include "app/command.h"
 
-#define NAMES_MAX 32 /* the ten, and room */
+#define NAMES_MAX 64 /* the ten, and the operator's own */
 
-const Role *command_find_role(const CommandContext *context, const char *name)
+const Role *command_find_role(CommandContext *context, const char *name)
 {
-    const Role *role = role_find(&duty_roles, name);
+    g_autoptr(GError) error = NULL;
+    const Settings *settings = command_settings(context, &error);
+    if (!settings) {
+        command_fail(error);
+        return NULL;
+    }
+    const RoleSet *set = &settings->roles;
+    const Role *role = role_find(set, name);
     if (role)
         return role;
     const char *names[NAMES_MAX] = {NULL};
     unsigned count = 0;
-    for (; count < duty_roles.count && count < NAMES_MAX; count++)
-        names[count] = duty_roles.roles[count].name;
+    for (; count < set->count && count < NAMES_MAX; count++)
+        names[count] = set->roles[count].name;
     const char *nearest = nearest_find(name, names, count);
     command_misuse(context, "there is no role \"%s\"%s%s%s", name,
                    nearest ? ": did you mean \"" : "", nearest ? nearest : "",

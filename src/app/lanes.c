@@ -191,13 +191,14 @@ Lanes *lanes_start(const LanesConfig *config, GError **error)
     lanes->config = *config;
     g_mutex_init(&lanes->lock);
     g_cond_init(&lanes->changed);
-    for (size_t i = 0; i < duty_roles.count; i++)
-        lanes->count += lanes_of(config->settings, &duty_roles.roles[i]);
+    const RoleSet *set = &config->settings->roles;
+    for (size_t i = 0; i < set->count; i++)
+        lanes->count += lanes_of(config->settings, &set->roles[i]);
     lanes->all = g_new0(Lane, lanes->count);
     unsigned at = 0;
-    for (size_t i = 0; i < duty_roles.count; i++)
-        for (unsigned n = lanes_of(config->settings, &duty_roles.roles[i]); n > 0; n--)
-            lanes->all[at++] = (Lane){.lanes = lanes, .role = &duty_roles.roles[i]};
+    for (size_t i = 0; i < set->count; i++)
+        for (unsigned n = lanes_of(config->settings, &set->roles[i]); n > 0; n--)
+            lanes->all[at++] = (Lane){.lanes = lanes, .role = &set->roles[i]};
     for (unsigned i = 0; i < lanes->count; i++) {
         g_mutex_lock(&lanes->lock);
         lanes->running++;

@@ -40,7 +40,7 @@ static json_t *explain_settings(const Settings *settings, const Role *role, unsi
 {
     json_t *way = json_object();
     unsigned shards = table_shards(settings->table, role->name),
-             line = settings->role_lines[role - duty_roles.roles];
+             line = settings->role_lines[settings_index(settings, role)];
     g_autoptr(GString) all = g_string_new(NULL);
     for (unsigned i = 1; i <= shards; i++) {
         g_autofree char *nodes = node_set_format(table_nodes(settings->table, role->name, i));

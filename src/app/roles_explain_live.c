@@ -64,7 +64,7 @@ static bool read_store(json_t *way, Db *db, const Settings *settings, const Role
     if (!db_begin(db, DB_READ, error))
         return false;
     g_auto(DbScope) scope = db_scope(db);
-    if (!adoption_read(db, &duty_roles, 0, &in_force, error))
+    if (!adoption_read(db, &settings->roles, 0, &in_force, error))
         return false;
     g_autoptr(GPtrArray) members = member_list(db, error);
     if (!members)

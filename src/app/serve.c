@@ -135,6 +135,15 @@ static char *health(void *data)
     return copy;
 }
 
+/* The first of the new settings' own roles that this node has no lanes for; NULL: none. */
+static const char *find_new_custom(const Settings *running, const Settings *read)
+{
+    for (unsigned i = 0; i < read->duty.custom_count; i++)
+        if (!role_find(&running->roles, read->customs[i].role))
+            return read->customs[i].role;
+    return NULL;
+}
+
 static RoleTable *reload(void *data, GError **error)
 {
     Serve *serve = data;
@@ -144,9 +153,14 @@ static RoleTable *reload(void *data, GError **error)
                                        : settings_default(problems);
     serve->reloads++;
     g_clear_pointer(&serve->reload_error, g_free);
-    if (settings)
+    const char *new_custom = settings ? find_new_custom(serve->settings, settings) : NULL;
+    if (settings && !new_custom)
         return table_ref(settings->table);
-    g_autofree char *text = settings_problems_format(problems);
+    g_autofree char *text =
+        new_custom ? g_strdup_printf("%s is new: a custom role begins with a restart of the nodes "
+                                     "that shall do it; nothing has changed here",
+                                     new_custom)
+                   : settings_problems_format(problems);
     fail(error, ERROR_REJECT, "%s", text);
     /* It travels with each heartbeat: its beginning is enough, the log has all of it. */
     g_autofree char *valid = g_utf8_make_valid(text, -1);
@@ -221,7 +235,7 @@ static bool start_node(Serve *serve, GError **error)
     serve->node = node_new(&(NodeConfig){
         .db = serve->db,
         .clock = serve->clock,
-        .set = &duty_roles,
+        .set = &settings->roles,
         .node_id = settings->node_id,
         .lease_ms = settings->lease_ms,
         .cluster = settings->cluster_name,

@@ -124,10 +124,20 @@ static void add_targets(Reading *reading)
         const SettingRow *row = &setting_rows[i];
         if (g_str_has_prefix(row->name, "lane."))
             add_lane_targets(reading, row);
-        else if (row->type != SETTING_ROLES)
+        else if (!g_str_has_prefix(row->name, "cluster.roles."))
             add_target(reading, row, g_strdup(row->name),
                        (char *)reading->base.settings + row->offset);
     }
+}
+
+void setting_set_default(const SettingRow *row, void *field)
+{
+    g_autofree char *text = g_strdup_printf("x = %s\n", row->fallback);
+    g_autofree char *problem = NULL;
+    g_autoptr(GPtrArray) problems = toml_problems_new();
+    g_autoptr(TomlValue) root = toml_parse(text, strlen(text), problems);
+    MUST(problems->len == 0);
+    MUST(setting_convert(row, toml_find(root, "x")->value, NULL, field, &problem));
 }
 
 /* The defaults: the table's, and for lanes the roles'. */
@@ -136,15 +146,8 @@ static void set_defaults(Reading *reading)
     Settings *settings = reading->base.settings;
     for (unsigned i = 0; i < reading->targets->len; i++) {
         const Target *target = g_ptr_array_index(reading->targets, i);
-        if (!target->row->fallback)
-            continue;
-        g_autofree char *text = g_strdup_printf("x = %s\n", target->row->fallback);
-        g_autofree char *problem = NULL;
-        g_autoptr(GPtrArray) problems = toml_problems_new();
-        g_autoptr(TomlValue) root = toml_parse(text, strlen(text), problems);
-        MUST(problems->len == 0);
-        MUST(setting_convert(target->row, toml_find(root, "x")->value, NULL, target->field,
-                             &problem));
+        if (target->row->fallback)
+            setting_set_default(target->row, target->field);
     }
     for (size_t i = 0; i < duty_roles.count; i++) {
         const Role *role = &duty_roles.roles[i];
@@ -396,16 +399,17 @@ static Settings *load(const char *path, const char *text, size_t size, GPtrArray
     g_autofree char *folder = path ? g_path_get_dirname(path) : NULL;
     g_autoptr(Settings) settings = g_new0(Settings, 1);
     settings->file = g_strdup(path);
-    settings->role_lines = g_new0(unsigned, duty_roles.count);
-    settings->lanes = g_new0(LaneSettings, duty_roles.count);
     g_autoptr(GPtrArray) targets = g_ptr_array_new_with_free_func(target_free);
     g_autoptr(GHashTable) by_name = g_hash_table_new(g_str_hash, g_str_equal);
     g_autoptr(GHashTable) prefixes = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     Reading reading = {{path, folder, problems, false, settings}, targets, by_name, prefixes};
-    add_targets(&reading);
-    set_defaults(&reading);
     g_autoptr(GPtrArray) mistakes = toml_problems_new();
     g_autoptr(TomlValue) root = toml_parse(text, size, mistakes);
+    settings_find_customs(&reading.base, root);
+    settings->role_lines = g_new0(unsigned, settings->roles.count);
+    settings->lanes = g_new0(LaneSettings, settings->roles.count);
+    add_targets(&reading);
+    set_defaults(&reading);
     for (unsigned i = 0; i < mistakes->len; i++) {
         const TomlProblem *mistake = g_ptr_array_index(mistakes, i);
         settings_add_problem(&reading.base, false, mistake->place, "%s", mistake->text);
@@ -413,6 +417,7 @@ static Settings *load(const char *path, const char *text, size_t size, GPtrArray
     read_table(&reading, root, "");
     if (!settings->table)
         settings_read_roles(&reading.base, NULL);
+    settings_settle_customs(settings);
     if (mistakes->len == 0)
         settle(&reading);
     g_ptr_array_sort(problems, compare_problems);
@@ -462,19 +467,28 @@ void settings_free(Settings *settings)
     if (!settings)
         return;
     for (unsigned i = 0; i < setting_row_count; i++)
-        if (!g_str_has_prefix(setting_rows[i].name, "lane."))
+        if (!g_str_has_prefix(setting_rows[i].name, "lane.") &&
+            !g_str_has_prefix(setting_rows[i].name, "cluster.roles."))
             setting_clear(&setting_rows[i], (char *)settings + setting_rows[i].offset);
     if (settings->table)
         table_unref(settings->table);
     g_free(settings->role_lines);
     g_free(settings->lanes);
+    settings_clear_customs(settings);
     g_free(settings->file);
     g_free(settings);
 }
 
+size_t settings_index(const Settings *settings, const Role *role)
+{
+    const Role *own = role_find(&settings->roles, role->name);
+    MUST(own);
+    return (size_t)(own - settings->roles.roles);
+}
+
 const LaneSettings *settings_lane(const Settings *settings, const Role *role)
 {
-    return &settings->lanes[role - duty_roles.roles];
+    return &settings->lanes[settings_index(settings, role)];
 }
 
 const char *settings_schedule(const Settings *settings, const Role *role)
@@ -488,8 +502,8 @@ const char *settings_schedule(const Settings *settings, const Role *role)
 GArray *settings_rounds(const Settings *settings)
 {
     GArray *rounds = g_array_new(FALSE, TRUE, sizeof(Round));
-    for (size_t i = 0; i < duty_roles.count; i++) {
-        const Role *role = &duty_roles.roles[i];
+    for (size_t i = 0; i < settings->roles.count; i++) {
+        const Role *role = &settings->roles.roles[i];
         if (!role->handler || !role->schedule)
             continue;
         Round round = {

@@ -53,14 +53,15 @@ typedef struct {
     char *cluster_name; /* "": none */
     int64_t node_id, lease_ms, heartbeat_ms;
     RoleTable *table;
-    unsigned
-        *role_lines; /* for each role of duty_roles: the line that configures it, 0 if none does */
+    RoleSet roles;        /* the ten, then the operator's own: all that this process knows */
+    CustomDuty *customs;  /* of the latter; also in `duty` */
+    unsigned *role_lines; /* for each of `roles`: the line that configures it, 0 if none does */
     StoreSettings data;
     char *account_purge_schedule;
     DutySettings duty;
     LmtpSettings lmtp;
     SpamSettings spam;
-    LaneSettings *lanes; /* for each role of duty_roles */
+    LaneSettings *lanes; /* for each of `roles` */
     LogLevel log_level;
     LogFormat log_format;
     char *time_zone; /* of the schedules */
@@ -88,7 +89,9 @@ Settings *settings_load(const char *path, const char *text, size_t size, GPtrArr
 Settings *settings_read(const char *path, GPtrArray *problems);
 Settings *settings_default(GPtrArray *problems);
 
-/* What the settings say for a role of duty_roles; borrowed. */
+/* The place of a role in `roles`, `role_lines` and `lanes`; `role` may be another set's. */
+size_t settings_index(const Settings *settings, const Role *role);
+/* What the settings say for one of their roles; borrowed. */
 const LaneSettings *settings_lane(const Settings *settings, const Role *role);
 /* The schedule of a role's rounds; NULL if it has none. */
 const char *settings_schedule(const Settings *settings, const Role *role);

@@ -2,7 +2,8 @@
  *
  * How it fits: the form of shards and nodes is roster/table's to judge; this knows TOML, names and
  * places: both spellings of a role with a one-word path, other names, "*", "none", and the forms
- * that are refused since they have meant different things in different systems. Failures: a problem
+ * that are refused since they have meant different things in different systems. The operator's own
+ * roles are settings_custom.c's, but for their nodes. Failures: a problem
  * for each wrong item, so that all of a table are told at once. A role that is wrong leaves the
  * others as they are.
  */
@@ -135,7 +136,8 @@ static bool read_nodes(RolesReading *roles, const TomlValue *value, const Role *
 
 static void read_role(RolesReading *roles, const TomlEntry *entry, const Role *role)
 {
-    unsigned *line = &roles->reading->settings->role_lines[role - duty_roles.roles];
+    unsigned *line =
+        &roles->reading->settings->role_lines[settings_index(roles->reading->settings, role)];
     g_autoptr(GError) error = NULL;
     if (*line) {
         g_autofree char *text = g_strdup_printf(
@@ -215,11 +217,34 @@ static bool is_group(const char *name)
     return false;
 }
 
+static void read_customs(RolesReading *roles, const TomlEntry *group)
+{
+    if (group->value->type != TOML_TABLE) {
+        settings_add_problem(roles->reading, false, group->place,
+                             "found \"custom\" with %s; write the table "
+                             "[cluster.roles.custom.backup] and the like",
+                             toml_type_name(group->value->type));
+        return;
+    }
+    const GPtrArray *entries = group->value->table.entries;
+    for (unsigned i = 0; i < entries->len; i++) {
+        const Role *role = NULL;
+        const TomlValue *nodes =
+            settings_read_custom(roles->reading, g_ptr_array_index(entries, i), &role);
+        if (nodes)
+            read_nodes(roles, nodes, role);
+    }
+}
+
 static void read_entry(RolesReading *roles, const TomlEntry *entry)
 {
     if (has_nul(roles, entry))
         return;
     const char *name = entry->name.data;
+    if (strcmp(name, "custom") == 0) {
+        read_customs(roles, entry);
+        return;
+    }
     const Role *role = role_find(&duty_roles, name);
     bool table = entry->value->type == TOML_TABLE;
     if (role && table)
@@ -238,7 +263,7 @@ static void read_entry(RolesReading *roles, const TomlEntry *entry)
 
 void settings_read_roles(SettingsReading *reading, const TomlEntry *entry)
 {
-    g_autoptr(RoleTableBuilder) builder = table_builder_new(&duty_roles);
+    g_autoptr(RoleTableBuilder) builder = table_builder_new(&reading->settings->roles);
     RolesReading roles = {reading, builder};
     if (entry && entry->value->type != TOML_TABLE)
         settings_add_problem(

@@ -11,6 +11,7 @@
 
 #define IN(field)      offsetof(Settings, field)
 #define IN_LANE(field) offsetof(LaneSettings, field)
+#define IN_OWN(field)  offsetof(CustomDuty, field)
 #define SECOND         1000ll
 #define MINUTE         (60 * SECOND)
 #define HOUR           (60 * MINUTE)
@@ -21,6 +22,8 @@ static const char *const log_levels[] = {"error", "warning", "info", "debug",
                                          NULL}; /* as LogLevel */
 static const char *const log_formats[] = {"auto", "text", "journal", "json",
                                           NULL}; /* as LogFormat */
+
+static const char *const each_words[] = {"shard", "account", NULL}; /* as CustomEach */
 
 const SettingRow setting_rows[] = {
     {"cluster.node-id", SETTING_NODE, IN(node_id), NULL, 1, NODE_ID_MAX, NULL,
@@ -35,6 +38,32 @@ const SettingRow setting_rows[] = {
      "how often a node renews its lease; at most a third of the lease"},
     {"cluster.roles.*", SETTING_ROLES, 0, NULL, 0, 0, NULL,
      "the shards of a role and their nodes; not there: every node, as one shard"},
+    {"cluster.roles.custom.*.nodes", SETTING_ROLES, 0, NULL, 0, 0, NULL,
+     "the shards of a role of your own and their nodes; not there: every node, as one shard"},
+    {"cluster.roles.custom.*.command", SETTING_COMMAND, IN_OWN(command), NULL, 0, 0, NULL,
+     "the program and its arguments, an array of texts; with shell = true one text"},
+    {"cluster.roles.custom.*.shell", SETTING_BOOLEAN, IN_OWN(shell), "false", 0, 0, NULL,
+     "whether /bin/sh reads the command"},
+    {"cluster.roles.custom.*.schedule", SETTING_SCHEDULE, IN_OWN(schedule), NULL, 0, 0, NULL,
+     "when it is run; this, or every"},
+    {"cluster.roles.custom.*.every", SETTING_DURATION, IN_OWN(every_ms), NULL, SECOND, 366 * DAY,
+     NULL, "how often it is run; this, or a schedule"},
+    {"cluster.roles.custom.*.for-each", SETTING_CHOICE, IN_OWN(each), "\"shard\"", 0, 0, each_words,
+     "whether it is run once for each shard, or for each account"},
+    {"cluster.roles.custom.*.timeout", SETTING_DURATION, IN_OWN(timeout_ms), "\"1h\"", SECOND,
+     7 * DAY, NULL, "how long the command may run before it is ended"},
+    {"cluster.roles.custom.*.attempts", SETTING_INTEGER, IN_OWN(attempts), "5", 1, 1000, NULL,
+     "failed runs after which it is a dead letter"},
+    {"cluster.roles.custom.*.retry.min", SETTING_DURATION, IN_OWN(retry_min_ms), "\"1m\"", 10,
+     30 * DAY, NULL, "wait after the first failed run"},
+    {"cluster.roles.custom.*.retry.max", SETTING_DURATION, IN_OWN(retry_max_ms), "\"1h\"", 10,
+     30 * DAY, NULL, "the longest wait after a failed run"},
+    {"cluster.roles.custom.*.concurrency", SETTING_INTEGER, IN_OWN(concurrency), "1", 1,
+     CUSTOM_LANES_MAX, NULL, "commands that run at one time on a node"},
+    {"cluster.roles.custom.*.directory", SETTING_TEXT, IN_OWN(directory), "\"/\"", 0, 0, NULL,
+     "where the command is started; relative to the settings file's folder"},
+    {"cluster.roles.custom.*.environment", SETTING_ENVIRONMENT, IN_OWN(environment), NULL, 0, 0,
+     NULL, "variables for the command, beside PATH, HOME and the like and ROTA_…"},
     {"store.data.type", SETTING_CHOICE, IN(data.db.kind), "\"sqlite\"", 0, 0, store_types,
      "sqlite is for one node, postgresql for any number"},
     {"store.data.path", SETTING_TEXT, IN(data.path), "\"var/rota.db\"", 0, 0, NULL,

@@ -24,12 +24,14 @@ typedef enum {
     SETTING_ZONE,        /* char *, a time zone's name */
     SETTING_NODE,        /* int64_t: a node's number, or "hostname" */
     SETTING_ROLES,       /* shards and nodes: settings_roles.c */
+    SETTING_COMMAND,     /* char **: an array of texts, or one: settings_custom.c */
+    SETTING_ENVIRONMENT, /* char **: a table of texts: settings_custom.c */
 } SettingType;
 
 typedef struct {
     const char *name; /* "lmtp.listen"; a word "*" stands for a role's name */
     SettingType type;
-    size_t offset;        /* in Settings; for "lane.*" in LaneSettings */
+    size_t offset; /* in Settings; for "lane.*" in LaneSettings, for custom roles in CustomDuty */
     const char *fallback; /* the default as TOML; NULL: see `summary` */
     int64_t min, max;
     const char *const *choices; /* NULL-terminated */
@@ -43,6 +45,8 @@ extern const unsigned setting_row_count;
  * and what to write. `folder` is where relative paths count from. */
 bool setting_convert(const SettingRow *row, const TomlValue *value, const char *folder, void *field,
                      char **ret_problem);
+/* Gives a field its row's fallback. */
+void setting_set_default(const SettingRow *row, void *field);
 /* Frees a field. */
 void setting_clear(const SettingRow *row, void *field);
 
@@ -65,5 +69,14 @@ void settings_add_problem(SettingsReading *reading, bool warning, TomlPlace plac
 bool settings_problems_full(SettingsReading *reading);
 /* Reads [cluster.roles] (NULL: not there) into settings->table and role_lines. */
 void settings_read_roles(SettingsReading *reading, const TomlEntry *roles);
+
+/* The operator's own roles, [cluster.roles.custom.NAME]. First their names are found, in the whole
+ * file, so that settings->roles has them; then each is read, with the role table: its nodes are
+ * given back (NULL: none, or it was refused); then its values are settled into role and lane. */
+void settings_find_customs(SettingsReading *reading, const TomlValue *root);
+const TomlValue *settings_read_custom(SettingsReading *reading, const TomlEntry *entry,
+                                      const Role **ret_role);
+void settings_settle_customs(Settings *settings);
+void settings_clear_customs(Settings *settings);
 
 #endif

@@ -442,6 +442,16 @@ static void same_meaning_same_digest(void **state)
     }
 }
 
+/* The example of a custom role, which is no default and so stays switched off; caller frees. */
+static char *custom_example(const char *text)
+{
+    const char *start = strstr(text, "# [cluster.roles.custom."), *end = strstr(start, "\n\n");
+    assert_non_null(start);
+    g_autofree char *part = g_strndup(start, (gsize)(end - start));
+    g_autoptr(GRegex) mark = g_regex_new("^# ", G_REGEX_MULTILINE, 0, NULL);
+    return g_regex_replace(mark, part, -1, 0, "", 0, NULL);
+}
+
 /* The names below a table as the rows have them: roles become "*". */
 static void flatten(const TomlValue *table, const char *path, GHashTable *names)
 {
@@ -449,7 +459,13 @@ static void flatten(const TomlValue *table, const char *path, GHashTable *names)
         const TomlEntry *entry = g_ptr_array_index(table->table.entries, i);
         g_autofree char *name =
             *path ? g_strdup_printf("%s.%s", path, entry->name.data) : g_strdup(entry->name.data);
-        if (strcmp(path, "cluster.roles") == 0)
+        if (strcmp(path, "cluster.roles.custom") == 0)
+            flatten(entry->value, "cluster.roles.custom.*", names);
+        else if (strcmp(name, "cluster.roles.custom") == 0)
+            flatten(entry->value, name, names);
+        else if (strcmp(name, "cluster.roles.custom.*.environment") == 0)
+            g_hash_table_add(names, g_strdup(name));
+        else if (strcmp(path, "cluster.roles") == 0)
             g_hash_table_add(names, g_strdup("cluster.roles.*"));
         else if (strcmp(path, "lane") == 0)
             flatten(entry->value, "lane.*", names);
@@ -469,6 +485,24 @@ static char *read_project_file(const char *folder, const char *name)
     return text;
 }
 
+/* Where the example says "default", it is one. */
+static void check_custom_defaults(const Settings *own)
+{
+    g_autoptr(GPtrArray) problems = settings_problems_new();
+    g_autoptr(Settings) plain = load(NODE "[cluster.roles.custom.backup]\nevery = \"1h\"\n"
+                                          "command = [\"true\"]\n",
+                                     problems);
+    const CustomDuty *got = own->customs, *want = plain->customs;
+    assert_int_equal(got->shell, want->shell);
+    assert_int_equal(got->each, want->each);
+    assert_int_equal(got->timeout_ms, want->timeout_ms);
+    assert_int_equal(got->attempts, want->attempts);
+    assert_int_equal(got->retry_min_ms, want->retry_min_ms);
+    assert_int_equal(got->retry_max_ms, want->retry_max_ms);
+    assert_int_equal(got->concurrency, want->concurrency);
+    assert_string_equal(got->directory, want->directory);
+}
+
 static void example_holds_every_setting(void **state)
 {
     (void)state;
@@ -482,7 +516,7 @@ static void example_holds_every_setting(void **state)
     assert_string_equal(told, "");
     g_autoptr(Settings) none = load("", problems);
     assert_string_equal(table_digest(none->table), table_digest(switched->table));
-    assert_memory_equal(&none->duty, &switched->duty, sizeof(none->duty));
+    assert_memory_equal(&none->duty, &switched->duty, offsetof(DutySettings, customs));
     assert_memory_equal(none->lanes, switched->lanes, duty_roles.count * sizeof(*none->lanes));
     assert_int_equal(none->lmtp.message_bytes_max, switched->lmtp.message_bytes_max);
     assert_non_null(standing);
@@ -493,6 +527,17 @@ static void example_holds_every_setting(void **state)
     g_autoptr(TomlValue) root = toml_parse(on, strlen(on), mistakes);
     g_autoptr(GHashTable) names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     flatten(root, "", names);
+    g_autofree char *custom = custom_example(text);
+    g_autofree char *custom_node = g_strconcat(NODE, custom, NULL);
+    g_autoptr(Settings) own = load(custom_node, problems);
+    g_autofree char *custom_told = settings_problems_format(problems);
+    assert_string_equal(custom_told, "");
+    g_autoptr(TomlValue) custom_root = toml_parse(custom, strlen(custom), mistakes);
+    flatten(custom_root, "", names);
+    /* the one that stands for the other */
+    assert_non_null(strstr(custom, "or: every = "));
+    g_hash_table_add(names, g_strdup("cluster.roles.custom.*.every"));
+    check_custom_defaults(own);
     for (unsigned i = 0; i < setting_row_count; i++)
         if (!g_hash_table_contains(names, setting_rows[i].name))
             fail_msg("examples/rota.toml does not have %s", setting_rows[i].name);

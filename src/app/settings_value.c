@@ -394,6 +394,8 @@ bool setting_convert(const SettingRow *row, const TomlValue *value, const char *
                    ? convert_choice(row, text, field, ret_problem)
                    : convert_text(row, g_steal_pointer(&text), field, ret_problem);
     case SETTING_ROLES:
+    case SETTING_COMMAND:
+    case SETTING_ENVIRONMENT:
         break;
     }
     return refuse(

@@ -1,8 +1,9 @@
 /* duty: the ten roles as one constant table, in the order of the text that the system is built
- * from.
+ * from; and the one place where the set of a process' roles is made.
  *
  * How it fits: app/ hands it to the roster; settings, reports, lanes and rounds are made from it.
- * Adding a role is a line here and a file beside it. A role without a handler is known, configured
+ * Adding a role is a line here and a file beside it; the operator's own (custom.c) come behind the
+ * ten, by the settings. A role without a handler is known, configured
  * and reported, but this build does not do it. Failures: none; it is data. Known weak point: the
  * defaults of concurrency and back-off are judgement, not yet measured under load.
  */
@@ -163,3 +164,35 @@ static const Role roles[] = {
 };
 
 const RoleSet duty_roles = {roles, G_N_ELEMENTS(roles)};
+
+/* What a run may take beyond the time-out of its command: to end it, and to write that. */
+#define CUSTOM_END_MS (15 * SECOND)
+
+static Role custom_role(const CustomDuty *custom)
+{
+    return (Role){
+        .name = custom->role,
+        .setting = custom->role,
+        .summary = custom->summary,
+        .unit = custom->each == CUSTOM_EACH_ACCOUNT ? ROLE_BY_ACCOUNT : ROLE_BY_CLUSTER,
+        .schedule = custom->schedule,
+        .heavy = true,
+        .concurrency = (unsigned)custom->concurrency,
+        .batch = 1, /* a command is one task's: several would be run twice when one fails */
+        .attempts = (unsigned)custom->attempts,
+        .retry_min_ms = custom->retry_min_ms,
+        .retry_max_ms = custom->retry_max_ms,
+        .run_ms = custom->timeout_ms + CUSTOM_END_MS,
+        .handler = &custom_handler,
+    };
+}
+
+Role *duty_roles_with(const CustomDuty *customs, unsigned count)
+{
+    Role *all = g_new(Role, duty_roles.count + count);
+    for (size_t i = 0; i < duty_roles.count; i++)
+        all[i] = roles[i];
+    for (unsigned i = 0; i < count; i++)
+        all[duty_roles.count + i] = custom_role(&customs[i]);
+    return all;
+}

@@ -8,6 +8,22 @@
 
 #include "roster/role.h"
 
+/* A role of the operator's own ([cluster.roles.custom.NAME]). Owned by the settings. */
+typedef enum { CUSTOM_EACH_SHARD, CUSTOM_EACH_ACCOUNT } CustomEach; /* as the words of for-each */
+typedef struct {
+    char *role;       /* "custom.backup" */
+    char *summary;    /* one line for people */
+    char **command;   /* NULL-ended; never empty */
+    bool shell;       /* it was written as one text, and is /bin/sh's to read */
+    int each;         /* CustomEach */
+    char *schedule;   /* as base/cron.h has it */
+    int64_t every_ms; /* as it was written; 0: not */
+    int64_t timeout_ms;
+    int64_t attempts, concurrency, retry_min_ms, retry_max_ms;
+    char *directory;    /* that it is started in; absolute */
+    char **environment; /* "NAME=value", NULL-ended: all that it gets beside ROTA_… */
+} CustomDuty;
+
 /* Immutable while a run lasts; app/ fills it from the settings. */
 typedef struct {
     int64_t undelete_retention_ms; /* storage.undelete.retention, 1h */
@@ -17,12 +33,18 @@ typedef struct {
     int64_t history_retention_ms;  /* storage.history-retention, 30d: task_history, load_sample */
     int64_t purge_pause_us;        /* storage.purge-pause, between batches */
     int64_t spam_min_samples;      /* spam-filter.bayes.min-learns, 200 of each */
+    const CustomDuty *customs;     /* last: what stands before is numbers alone */
+    unsigned custom_count;
 } DutySettings;
 
-/* The ten of the seed, in its order. */
+/* The ten of the seed, in its order. A process works with these and its settings' own
+ * (Settings.roles, made by duty_roles_with). */
 extern const RoleSet duty_roles;
+/* The ten, then a role for each custom duty, in their order: an array that the caller frees. It
+ * borrows the duties' texts. */
+Role *duty_roles_with(const CustomDuty *customs, unsigned count);
 
 extern const Handler purge_stores_handler, purge_accounts_handler, fts_indexing_handler,
-    bayes_training_handler;
+    bayes_training_handler, custom_handler;
 
 #endif

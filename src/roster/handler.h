@@ -88,6 +88,12 @@ void run_pause(Run *run, int64_t us);
 /* Task number `index` shall run again at due_at (store's wall ms; 0: at once) instead of being
  * done; not a failure. */
 void run_again(Run *run, unsigned index, int64_t due_at);
+/* Until when the node trusts the lease that the tasks were claimed under (monotonic, the run's
+ * clock); 0: it does not. It moves on with each heartbeat. */
+int64_t run_trusted_until_us(const Run *run);
+/* The failure that this run returns is no fault: it is tried again, in the end after the longest
+ * wait of its role, however often it has failed, and is not buried. */
+void run_be_patient(Run *run);
 /* True where a bucket belongs to this run's shard: bucket % shards + 1 == shard. */
 static inline bool run_owns_bucket(const Run *run, unsigned bucket)
 {

@@ -1,5 +1,5 @@
-/* role.h: what a role is. The ten are one constant table in duty/duty.c, handed to the roster at
- * start; tests hand in their own.
+/* role.h: what a role is. The ten are one constant table in duty/duty.c; with the operator's own
+ * behind them they are handed to the roster at start; tests hand in their own.
  *
  * Pure data; any thread.
  */
@@ -43,5 +43,8 @@ typedef struct {
 
 /* By name or other_name; NULL if there is none. */
 const Role *role_find(const RoleSet *set, const char *name);
+/* A role of the operator's own, "custom.NAME"? Those are done only by nodes that a table names for
+ * them: one that it does not know has no nodes, where one of the ten has them all. */
+bool role_is_custom(const char *name);
 
 #endif

@@ -373,21 +373,33 @@ unsigned table_shards(const RoleTable *table, const char *role)
     return entry && entry->kind == NODES_LISTED ? entry->shards->len : 1;
 }
 
-bool table_role_is_none(const RoleTable *table, const char *role)
+/* A role that the table does not know. */
+static NodesKind kind_of_absent(const char *role)
+{
+    return role_is_custom(role) ? NODES_NONE : NODES_ALL;
+}
+
+static NodesKind kind_of(const RoleTable *table, const char *role)
 {
     const Entry *entry = find_entry(table, role);
-    return entry && entry->kind == NODES_NONE;
+    return entry ? entry->kind : kind_of_absent(role);
+}
+
+bool table_role_is_none(const RoleTable *table, const char *role)
+{
+    return kind_of(table, role) == NODES_NONE;
 }
 
 bool table_role_is_all(const RoleTable *table, const char *role)
 {
-    const Entry *entry = find_entry(table, role);
-    return !entry || entry->kind == NODES_ALL;
+    return kind_of(table, role) == NODES_ALL;
 }
 
 NodeSet table_nodes(const RoleTable *table, const char *role, unsigned shard)
 {
     const Entry *entry = find_entry(table, role);
+    if (!entry && kind_of_absent(role) == NODES_NONE)
+        return (NodeSet){NULL, 0};
     return entry ? entry_nodes(entry, shard) : (NodeSet){&every_node, 1};
 }
 

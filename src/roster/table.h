@@ -2,7 +2,8 @@
  * the store.
  *
  * Built once, immutable, counted by reference, shared by all threads. It knows nothing of who is
- * alive. A role that is not configured has one shard and every node. The digest is the same for the
+ * alive. A role that is not configured has one shard and every node; one of the operator's own that
+ * the table does not know has no node (role_is_custom). The digest is the same for the
  * same meaning, whatever the spelling: the canonical text (table_format) is what is digested and
  * what the store keeps: one line a role, sorted by name: "purge.stores = 1,4 | 2,3 | 10-19", "x =
  * *", "y = none".
@@ -51,8 +52,7 @@ RoleTable *table_ref(RoleTable *table);
 void table_unref(RoleTable *table);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RoleTable, table_unref)
 
-/* Number of shards of a role, 1 at least; a role unknown to the table has one shard and every node.
- */
+/* Number of shards of a role, 1 at least. */
 unsigned table_shards(const RoleTable *table, const char *role);
 bool table_role_is_none(const RoleTable *table, const char *role);
 bool table_role_is_all(const RoleTable *table, const char *role);

@@ -204,7 +204,7 @@ static void judge(RunPrivate *private, const GError *error)
         .due_at = task_backoff_ms(attempts, config->retry_min_ms, config->retry_max_ms,
                                   &private->worker->rand),
         .error = error->message,
-        .bury = attempts >= config->attempts,
+        .bury = attempts >= config->attempts && !private->patient,
     };
 }
 

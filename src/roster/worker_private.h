@@ -39,6 +39,7 @@ typedef struct RunPrivate {
     RunTask *tasks; /* count */
     bool round;     /* its one task is a round */
     bool refused;   /* a fence said no */
+    bool patient;   /* its failure is never the last */
     int64_t started_us, started_at;
 } RunPrivate;
 

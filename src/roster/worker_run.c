@@ -140,6 +140,20 @@ bool run_checkpoint(Run *run, GError **error)
     return db_commit(run->db, error) == DB_DONE;
 }
 
+int64_t run_trusted_until_us(const Run *run)
+{
+    const RunPrivate *private = private_of(run);
+    const Member *member = node_member(private->worker->config.node);
+    int64_t until = member->trusted_until_us;
+    /* A life that was joined anew has a trust of its own, not for these tasks. */
+    return member->incarnation == private->view.owner ? until : 0;
+}
+
+void run_be_patient(Run *run)
+{
+    private_of(run)->patient = true;
+}
+
 bool run_should_stop(const Run *run)
 {
     if (run->dry)
