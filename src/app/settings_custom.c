@@ -16,10 +16,11 @@
 
 #include "app/settings_table.h"
 
-#define PREFIX     "cluster.roles.custom.*."
-#define NAMES_MAX  32 /* rows of a custom role, and room */
-#define PATH_TEXT  "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-#define SHOW_BYTES 60
+#define PREFIX                "cluster.roles.custom.*."
+#define CUSTOM_NAME_BYTES_MAX 40 /* a column of `rota status` */
+#define NAMES_MAX             32 /* rows of a custom role, and room */
+#define PATH_TEXT             "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define SHOW_BYTES            60
 
 /* What a command gets of our own environment: what programs need to find their way, and no secret
  * of ours. */

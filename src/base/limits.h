@@ -38,11 +38,10 @@
 /* incarnations that died with a task before it counts as poison */
 #define TASK_DEATHS_MAX 3
 /* roles of the operator's own: their lanes and the ten's are below TASK_LANES_MAX */
-#define CUSTOM_ROLES_MAX      20
-#define CUSTOM_LANES_MAX      16
-#define CUSTOM_NAME_BYTES_MAX 40
-#define CUSTOM_WORDS_MAX      256 /* of a command, of its environment */
-#define CUSTOM_PAGE_ACCOUNTS  500 /* that one transaction enqueues tasks for */
+#define CUSTOM_ROLES_MAX     20
+#define CUSTOM_LANES_MAX     16
+#define CUSTOM_WORDS_MAX     256 /* of a command, of its environment */
+#define CUSTOM_PAGE_ACCOUNTS 500 /* that one transaction enqueues tasks for */
 /* a report counts so far, a few milliseconds; then it says "at least" */
 #define REPORT_COUNT_MAX 10000
 #define REPORT_TASKS_MAX 10000 /* of one list: more than a person reads */
