@@ -81,6 +81,13 @@ DbCounts db_counts(const Db *db)
     return db->counts;
 }
 
+char *db_quote_name(const char *name)
+{
+    g_auto(GStrv) parts = g_strsplit(name, "\"", -1);
+    g_autofree char *joined = g_strjoinv("\"\"", parts);
+    return g_strdup_printf("\"%s\"", joined);
+}
+
 bool db_in_transaction(const Db *db)
 {
     return db->state != DB_STATE_IDLE;

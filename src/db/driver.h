@@ -74,6 +74,8 @@ Db *postgresql_open(const DbConfig *config, GError **error);
 /* The driver's exec_set, or what stands for it. */
 bool db_run_set(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error);
 
+/* As SQL wants the name of a schema or role, whatever is in it; owned by the caller. */
+char *db_quote_name(const char *name);
 /* Runs one statement of a migration inside the open transaction. */
 bool db_run_text(Db *db, const char *sql, GError **error);
 

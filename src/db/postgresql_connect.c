@@ -45,11 +45,18 @@ static void no_notice(void *data, const PGresult *result)
     (void)result;
 }
 
-static char *quoted(const char *name)
+/* libpq's text has a line for each host that it tried, and more. */
+static char *one_line(const char *text)
 {
-    g_auto(GStrv) parts = g_strsplit(name, "\"", -1);
-    g_autofree char *joined = g_strjoinv("\"\"", parts);
-    return g_strdup_printf("\"%s\"", joined);
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    GString *line = g_string_new(NULL);
+    for (char **at = lines; *at; at++) {
+        const char *part = g_strstrip(*at);
+        if (*part)
+            g_string_append_printf(line, "%s%s", line->len > 0 ? "; " : "", part);
+    }
+    g_string_replace(line, ":  ", ": ", 0);
+    return g_string_free(line, FALSE);
 }
 
 static PGconn *connect_to(const char *url)
@@ -82,7 +89,7 @@ static bool set_up(PostgresqlDb *db, int *ret_pid, GError **error)
         " set_config('search_path', coalesce($2, current_setting('search_path')), false)";
     if (!PQenterPipelineMode(db->conn))
         return postgresql_fail_connection(db, error);
-    g_autofree char *path = db->schema ? quoted(db->schema) : NULL;
+    g_autofree char *path = db->schema ? db_quote_name(db->schema) : NULL;
     char seconds[32];
     g_snprintf(seconds, sizeof seconds, "%ds", db->statement_seconds);
     const char *args[] = {seconds, path};
@@ -146,7 +153,7 @@ static bool connect_now(PostgresqlDb *db, GError **error)
     int pid = 0;
     db->conn = connect_to(db->url);
     if (PQstatus(db->conn) != CONNECTION_OK) {
-        g_autofree char *reason = g_strstrip(g_strdup(PQerrorMessage(db->conn)));
+        g_autofree char *reason = one_line(PQerrorMessage(db->conn));
         return fail(error, ERROR_RETRY, "could not connect to PostgreSQL: %s", reason);
     }
     return check_version(db->conn, error) && set_up(db, &pid, error) &&
