@@ -67,6 +67,12 @@ static bool say_who_may(const ReportView *view, const TaskReport *task, GPtrArra
         return false;
     }
     g_autofree char *nodes = report_nodes(view, task->role, task->shard);
+    const Role *role = role_find(view->set, task->role);
+    if (!role)
+        say(lines,
+            "This program does not know the role %s, or its settings do not: no node that has them "
+            "runs it.",
+            task->role);
     if (table_role_is_none(table, task->role)) {
         say(lines, "The table in force says that no node does %s: it waits until that is changed.",
             task->role);
@@ -83,13 +89,7 @@ static bool say_who_may(const ReportView *view, const TaskReport *task, GPtrArra
                    "change the table.");
     else
         say(lines, "Of these, alive and working: %s.", who);
-    const Role *role = role_find(view->set, task->role);
-    if (!role)
-        say(lines,
-            "This program does not know the role %s, or its settings do not: no node that has them "
-            "runs it.",
-            task->role);
-    else if (!role->handler)
+    if (role && !role->handler)
         say(lines, "This build does not do %s yet: its tasks wait for a version that does.",
             task->role);
     return living->len > 0 && role && role->handler;
