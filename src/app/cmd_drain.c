@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "roster/health.h"
 #include "roster/report.h"
 
 #include "app/command.h"
@@ -47,8 +48,8 @@ static DrainState look(const GPtrArray *members, int64_t node, int64_t incarnati
              node);
         return DRAIN_FAILED;
     }
-    g_auto(MemberHealth) health;
-    member_health_parse(member, &health);
+    g_auto(NodeHealth) health;
+    health_parse(member, &health);
     *ret_held = health.held;
     return DRAIN_GOES_ON;
 }

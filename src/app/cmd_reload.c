@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "roster/health.h"
 #include "roster/report.h"
 
 #include "app/command.h"
@@ -48,8 +49,8 @@ static GArray *list_asked(const GPtrArray *members, int64_t node)
         if (!member->living || strcmp(member->state, "drained") == 0 ||
             (node != 0 && member->node != node))
             continue;
-        g_auto(MemberHealth) health;
-        member_health_parse(member, &health);
+        g_auto(NodeHealth) health;
+        health_parse(member, &health);
         Asked asked = {
             .node = member->node, .incarnation = member->incarnation, .reloads = health.reloads};
         g_array_append_val(list, asked);
@@ -69,8 +70,8 @@ static unsigned take_answers(GArray *list, const GPtrArray *members)
         left++;
         if (!member || member->incarnation != asked->incarnation)
             continue;
-        g_auto(MemberHealth) health;
-        member_health_parse(member, &health);
+        g_auto(NodeHealth) health;
+        health_parse(member, &health);
         if (health.reloads <= asked->reloads)
             continue;
         asked->answered = true;

@@ -7,7 +7,6 @@
  */
 #include "app/member_watch.h"
 
-#include <jansson.h>
 #include <poll.h>
 #include <string.h>
 
@@ -50,27 +49,4 @@ bool member_watch_wish(Db *db, int64_t node, const char *wish, GError **error)
 void member_watch_pause(void)
 {
     poll(NULL, 0, MEMBER_WATCH_MS);
-}
-
-void member_health_parse(const MemberRow *member, MemberHealth *ret)
-{
-    *ret = (MemberHealth){0};
-    json_t *json = json_loads(member->health, 0, NULL);
-    if (!json)
-        return; /* another version's, or none yet */
-    ret->cores = json_integer_value(json_object_get(json, "cores"));
-    ret->load = json_number_value(json_object_get(json, "load"));
-    ret->memory_bytes = json_integer_value(json_object_get(json, "memory_bytes"));
-    ret->memory_free_bytes = json_integer_value(json_object_get(json, "memory_free_bytes"));
-    ret->held = json_integer_value(json_object_get(json, "held"));
-    ret->statements = json_integer_value(json_object_get(json, "statements"));
-    ret->clock_ahead_ms = json_integer_value(json_object_get(json, "clock_ahead_ms"));
-    ret->reloads = json_integer_value(json_object_get(json, "reloads"));
-    ret->reload_error = g_strdup(json_string_value(json_object_get(json, "reload_error")));
-    json_decref(json);
-}
-
-void member_health_clear(MemberHealth *health)
-{
-    g_clear_pointer(&health->reload_error, g_free);
 }

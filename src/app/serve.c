@@ -16,7 +16,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
@@ -25,6 +24,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/must.h"
+#include "roster/health.h"
 #include "roster/load.h"
 #include "roster/task.h"
 #include "app/lanes.h"
@@ -112,27 +112,26 @@ static gpointer node_thread(gpointer data)
     return NULL;
 }
 
-/* What the node tells the cluster about itself and its machine; member_watch.h reads it. */
+/* What the node tells the cluster about itself and its machine. */
 static char *health(void *data)
 {
     const Serve *serve = data;
     double load[3] = {0};
     struct sysinfo info = {0};
+    NodeHealth told = {.cores = get_nprocs(),
+                       .lease_ms = serve->settings->lease_ms,
+                       .held = node_held(serve->node),
+                       .statements = (int64_t)db_statements_of_process(),
+                       .reloads = serve->reloads,
+                       .reload_error = serve->reload_error};
     getloadavg(load, 3);
     sysinfo(&info);
-    json_t *json =
-        json_pack("{s:i, s:f, s:I, s:I, s:i, s:I, s:I, s:i, s:s*}", "cores", get_nprocs(), "load",
-                  load[0], "memory_bytes", (json_int_t)info.totalram * info.mem_unit,
-                  "memory_free_bytes", (json_int_t)info.freeram * info.mem_unit, "held",
-                  node_held(serve->node), "statements", (json_int_t)db_statements_of_process(),
-                  "clock_ahead_ms", (json_int_t)node_clock_ahead_ms(serve->node), "reloads",
-                  (int)serve->reloads, "reload_error", serve->reload_error);
-    MUST(json);
-    char *text = json_dumps(json, JSON_COMPACT);
-    json_decref(json);
-    char *copy = g_strdup(text);
-    free(text);
-    return copy;
+    told.load = load[0];
+    told.memory_bytes = (int64_t)info.totalram * info.mem_unit;
+    told.memory_free_bytes = (int64_t)info.freeram * info.mem_unit;
+    told.clock_ahead_ms = node_clock_ahead_ms(serve->node);
+    node_beats(serve->node, &told.beat_gap_ms, &told.beats_failed);
+    return health_format(&told);
 }
 
 /* The first of the new settings' own roles that this node has no lanes for; NULL: none. */

@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "roster/health.h"
 
-#include "app/member_watch.h"
 #include "app/ui.h"
 
 #define LAG_LONG_MS     300000 /* work that waits so long is worth a colour */
@@ -74,8 +74,8 @@ static void print_nodes(const StatusReport *report, FILE *out)
     for (unsigned i = 0; i < report->members->len; i++) {
         const MemberRow *member = g_ptr_array_index(report->members, i);
         bool drained = strcmp(member->state, "drained") == 0;
-        g_auto(MemberHealth) health;
-        member_health_parse(member, &health);
+        g_auto(NodeHealth) health;
+        health_parse(member, &health);
         g_autofree char *node = g_strdup_printf("%" PRId64, member->node);
         g_autofree char *pid = g_strdup_printf("%" PRId64, member->pid);
         g_autofree char *up = ui_format_duration(MAX(report->at - member->started_at, 0));
@@ -172,8 +172,8 @@ static void print_clocks(const StatusReport *report, FILE *out)
     bool first = true;
     for (unsigned i = 0; i < report->members->len; i++) {
         const MemberRow *member = g_ptr_array_index(report->members, i);
-        g_auto(MemberHealth) health;
-        member_health_parse(member, &health);
+        g_auto(NodeHealth) health;
+        health_parse(member, &health);
         if (!member->living ||
             (health.clock_ahead_ms <= CLOCK_OFF_MS && health.clock_ahead_ms >= -CLOCK_OFF_MS))
             continue;
@@ -222,11 +222,11 @@ void status_view_print(const StatusReport *report, FILE *out)
 
 static json_t *node_json(const StatusReport *report, const MemberRow *member)
 {
-    g_auto(MemberHealth) health;
-    member_health_parse(member, &health);
+    g_auto(NodeHealth) health;
+    health_parse(member, &health);
     return json_pack(
         "{s:I, s:s, s:I, s:s, s:b, s:I, s:I, s:I, s:s, s:b, s:I, s:f, s:I, s:I, s:I, "
-        "s:I, s:I}",
+        "s:I, s:I, s:I, s:I}",
         "node", (json_int_t)member->node, "host", member->host, "pid", (json_int_t)member->pid,
         "state", member->state, "living", member->living, "incarnation",
         (json_int_t)member->incarnation, "started_at", (json_int_t)member->started_at,
@@ -234,7 +234,8 @@ static json_t *node_json(const StatusReport *report, const MemberRow *member)
         strcmp(member->proposed_digest, report->digest) != 0, "held", (json_int_t)health.held,
         "load", health.load, "cores", (json_int_t)health.cores, "memory_bytes",
         (json_int_t)health.memory_bytes, "memory_free_bytes", (json_int_t)health.memory_free_bytes,
-        "statements", (json_int_t)health.statements, "clock_ahead_ms",
+        "statements", (json_int_t)health.statements, "beat_gap_ms", (json_int_t)health.beat_gap_ms,
+        "beats_failed", (json_int_t)health.beats_failed, "clock_ahead_ms",
         (json_int_t)health.clock_ahead_ms);
 }
 

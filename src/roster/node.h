@@ -68,6 +68,10 @@ void node_ask_refresh(Node *node);
 bool node_may_work(const Node *node);
 /* It was asked to stop, so runs should end soon (a drain lets them finish). Any thread. */
 bool node_is_stopping(const Node *node);
+/* How its heartbeats fare: the longest time between two confirmed ones of the last five to ten
+ * minutes, and how many have failed since the start. From node_step's thread (NodeConfig.health).
+ */
+void node_beats(const Node *node, int64_t *ret_gap_ms, int64_t *ret_failed);
 /* A number for a new lane, from 0. */
 unsigned node_new_lane(Node *node);
 /* The right to run suspects (task.h), one for each node: true if the caller has it now. Any thread.

@@ -23,6 +23,8 @@
 
 #define RETRY_DIVISOR 4 /* after a failed heartbeat the next comes in this part of the interval */
 
+#define GAP_WINDOW_US INT64_C(300000000)
+
 /* What one transaction found; believed after its commit. */
 typedef struct {
     MemberPulse pulse;
@@ -108,6 +110,25 @@ static void join_refused(Node *node, int64_t now, const GError *error)
     log_event(LOG_LEVEL_ERROR, "node.refused", "%s", error->message);
 }
 
+/* The heartbeat sent at that time is confirmed; a join begins anew. */
+static void note_beat(Node *node, int64_t sent_us, bool join)
+{
+    if (sent_us - node->gap_window_us >= GAP_WINDOW_US) {
+        node->gap_window_us = sent_us;
+        node->gaps_us[1] = node->gaps_us[0];
+        node->gaps_us[0] = 0;
+    }
+    if (!join)
+        node->gaps_us[0] = MAX(node->gaps_us[0], sent_us - node->confirmed_us);
+    node->confirmed_us = sent_us;
+}
+
+void node_beats(const Node *node, int64_t *ret_gap_ms, int64_t *ret_failed)
+{
+    *ret_gap_ms = MAX(node->gaps_us[0], node->gaps_us[1]) / 1000;
+    *ret_failed = node->beats_failed;
+}
+
 void node_join(Node *node)
 {
     Db *db = node->config.db;
@@ -129,6 +150,7 @@ void node_join(Node *node)
     }
     say_well(node);
     member_confirm(node->member, sent);
+    note_beat(node, sent, true);
     node->conflict_us = 0;
     node->propose = false;
     node->next_us = sent + node->config.heartbeat_ms * 1000;
@@ -284,10 +306,12 @@ void node_beat(Node *node)
     }
     if (beat.flushed)
         load_flushed(node->config.load, outcome != DB_NOT_DONE);
+    node->beats_failed += outcome != DB_DONE;
     switch (outcome) {
     case DB_DONE:
         say_well(node);
         member_confirm(node->member, sent);
+        note_beat(node, sent, false);
         node->next_us = sent + node->config.heartbeat_ms * 1000;
         look_at_clock(node, &beat);
         believe(node, &beat);

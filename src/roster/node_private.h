@@ -39,8 +39,12 @@ struct Node {
     int64_t fingerprint;  /* of the members that coverage was last looked at for */
     bool look_at_coverage;
     GHashTable *uncovered; /* of char *: what the log has been told */
-    bool failing;          /* the last heartbeat failed: one line for each outage */
-    bool clock_is_off;     /* the log has been told */
+    int64_t confirmed_us;  /* when the last confirmed heartbeat was sent, monotonic; 0: none yet */
+    int64_t gaps_us[2];    /* the longest time between two, in this window and in the one before */
+    int64_t gap_window_us; /* when this window began */
+    int64_t beats_failed;
+    bool failing;      /* the last heartbeat failed: one line for each outage */
+    bool clock_is_off; /* the log has been told */
 };
 
 /* node_beat.c: one heartbeat, or one attempt to join. */

@@ -333,6 +333,29 @@ static void test_idle_node_makes_few_queries(void **state)
     box_clear(&box);
 }
 
+static void test_heartbeats_tell_their_gap(void **state)
+{
+    TestStore *store = *state;
+    Box box;
+    int64_t gap, failed;
+    box_init(&box, store, 1, "1", 0);
+    box_join(&box);
+    for (unsigned i = 0; i < 3; i++)
+        box_step(&box, 2000000);
+    node_beats(box.node, &gap, &failed);
+    assert_in_range(gap, 1, 2000);
+    assert_int_equal(failed, 0);
+    box_step(&box, 5000000); /* the machine stood still */
+    node_beats(box.node, &gap, &failed);
+    assert_in_range(gap, 5000, 7000);
+    /* it is forgotten in the end */
+    for (unsigned i = 0; i < 700000 / 2000; i++)
+        box_step(&box, 2000000);
+    node_beats(box.node, &gap, &failed);
+    assert_in_range(gap, 1, 2000);
+    box_clear(&box);
+}
+
 static void test_poll_wakes_the_role_that_has_work(void **state)
 {
     TestStore *store = *state;
@@ -396,6 +419,7 @@ int main(void)
         cmocka_unit_test(test_clock_far_from_the_stores_is_told),
         cmocka_unit_test(test_idle_node_makes_few_queries),
         cmocka_unit_test(test_poll_wakes_the_role_that_has_work),
+        cmocka_unit_test(test_heartbeats_tell_their_gap),
     };
     return test_on_both_stores("node", tests, G_N_ELEMENTS(tests));
 }
