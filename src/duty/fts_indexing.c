@@ -304,10 +304,12 @@ static bool run_index(Run *run, GError **error)
         g_ptr_array_add(works, work);
         if (!parse_account(run->tasks[i].key, &work->account, error))
             return false;
+        unsigned before = budget.messages;
         if (!budget_left(&budget))
             work->more = true;
         else if (!compute(&budget, work, error))
             return false;
+        run_note_work(run, i, budget.messages - before);
         effect |= has_effect(work);
     }
     if (effect && !begin_slice(&budget, error))

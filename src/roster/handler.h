@@ -62,6 +62,7 @@ struct Run {
     const void
         *settings;   /* what app/ handed in for the duties: struct DutySettings, see duty/duty.h */
     int64_t bytes;   /* the handler adds what it worked on, for the counts */
+    int64_t *work;   /* of each task, see run_note_work; NULL in a dry run */
     GString *detail; /* what a person should know of this run ("removed 12 blobs, 3 MB"); kept with
                         rounds */
     const RunWatch *dry; /* NULL: a real run */
@@ -94,6 +95,13 @@ int64_t run_trusted_until_us(const Run *run);
 /* The failure that this run returns is no fault: it is tried again, in the end after the longest
  * wait of its role, however often it has failed, and is not buried. */
 void run_be_patient(Run *run);
+/* Task number `index` was so much of this run's work, in a unit of the handler's own (messages):
+ * its part of the run's time, for the audit. Where nothing is noted all tasks are the same. */
+static inline void run_note_work(Run *run, unsigned index, int64_t amount)
+{
+    if (run->work)
+        run->work[index] += amount;
+}
 /* True where a bucket belongs to this run's shard: bucket % shards + 1 == shard. */
 static inline bool run_owns_bucket(const Run *run, unsigned bucket)
 {

@@ -3,6 +3,12 @@
  * Lanes add to a small table under a lock; the heartbeat moves entries aside, writes them, and
  * forgets them when its transaction is done. What could not be written is added back.
  *
+ * Of each shard the key with the greatest load is told along, so that a hot account can be seen. A
+ * few slots hold the keys (the Space-Saving summary of Metwally and others): a new key takes the
+ * slot of the least, and inherits its count as its possible error. What goes to the store is the
+ * count less the error: at least so much was this key's. Within a minute of the store the greater
+ * one stays.
+ *
  * Failures: those of the store. Known weak point: a process that is killed loses the counts of up
  * to one heartbeat; they are figures for people and for the audit, not accounts.
  */
@@ -10,15 +16,23 @@
 
 #include <string.h>
 
+#include "base/limits.h"
 #include "base/must.h"
 
 #define LOAD_FLUSH_MAX 256 /* entries of one flush: a heartbeat must stay short */
-#define WIDTH          9
+#define WIDTH          11
+
+typedef struct {
+    char key[LOAD_KEY_BYTES];
+    int64_t busy_us, error_us;
+} Slot;
 
 typedef struct {
     char *role; /* owned */
     unsigned shard;
     LoadCounts counts;
+    Slot slots[LOAD_KEYS];
+    unsigned slot_count;
 } Entry;
 
 struct Load {
@@ -30,13 +44,18 @@ struct Load {
 /* clang-format off */
 static const DbSql SQL_ADD = {
     "INSERT INTO load_sample (minute, node, role, shard, done, failed, retried, dead, busy_us,"
-    " bytes)"
-    " VALUES (rota_now() / 60000, $1, $2, $3, $4, $5, $6, $7, $8, $9)"
+    " bytes, top_key, top_us)"
+    " VALUES (rota_now() / 60000, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
     " ON CONFLICT (minute, node, role, shard) DO UPDATE SET"
     " done = load_sample.done + excluded.done, failed = load_sample.failed + excluded.failed,"
     " retried = load_sample.retried + excluded.retried,"
     " dead = load_sample.dead + excluded.dead, busy_us = load_sample.busy_us + excluded.busy_us,"
-    " bytes = load_sample.bytes + excluded.bytes", NULL,
+    " bytes = load_sample.bytes + excluded.bytes,"
+    " top_us = CASE WHEN load_sample.top_key = excluded.top_key"
+    "  THEN load_sample.top_us + excluded.top_us WHEN load_sample.top_us < excluded.top_us"
+    "  THEN excluded.top_us ELSE load_sample.top_us END,"
+    " top_key = CASE WHEN load_sample.top_us < excluded.top_us THEN excluded.top_key"
+    "  ELSE load_sample.top_key END", NULL,
 };
 /* clang-format on */
 
@@ -78,10 +97,10 @@ void load_free(Load *load)
     g_free(load);
 }
 
-void load_add(Load *load, const char *role, unsigned shard, const LoadCounts *counts)
+/* Under the lock. */
+static Entry *get_entry(Load *load, const char *role, unsigned shard)
 {
     Entry key = {.role = (char *)(uintptr_t)role, .shard = shard};
-    g_mutex_lock(&load->lock);
     Entry *entry = g_hash_table_lookup(load->entries, &key);
     if (!entry) {
         entry = g_new0(Entry, 1);
@@ -89,6 +108,13 @@ void load_add(Load *load, const char *role, unsigned shard, const LoadCounts *co
         entry->shard = shard;
         g_hash_table_insert(load->entries, entry, entry); /* the entry is its own key */
     }
+    return entry;
+}
+
+void load_add(Load *load, const char *role, unsigned shard, const LoadCounts *counts)
+{
+    g_mutex_lock(&load->lock);
+    Entry *entry = get_entry(load, role, shard);
     entry->counts.done += counts->done;
     entry->counts.failed += counts->failed;
     entry->counts.retried += counts->retried;
@@ -96,6 +122,49 @@ void load_add(Load *load, const char *role, unsigned shard, const LoadCounts *co
     entry->counts.busy_us += counts->busy_us;
     entry->counts.bytes += counts->bytes;
     g_mutex_unlock(&load->lock);
+}
+
+/* The key's slot: its own, a free one, or that of the least. */
+static Slot *get_slot(Entry *entry, const char *key)
+{
+    Slot *least = NULL;
+    for (unsigned i = 0; i < entry->slot_count; i++) {
+        Slot *slot = &entry->slots[i];
+        if (strcmp(slot->key, key) == 0)
+            return slot;
+        if (!least || slot->busy_us < least->busy_us)
+            least = slot;
+    }
+    if (entry->slot_count < LOAD_KEYS) {
+        least = &entry->slots[entry->slot_count++];
+        *least = (Slot){0};
+    }
+    least->error_us = least->busy_us;
+    g_strlcpy(least->key, key, sizeof(least->key));
+    return least;
+}
+
+void load_add_keys(Load *load, const char *role, unsigned shard, const LoadKey *keys,
+                   unsigned count)
+{
+    g_mutex_lock(&load->lock);
+    Entry *entry = get_entry(load, role, shard);
+    for (unsigned i = 0; i < count; i++)
+        if (strlen(keys[i].key) < LOAD_KEY_BYTES)
+            get_slot(entry, keys[i].key)->busy_us += keys[i].busy_us;
+    g_mutex_unlock(&load->lock);
+}
+
+/* The key that surely had most; its busy_us is 0 where none had. */
+static LoadKey find_top(const Entry *entry)
+{
+    LoadKey top = {"", 0};
+    for (unsigned i = 0; i < entry->slot_count; i++) {
+        int64_t sure_us = entry->slots[i].busy_us - entry->slots[i].error_us;
+        if (sure_us > top.busy_us)
+            top = (LoadKey){entry->slots[i].key, sure_us};
+    }
+    return top;
 }
 
 static void take_entries(Load *load)
@@ -130,6 +199,9 @@ bool load_flush(Load *load, Db *db, int64_t node, GError **error)
         row[6] = db_int(entry->counts.dead);
         row[7] = db_int(entry->counts.busy_us);
         row[8] = db_int(entry->counts.bytes);
+        LoadKey top = find_top(entry);
+        row[9] = db_text(top.key);
+        row[10] = db_int(top.busy_us);
     }
     return db_exec_many(db, &SQL_ADD, args, WIDTH, load->flushing->len, NULL, error);
 }
@@ -139,6 +211,9 @@ void load_flushed(Load *load, bool done)
     for (unsigned i = 0; !done && i < load->flushing->len; i++) {
         const Entry *entry = g_ptr_array_index(load->flushing, i);
         load_add(load, entry->role, entry->shard, &entry->counts);
+        for (unsigned slot = 0; slot < entry->slot_count; slot++)
+            load_add_keys(load, entry->role, entry->shard,
+                          &(LoadKey){entry->slots[slot].key, entry->slots[slot].busy_us}, 1);
     }
     g_ptr_array_set_size(load->flushing, 0);
 }

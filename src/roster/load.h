@@ -17,6 +17,15 @@ Load *load_new(void);
 void load_free(Load *load);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Load, load_free)
 void load_add(Load *load, const char *role, unsigned shard, const LoadCounts *counts);
+/* How much of a shard's busy_us went to one key, an account. Of the keys between two flushes only
+ * those are remembered that have a good part of it (LOAD_KEYS). A key of LOAD_KEY_BYTES and more is
+ * left out. */
+typedef struct {
+    const char *key;
+    int64_t busy_us;
+} LoadKey;
+void load_add_keys(Load *load, const char *role, unsigned shard, const LoadKey *keys,
+                   unsigned count);
 /* Adds what has gathered, or a bounded part of it, to the store's current minute, in the open
  * transaction; it is forgotten here only by load_flushed(true). After an unknown outcome say true:
  * a count lost once is better than one counted twice. */

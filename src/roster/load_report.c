@@ -21,6 +21,11 @@ static const DbSql SQL_LOAD = {
     " CAST(sum(bytes) AS BIGINT) FROM load_sample WHERE minute >= $1"
     " GROUP BY role, shard, node ORDER BY role, shard, node", NULL,
 };
+static const DbSql SQL_TOPS = {
+    "SELECT role, shard, top_key, CAST(sum(top_us) AS BIGINT) AS us FROM load_sample"
+    " WHERE minute >= $1 AND top_us > 0 GROUP BY role, shard, top_key"
+    " ORDER BY us DESC, role, shard, top_key LIMIT $2", NULL,
+};
 static const DbSql SQL_FIRST = {"SELECT min(minute) FROM load_sample WHERE minute >= $1", NULL};
 static const DbSql SQL_NOW = {"SELECT rota_now()", NULL};
 /* clang-format on */
@@ -32,11 +37,20 @@ static void row_free(void *data)
     g_free(row);
 }
 
+static void top_free(void *data)
+{
+    LoadTop *top = data;
+    g_free(top->role);
+    g_free(top->key);
+    g_free(top);
+}
+
 void load_report_free(LoadReport *report)
 {
     if (!report)
         return;
     g_ptr_array_unref(report->rows);
+    g_ptr_array_unref(report->tops);
     g_free(report);
 }
 
@@ -55,11 +69,28 @@ static LoadRow *row_new(DbRows *rows)
     return row;
 }
 
+static bool read_tops(Db *db, int64_t from, GPtrArray *tops, GError **error)
+{
+    g_autoptr(DbRows) rows =
+        db_query(db, &SQL_TOPS, DB_ARGS(db_int(from), db_int(LOAD_TOPS_MAX)), error);
+    int more = rows ? 0 : -1;
+    while (rows && (more = db_rows_next(rows, error)) > 0) {
+        LoadTop *top = g_new0(LoadTop, 1);
+        top->role = g_strdup(db_rows_text(rows, 0));
+        top->shard = (unsigned)db_rows_int(rows, 1);
+        top->key = g_strdup(db_rows_text(rows, 2));
+        top->busy_us = db_rows_int(rows, 3);
+        g_ptr_array_add(tops, top);
+    }
+    return more == 0;
+}
+
 LoadReport *load_report_read(Db *db, int64_t since, GError **error)
 {
     int64_t now, first = 0;
     g_autoptr(LoadReport) report = g_new0(LoadReport, 1);
     report->rows = g_ptr_array_new_with_free_func(row_free);
+    report->tops = g_ptr_array_new_with_free_func(top_free);
     if (db_query_int(db, &SQL_NOW, DB_NO_ARGS, &now, error) < 0)
         return NULL;
     int64_t from = MAX(since + MINUTE_MS - 1, now - LOAD_REPORT_DAYS * 24 * 3600000LL) / MINUTE_MS;
@@ -72,5 +103,6 @@ LoadReport *load_report_read(Db *db, int64_t since, GError **error)
     int more = rows ? 0 : -1;
     while (rows && (more = db_rows_next(rows, error)) > 0)
         g_ptr_array_add(report->rows, row_new(rows));
-    return more == 0 ? g_steal_pointer(&report) : NULL;
+    g_clear_pointer(&rows, db_rows_free);
+    return more == 0 && read_tops(db, from, report->tops, error) ? g_steal_pointer(&report) : NULL;
 }

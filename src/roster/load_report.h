@@ -17,9 +17,17 @@ typedef struct {
     LoadCounts counts;
 } LoadRow;
 
+/* One key of a shard: an account, and at least so much of the shard's load was its. */
+typedef struct {
+    char *role, *key;
+    unsigned shard;
+    int64_t busy_us;
+} LoadTop;
+
 typedef struct {
     int64_t ms;      /* from how long a time it is; 0: no measurement */
     GPtrArray *rows; /* of LoadRow, by role, shard and node */
+    GPtrArray *tops; /* of LoadTop, the greatest first; at most LOAD_TOPS_MAX */
 } LoadReport;
 void load_report_free(LoadReport *report);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(LoadReport, load_report_free)

@@ -178,6 +178,42 @@ static void test_load_is_read(void **state)
     assert_in_range(young->ms, 10 * 60000, 12 * 60000);
 }
 
+/* Of hundreds of keys between two heartbeats the one that has a third is told, and with what it
+ * surely had; a flush that failed is told with the next one. */
+static void test_top_key(void **state)
+{
+    Db *db = ((TestStore *)*state)->db;
+    static const DbSql age = {"UPDATE load_sample SET minute = minute - 10", NULL};
+    g_autoptr(Load) load = load_new();
+    g_autoptr(GError) error = NULL;
+    for (unsigned beat = 0; beat < 4; beat++) {
+        for (unsigned i = 0; i < 500; i++) {
+            g_autofree char *other = g_strdup_printf("%u", 100 + i);
+            LoadKey keys[] = {{other, 20}, {"7", 10}, {"a-key-that-is-longer-than-any-number", 99}};
+            load_add(load, "mail", 1, &(LoadCounts){.done = 2, .busy_us = 30});
+            load_add_keys(load, "mail", 1, keys, G_N_ELEMENTS(keys));
+        }
+        test_begin(db);
+        load_flush(load, db, 1, &error);
+        assert_no_error(error);
+        if (beat == 1)
+            db_rollback(db);
+        else
+            test_commit(db);
+        load_flushed(load, beat != 1);
+    }
+    test_exec(db, &age, DB_NO_ARGS);
+    g_autoptr(LoadReport) report = load_of(db, 0);
+    assert_int_equal(report->tops->len, 1);
+    const LoadTop *top = g_ptr_array_index(report->tops, 0);
+    assert_string_equal(top->key, "7");
+    assert_int_equal(top->shard, 1);
+    /* it had 20,000 of 60,000 */
+    assert_in_range(top->busy_us, 5000, 20000);
+    const LoadRow *row = g_ptr_array_index(report->rows, 0);
+    assert_int_equal(row->counts.busy_us, 60000);
+}
+
 static void assert_load(const Plan *plan, int64_t number, double busy_us)
 {
     for (unsigned i = 0; i < plan->nodes->len; i++) {
@@ -217,6 +253,7 @@ int main(void)
         cmocka_unit_test(test_cases),
         cmocka_unit_test(test_load_is_read),
         cmocka_unit_test(test_load_is_spread),
+        cmocka_unit_test(test_top_key),
     };
     return test_on_both_stores("plan_test", tests, G_N_ELEMENTS(tests));
 }

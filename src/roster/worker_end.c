@@ -78,13 +78,31 @@ void worker_say_burials(Worker *worker, const TaskClaim *claim)
                  &(LoadCounts){.dead = claim->buried->len});
 }
 
+/* Which part of the run's time each account had. */
+static void count_keys(const RunPrivate *private, int64_t busy_us)
+{
+    const Run *run = &private->run;
+    g_autofree LoadKey *keys = g_new(LoadKey, run->count);
+    int64_t all = 0;
+    for (unsigned i = 0; i < run->count; i++)
+        all += run->work[i];
+    for (unsigned i = 0; i < run->count; i++)
+        keys[i] = (LoadKey){run->tasks[i].key,
+                            all ? (int64_t)((double)busy_us * (double)run->work[i] / (double)all)
+                                : busy_us / run->count};
+    load_add_keys(private->worker->config.load, private->view.role, run->shard, keys, run->count);
+}
+
 static void count(const RunPrivate *private, LoadCounts counts)
 {
     Worker *worker = private->worker;
     counts.busy_us = clock_monotonic_us(worker->config.clock) - private->started_us;
     counts.bytes = private->run.bytes;
-    if (worker->config.load)
-        load_add(worker->config.load, private->view.role, private->run.shard, &counts);
+    if (!worker->config.load)
+        return;
+    load_add(worker->config.load, private->view.role, private->run.shard, &counts);
+    if (worker->config.role->unit == ROLE_BY_ACCOUNT && !private->round)
+        count_keys(private, counts.busy_us);
 }
 
 static void say_well(const RunPrivate *private)

@@ -62,6 +62,7 @@ bool worker_run_start(Worker *worker, RunPrivate *private)
     g_array_append_vals(private->view.tasks, worker->held->tasks->data, count);
     private->ends = g_new0(TaskEnd, count);
     private->tasks = g_new0(RunTask, count);
+    int64_t *work = g_new0(int64_t, count);
     for (unsigned i = 0; i < count; i++) {
         const Task *task = &g_array_index(private->view.tasks, Task, i);
         private->tasks[i] = (RunTask){.key = task->key,
@@ -82,6 +83,7 @@ bool worker_run_start(Worker *worker, RunPrivate *private)
         .count = count,
         .deadline_us = private->started_us + config->role->run_ms * 1000,
         .settings = config->settings,
+        .work = work,
         .detail = g_string_new(NULL),
         .worker = private,
     };
@@ -93,6 +95,7 @@ void worker_run_clear(RunPrivate *private)
     g_clear_pointer(&private->view.tasks, g_array_unref);
     g_clear_pointer(&private->ends, g_free);
     g_clear_pointer(&private->tasks, g_free);
+    g_clear_pointer(&private->run.work, g_free);
     if (private->run.detail)
         g_string_free(private->run.detail, TRUE);
 }
