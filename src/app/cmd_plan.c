@@ -23,6 +23,8 @@
 #include "app/plan_view.h"
 #include "app/ui.h"
 
+#define NODES_MAX 10000 /* that are taken for running; more than a cluster has */
+
 static char *option_without, *option_with;
 
 /* What is read from the store. */
@@ -55,12 +57,12 @@ static bool read_running(Db *db, Reading *reading, GError **error)
     return true;
 }
 
-static bool read_all(Db *db, Reading *reading, GError **error)
+static bool read_all(Db *db, const RoleSet *set, Reading *reading, GError **error)
 {
     if (!db_begin(db, DB_READ, error))
         return false;
     g_auto(DbScope) scope = db_scope(db);
-    if (!adoption_read(db, &duty_roles, 0, &reading->in_force, error))
+    if (!adoption_read(db, set, 0, &reading->in_force, error))
         return false;
     if (!reading->in_force.table)
         return fail(error, ERROR_GONE,
@@ -93,10 +95,10 @@ static bool add_nodes(GArray *running, const GArray *ranges, GError **error)
     for (unsigned i = 0; i < ranges->len; i++) {
         NodeRange range = g_array_index(ranges, NodeRange, i);
         for (int64_t node = range.first; node <= range.last; node++) {
-            if (running->len >= PLAN_NODES_MAX)
+            if (running->len >= NODES_MAX)
                 return fail(error, ERROR_REJECT,
                             "--with names more than %d nodes; write those that you will start",
-                            PLAN_NODES_MAX);
+                            NODES_MAX);
             bool there = false;
             for (unsigned n = 0; n < running->len && !there; n++)
                 there = g_array_index(running, int64_t, n) == node;
@@ -164,7 +166,7 @@ static int run(CommandContext *context, int argc, char **argv)
     g_autoptr(GError) error = NULL;
     g_auto(Reading) reading = {0};
     g_autoptr(Db) db = command_open_db(context, COMMAND_STORE_EXISTING, &error);
-    if (!db || !read_all(db, &reading, &error))
+    if (!db || !read_all(db, &context->settings->roles, &reading, &error))
         return command_fail(error);
     g_autoptr(GArray) all = NULL;
     g_autoptr(GArray) after = NULL;

@@ -93,6 +93,7 @@ int command_main(int argc, char **argv);
     X(cmd_account_quota) \
     X(cmd_account_show) \
     X(cmd_account_undelete) \
+    X(cmd_audit) \
     X(cmd_check) \
     X(cmd_drain) \
     X(cmd_reload) \

@@ -23,7 +23,11 @@ static void print_uncovered(const Plan *plan, FILE *out)
                 ui_colour(out, UI_RED), shard->role->name, shard->shard, shard->shards,
                 shard->nodes, ui_colour(out, UI_PLAIN));
     }
-    if (plan->uncovered->len > 0)
+    for (unsigned i = 0; i < plan->dropped->len; i++)
+        fprintf(out, "%s%s is in force, and these settings do not have it: nobody would do it%s\n",
+                ui_colour(out, UI_YELLOW), (const char *)g_ptr_array_index(plan->dropped, i),
+                ui_colour(out, UI_PLAIN));
+    if (plan->uncovered->len + plan->dropped->len > 0)
         fputc('\n', out);
 }
 
@@ -182,15 +186,18 @@ static json_t *node_json(const PlanNode *node)
 
 json_t *plan_view_json(const Plan *plan)
 {
-    json_t *roles = json_array(), *nodes = json_array();
+    json_t *roles = json_array(), *nodes = json_array(), *dropped = json_array();
+    for (unsigned i = 0; i < plan->dropped->len; i++)
+        json_array_append_new(dropped, json_string(g_ptr_array_index(plan->dropped, i)));
     for (unsigned i = 0; i < plan->roles->len; i++)
         json_array_append_new(roles, role_json(g_ptr_array_index(plan->roles, i)));
     for (unsigned i = 0; i < plan->nodes->len; i++)
         json_array_append_new(nodes, node_json(&g_array_index(plan->nodes, PlanNode, i)));
-    return json_pack("{s:b, s:o, s:o, s:o, s:o, s:i, s:I, s:I, s:I, s:I}", "good",
-                     plan->uncovered->len == 0, "uncovered", shards_json(plan->uncovered), "single",
-                     shards_json(plan->single), "roles", roles, "nodes", nodes, "buckets",
-                     (int)plan->buckets, "accounts", (json_int_t)plan->accounts, "all_accounts",
-                     (json_int_t)plan->all_accounts, "measured_ms", (json_int_t)plan->measured_ms,
-                     "busy_us_uncovered", (json_int_t)plan->busy_us_uncovered);
+    return json_pack("{s:b, s:o, s:o, s:o, s:o, s:o, s:i, s:I, s:I, s:I, s:I}", "good",
+                     plan->uncovered->len == 0, "dropped", dropped, "uncovered",
+                     shards_json(plan->uncovered), "single", shards_json(plan->single), "roles",
+                     roles, "nodes", nodes, "buckets", (int)plan->buckets, "accounts",
+                     (json_int_t)plan->accounts, "all_accounts", (json_int_t)plan->all_accounts,
+                     "measured_ms", (json_int_t)plan->measured_ms, "busy_us_uncovered",
+                     (json_int_t)plan->busy_us_uncovered);
 }

@@ -45,16 +45,10 @@
 /* a report counts so far, a few milliseconds; then it says "at least" */
 #define REPORT_COUNT_MAX 10000
 #define REPORT_TASKS_MAX 10000 /* of one list: more than a person reads */
-/* whose loads count for `rota plan` and `rota audit`: working days, and a week-end's end */
-#define LOAD_REPORT_DAYS 3
-/* keys that stand out in load_sample: a shard's hot account is among the first, or it is not hot */
-#define LOAD_TOPS_MAX 100
-/* keys of a shard whose load is told apart between heartbeats: one with a fifth of it is found */
-#define LOAD_KEYS 8
-/* of such a key; an account's number has 20 digits at most */
-#define LOAD_KEY_BYTES 24
-/* nodes that `rota plan --with` takes for running; more than a cluster has */
-#define PLAN_NODES_MAX 10000
+#define LOAD_REPORT_DAYS 3     /* whose loads count for `rota plan` and `rota audit` */
+#define LOAD_TOPS_MAX    100   /* hot keys that are looked at; of all shards */
+#define LOAD_KEYS        8  /* of a shard, told apart between heartbeats; a fifth of it is found */
+#define LOAD_KEY_BYTES   24 /* an account's number has 20 digits at most */
 
 /* of cluster.name: what fits a line of a message */
 #define CLUSTER_NAME_BYTES_MAX 100

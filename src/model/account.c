@@ -243,6 +243,40 @@ GPtrArray *account_list(Db *db, bool deleted, GError **error)
     return read_all_aliases(db, accounts, error) ? g_steal_pointer(&accounts) : NULL;
 }
 
+char *account_address(Db *db, int64_t id, GError **error)
+{
+    static const DbSql sql = {"SELECT address FROM account WHERE id = $1 AND deleted_at = 0", NULL};
+    g_autoptr(DbRows) rows = db_query(db, &sql, DB_ARGS(db_int(id)), error);
+    int step = rows ? db_rows_next(rows, error) : -1;
+    if (step > 0)
+        return g_strdup(db_rows_text(rows, 0));
+    if (step == 0)
+        fail(error, ERROR_GONE, "there is no account %" G_GINT64_FORMAT, id);
+    return NULL;
+}
+
+/* Divided first: a quota may be near the largest number. */
+#define NEAR_QUOTA                                                                                 \
+    " a.deleted_at = 0 AND a.quota_bytes > 0 AND a.used_bytes >= a.quota_bytes / 100 * $1"
+
+GPtrArray *account_near_quota(Db *db, int64_t percent, unsigned limit, int64_t *ret_count,
+                              GError **error)
+{
+    static const DbSql count = {"SELECT count(*) FROM account a WHERE" NEAR_QUOTA, NULL};
+    static const DbSql sql = {"SELECT " ACCOUNT_COLUMNS " FROM account a WHERE" NEAR_QUOTA
+                              " ORDER BY CAST(a.used_bytes AS DOUBLE PRECISION) / a.quota_bytes"
+                              " DESC, a.id LIMIT $2",
+                              NULL};
+    g_autoptr(GPtrArray) accounts = g_ptr_array_new_with_free_func((GDestroyNotify)account_free);
+    if (db_query_int(db, &count, DB_ARGS(db_int(percent)), ret_count, error) < 0)
+        return NULL;
+    g_autoptr(DbRows) rows = db_query(db, &sql, DB_ARGS(db_int(percent), db_int(limit)), error);
+    int step = -1;
+    while (rows && (step = db_rows_next(rows, error)) > 0)
+        g_ptr_array_add(accounts, account_read(rows));
+    return step == 0 ? g_steal_pointer(&accounts) : NULL;
+}
+
 bool account_count_by_bucket(Db *db, int64_t *ret_counts, GError **error)
 {
     static const DbSql sql = {

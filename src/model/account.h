@@ -40,6 +40,12 @@ bool account_resolve(Db *db, const char *address, int64_t *ret_id, GError **erro
 char *account_nearest(Db *db, const char *address);
 /* All, by address; deleted ones too where asked. (tx) */
 GPtrArray *account_list(Db *db, bool deleted, GError **error);
+/* The address of a living one by its number, caller frees; ERROR_GONE. (tx) */
+char *account_address(Db *db, int64_t id, GError **error);
+/* Living ones that use at least `percent` of their quota, as Account without aliases, the fullest
+ * first, at most `limit`; *ret_count is how many there are. (tx) */
+GPtrArray *account_near_quota(Db *db, int64_t percent, unsigned limit, int64_t *ret_count,
+                              GError **error);
 /* How many living ones each bucket has; `ret_counts` has room for BUCKETS. (tx) */
 bool account_count_by_bucket(Db *db, int64_t *ret_counts, GError **error);
 bool account_add_alias(Db *db, const char *address, const char *alias, GError **error);

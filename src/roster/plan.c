@@ -317,16 +317,31 @@ static void compare_role(Comparison *comparison, const Role *role)
     g_clear_pointer(&comparison->after, g_array_unref);
 }
 
+/* An operator's own role that is in force, and not in the settings that would be. */
+static void find_dropped(const PlanAsk *ask, Plan *plan)
+{
+    g_autofree char *text = table_format(ask->before);
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    for (char **line = lines; *line; line++) {
+        const char *end = strstr(*line, " = ");
+        g_autofree char *name = end ? g_strndup(*line, (size_t)(end - *line)) : NULL;
+        if (name && !role_find(ask->set, name))
+            g_ptr_array_add(plan->dropped, g_steal_pointer(&name));
+    }
+}
+
 Plan *plan_new(const PlanAsk *ask)
 {
     Plan *plan = g_new0(Plan, 1);
     Comparison comparison = {.ask = ask, .plan = plan};
     plan->roles = g_ptr_array_new_with_free_func(role_free);
+    plan->dropped = g_ptr_array_new_with_free_func(g_free);
     plan->uncovered = g_ptr_array_new_with_free_func(shard_free);
     plan->single = g_ptr_array_new_with_free_func(shard_free);
     plan->nodes = g_array_new(FALSE, FALSE, sizeof(PlanNode));
     plan->measured_ms = ask->load->ms;
     find_nodes(ask, plan);
+    find_dropped(ask, plan);
     for (size_t i = 0; i < ask->set->count; i++)
         compare_role(&comparison, &ask->set->roles[i]);
     for (unsigned bucket = 0; bucket < BUCKETS; bucket++) {
@@ -343,6 +358,7 @@ void plan_free(Plan *plan)
     if (!plan)
         return;
     g_ptr_array_unref(plan->roles);
+    g_ptr_array_unref(plan->dropped);
     g_ptr_array_unref(plan->uncovered);
     g_ptr_array_unref(plan->single);
     g_array_unref(plan->nodes);

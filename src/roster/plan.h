@@ -61,6 +61,7 @@ typedef struct {
 
 typedef struct {
     GPtrArray *roles;     /* of PlanRole, in the order of the set */
+    GPtrArray *dropped;   /* of char *: roles of the table before that the set does not have */
     GPtrArray *uncovered; /* of PlanShard */
     GPtrArray *single;    /* of PlanShard: hang on one node */
     GArray *nodes;        /* of PlanNode, by node */

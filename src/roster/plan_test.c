@@ -116,11 +116,18 @@ static const Case cases[] = {
      "uncovered store 1; all 2053"},
 };
 
+static LoadReport *no_load(void)
+{
+    LoadReport *load = g_new0(LoadReport, 1);
+    load->rows = g_ptr_array_new();
+    load->tops = g_ptr_array_new();
+    return load;
+}
+
 static void test_cases(void **state)
 {
     (void)state;
-    g_autoptr(LoadReport) load = g_new0(LoadReport, 1);
-    load->rows = g_ptr_array_new();
+    g_autoptr(LoadReport) load = no_load();
     for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autoptr(Plan) plan = plan_of(&cases[i], load);
         g_autofree char *got = text_of(plan);
@@ -130,6 +137,24 @@ static void test_cases(void **state)
         assert_int_equal(plan->all_accounts, 2053);
         assert_int_equal(plan->measured_ms, 0);
     }
+}
+
+/* An own role that is in force, and that the new file has forgotten. */
+static void test_dropped(void **state)
+{
+    (void)state;
+    static int64_t accounts[BUCKETS];
+    g_autoptr(GError) error = NULL;
+    g_autoptr(LoadReport) load = no_load();
+    g_autoptr(GArray) runs = numbers("1");
+    g_autoptr(RoleTable) before =
+        table_parse(&set, "custom.dump = 1\nmail = *\nstore = *\n", &error);
+    assert_no_error(error);
+    g_autoptr(RoleTable) after = table_of("*");
+    g_autoptr(Plan) plan = plan_new(&(PlanAsk){&set, before, after, runs, runs, accounts, load});
+    assert_int_equal(plan->dropped->len, 1);
+    assert_string_equal(g_ptr_array_index(plan->dropped, 0), "custom.dump");
+    assert_int_equal(plan->buckets, 0);
 }
 
 /* ---------------------------------------------------------------- load */
@@ -250,9 +275,8 @@ static void test_load_is_spread(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cases),
-        cmocka_unit_test(test_load_is_read),
-        cmocka_unit_test(test_load_is_spread),
+        cmocka_unit_test(test_cases),        cmocka_unit_test(test_dropped),
+        cmocka_unit_test(test_load_is_read), cmocka_unit_test(test_load_is_spread),
         cmocka_unit_test(test_top_key),
     };
     return test_on_both_stores("plan_test", tests, G_N_ELEMENTS(tests));

@@ -48,6 +48,8 @@ typedef struct {
 
 typedef struct {
     int64_t at, epoch;    /* the store's clock; of the table in force, 0: there is none yet */
+    int64_t in_force_at;  /* since when that is */
+    RoleTable *table;     /* in force, one reference; NULL with epoch 0 */
     char *digest;         /* of the table in force, "" if there is none */
     GPtrArray *members;   /* of MemberRow, by node */
     GPtrArray *shards;    /* of ShardReport, in the order of the role set; none with epoch 0 */

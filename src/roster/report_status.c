@@ -300,6 +300,8 @@ static bool read_status(const ReportView *view, StatusReport *report, GError **e
 {
     report->at = view->now;
     report->epoch = view->in_force.epoch;
+    report->in_force_at = view->in_force.at;
+    report->table = view->in_force.table ? table_ref(view->in_force.table) : NULL;
     report->digest = g_strdup(view->in_force.table ? table_digest(view->in_force.table) : "");
     report->members = g_ptr_array_ref(view->members);
     report->shards = g_ptr_array_new_with_free_func(shard_free);
@@ -328,6 +330,7 @@ void status_report_free(StatusReport *report)
 {
     if (!report)
         return;
+    g_clear_pointer(&report->table, table_unref);
     g_free(report->digest);
     g_ptr_array_unref(report->members);
     g_ptr_array_unref(report->shards);

@@ -1,4 +1,4 @@
-"""What `rota plan` says before a table is changed or a node is taken out."""
+"""What `rota plan` says before a table is changed or a node is taken out, and `rota audit` at any time."""
 
 import json
 
@@ -47,3 +47,39 @@ def test_plan_refuses_what_is_no_list_of_nodes(rota):
     until(lambda: not rota.status()["nodes"], "the node has left")
     rota.run("plan", status=1)
     assert plan(rota, "--with", "1-3")["buckets"] == 0
+
+
+def test_audit_of_a_fresh_node_is_one_line(rota):
+    rota.run("store", "init")
+    assert rota.run("audit", status=1) == ""  # no node has ever started
+    rota.serve().ready()
+    found = json.loads(rota.run("audit", "--json"))
+    assert [f["name"] for f in found["findings"]] == ["one-node"] and found["good"]
+    said = rota.run("audit")
+    assert "a second node" in said and said.count("\n") <= 3
+
+
+def test_audit_names_a_lost_shard_and_a_table_that_check_accepts(rota):
+    rota.settings = rota.write_settings("rota.toml", 1, rota.lmtp_path,
+                                        '[cluster.roles.purge]\nstores = ["1", "2"]\n')
+    rota.serve().ready()
+    found = json.loads(rota.run("audit", "--json", status=1))
+    first = found["findings"][0]
+    assert (first["name"], first["role"], first["shard"]) == ("uncovered-shard", "purge.stores", 2)
+    pasted = rota.write_settings("pasted.toml", 1, rota.lmtp_path, first["toml"])
+    rota.run("check", settings=pasted)
+    rota.run("plan", settings=pasted)
+    assert "error uncovered-shard: purge.stores: shard 2 of 2" in rota.run("audit", status=1)
+
+
+def test_heartbeats_tell_which_account_has_most(rota):
+    rota.serve().ready()
+    for name in ("ada", "bob"):
+        rota.run("account", "add", f"{name}@example.org")
+    with rota.lmtp() as client:
+        for number in range(20):
+            client.sendmail("x@example.net", ["bob@example.org"], f"Subject: {number}\r\n\r\nHello {number}\r\n")
+    told = "SELECT top_key FROM load_sample WHERE role = 'fts-indexing' AND top_us > 0 AND top_us <= busy_us"
+    until(lambda: rota.query(told), "the account in load_sample")
+    assert {row[0] for row in rota.query(told)} == {"2"}
+    until(lambda: rota.status()["nodes"][0]["beat_gap_ms"] > 0, "the gap between heartbeats")

@@ -1,0 +1,13 @@
+/* audit_read.h: an audit of a store: what it is made from is read here.
+ *
+ * A handle, one thread; opens read transactions of its own.
+ */
+#ifndef ROTA_APP_AUDIT_READ_H
+#define ROTA_APP_AUDIT_READ_H
+
+#include "roster/audit.h"
+
+/* ERROR_GONE: no node has ever started on this store. */
+Audit *audit_read(Db *db, const RoleSet *set, GError **error);
+
+#endif

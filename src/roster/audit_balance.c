@@ -1,0 +1,245 @@
+/* audit_balance: findings about how the work is shared: shards of unequal strength or load, heavy
+ * roles beside those that people wait for, a heavy role in one shard, more shards than there is
+ * work.
+ *
+ * How it fits: audit.c. A cluster of one node has nothing to share. Failures: none. Known weak
+ * point: the strength of a machine is the number of its cores, and nothing else.
+ */
+#include "roster/audit_private.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* How many nodes the table gives a shard, where that is not "every node". */
+static double count_nodes(NodeSet nodes)
+{
+    double count = 0;
+    for (unsigned i = 0; i < nodes.count; i++)
+        count += (double)(nodes.ranges[i].last - nodes.ranges[i].first + 1);
+    return count;
+}
+
+/* What a shard has to work with: cores, shared where a node serves several shards of the role.
+ * Where a node of any shard is away, nodes as the table names them: an outage is not a bad table.
+ */
+static void weigh_shards(const AuditView *view, const Role *role, unsigned count, double *ret)
+{
+    const RoleTable *table = view->ask->status->table;
+    bool all_run = true;
+    for (unsigned i = 0; i < count; i++) {
+        double running = 0;
+        ret[i] = 0;
+        for (unsigned n = 0; n < view->nodes->len; n++) {
+            const AuditNode *node = &g_array_index(view->nodes, AuditNode, n);
+            if (!table_may(table, role->name, i + 1, node->member->node))
+                continue;
+            g_autoptr(GArray) serves = table_shards_of_node(table, role->name, node->member->node);
+            running++;
+            ret[i] += (double)MAX(node->health.cores, 1) / serves->len;
+        }
+        all_run = all_run && running == count_nodes(table_nodes(table, role->name, i + 1));
+    }
+    for (unsigned i = 0; i < count && !all_run; i++)
+        ret[i] = count_nodes(table_nodes(table, role->name, i + 1));
+}
+
+static void find_unequal_strength(const AuditView *view, const Role *role, unsigned count)
+{
+    g_autofree double *strength = g_new(double, count);
+    unsigned least = 0, most = 0;
+    weigh_shards(view, role, count, strength);
+    for (unsigned i = 1; i < count; i++) {
+        least = strength[i] < strength[least] ? i : least;
+        most = strength[i] > strength[most] ? i : most;
+    }
+    if (strength[most] < UNEQUAL_TIMES * strength[least])
+        return;
+    const AuditShard *shards = audit_shards_of(view, role, &count);
+    Finding *finding = audit_add(
+        view, AUDIT_UNEQUAL_SHARDS, AUDIT_WARNING,
+        g_strdup_printf("%s: shard %u (nodes %s) has %.1f times the cores or nodes of shard %u "
+                        "(nodes %s), and each has the same part of the work.",
+                        role->name, most + 1, shards[most].report->nodes,
+                        strength[most] / strength[least], least + 1, shards[least].report->nodes),
+        g_strdup("Share the nodes evenly, so that each shard has about the same cores."));
+    audit_set_figure(finding, strength[most] / strength[least], UNEQUAL_TIMES, "times");
+    finding->role = role;
+    finding->shard = least + 1;
+    finding->toml = audit_table_even(view, role);
+}
+
+static void find_unequal_load(const AuditView *view, const Role *role, const AuditShard *shards,
+                              unsigned count)
+{
+    int64_t sum = 0;
+    unsigned most = 0;
+    for (unsigned i = 0; i < count; i++) {
+        sum += shards[i].busy_us;
+        most = shards[i].busy_us > shards[most].busy_us ? i : most;
+    }
+    double threads = audit_threads(view, shards[most].busy_us);
+    double others = audit_threads(view, sum - shards[most].busy_us) / (count - 1);
+    if (threads < UNEQUAL_THREADS || threads < UNEQUAL_TIMES * others ||
+        audit_is_hot(&shards[most]))
+        return; /* an account that makes it is a finding of its own */
+    Finding *finding = audit_add(
+        view, AUDIT_UNEQUAL_SHARDS, AUDIT_WARNING,
+        g_strdup_printf("%s: shard %u (nodes %s) keeps %.2f threads busy, the others %.2f on "
+                        "average.",
+                        role->name, most + 1, shards[most].report->nodes, threads, others),
+        g_strdup("The accounts of that shard make more work than others': more shards spread them "
+                 "anew. `rota plan` says what would move."));
+    audit_set_figure(finding, threads / MAX(others, 0.01), UNEQUAL_TIMES, "times");
+    finding->weight = MIN(finding->weight, 10);
+    finding->role = role;
+    finding->shard = most + 1;
+}
+
+static void find_unequal(const AuditView *view, const Role *role)
+{
+    unsigned count;
+    const AuditShard *shards = audit_shards_of(view, role, &count);
+    if (count < 2)
+        return;
+    for (unsigned i = 0; i < count; i++)
+        if (!shards[i].report->covered)
+            return; /* that is the finding */
+    find_unequal_strength(view, role, count);
+    find_unequal_load(view, role, shards, count);
+}
+
+/* ---------------------------------------------------------------- heavy and waited for */
+
+static double heavy_limit(const AuditNode *node)
+{
+    return MIN(HEAVY_THREADS, HEAVY_CORES * (double)MAX(node->health.cores, 1));
+}
+
+static bool is_mixed(const AuditView *view, const AuditNode *node)
+{
+    return node->waited_for && audit_threads(view, node->heavy_us) >= heavy_limit(node);
+}
+
+/* The role that works most of the heavy ones on a node. */
+static const Role *heaviest_of(const AuditView *view, int64_t node)
+{
+    const Role *heaviest = NULL;
+    int64_t most = -1;
+    for (size_t i = 0; i < view->ask->set->count; i++) {
+        const Role *role = &view->ask->set->roles[i];
+        int64_t busy_us = 0;
+        for (unsigned n = 0; n < view->ask->load->rows->len; n++) {
+            const LoadRow *row = g_ptr_array_index(view->ask->load->rows, n);
+            if (row->node == node && strcmp(row->role, role->name) == 0)
+                busy_us += row->counts.busy_us;
+        }
+        if (role->heavy && busy_us > most) {
+            heaviest = role;
+            most = busy_us;
+        }
+    }
+    return heaviest;
+}
+
+/* The first role that people wait for on a node. */
+static const Role *waited_for_on(const AuditView *view, int64_t node)
+{
+    for (size_t i = 0; i < view->ask->set->count; i++) {
+        const Role *role = &view->ask->set->roles[i];
+        g_autoptr(GArray) shards = table_shards_of_node(view->ask->status->table, role->name, node);
+        if (role->people_wait && shards->len > 0)
+            return role;
+    }
+    return NULL;
+}
+
+static void find_mixed(const AuditView *view)
+{
+    g_autoptr(GString) who = g_string_new(NULL);
+    const AuditNode *worst = NULL;
+    for (unsigned i = 0; i < view->nodes->len; i++) {
+        const AuditNode *node = &g_array_index(view->nodes, AuditNode, i);
+        if (!is_mixed(view, node))
+            continue;
+        g_string_append_printf(who, "%s%" PRId64, who->len ? ", " : "", node->member->node);
+        if (!worst || node->heavy_us > worst->heavy_us)
+            worst = node;
+    }
+    if (!worst || view->nodes->len < 2)
+        return;
+    const Role *heavy = heaviest_of(view, worst->member->node);
+    const Role *waited = waited_for_on(view, worst->member->node);
+    double threads = audit_threads(view, worst->heavy_us);
+    char *toml = audit_table_apart(view, heavy);
+    Finding *finding = audit_add(
+        view, AUDIT_HEAVY_BESIDE_WAITING, AUDIT_WARNING,
+        g_strdup_printf("Node%s %s: heavy work (most of it %s) keeps %.2f threads busy beside %s, "
+                        "which people wait for.",
+                        strchr(who->str, ',') ? "s" : "", who->str, heavy->name, threads,
+                        waited->name),
+        toml ? g_strdup_printf("Let nodes do %s on which nobody waits for anything else.",
+                               heavy->name)
+             : g_strdup_printf("Give %s and %s different nodes: every running node has a role that "
+                               "people wait for.",
+                               heavy->name, waited->name));
+    audit_set_figure(finding, threads, heavy_limit(worst), "threads");
+    finding->weight = 2 * finding->weight;
+    finding->role = heavy;
+    finding->node = worst->member->node;
+    finding->toml = toml;
+}
+
+/* ---------------------------------------------------------------- number of shards */
+
+static void find_unsharded(const AuditView *view, const Role *role)
+{
+    unsigned count;
+    const AuditShard *shard = audit_shards_of(view, role, &count);
+    if (!role->heavy || count != 1 || shard->report->living->len < 2)
+        return;
+    double threads = audit_threads(view, shard->busy_us);
+    if (threads < UNSHARDED_THREADS)
+        return;
+    Finding *finding = audit_add(
+        view, AUDIT_REDUNDANT_UNSHARDED, AUDIT_WARNING,
+        g_strdup_printf("%s: %u nodes do %.2f threads of heavy work as one shard, each of them on "
+                        "all accounts.",
+                        role->name, shard->report->living->len, threads),
+        g_strdup("Cut it into shards: each node then has its own part, and the others are left "
+                 "alone."));
+    audit_set_figure(finding, threads, UNSHARDED_THREADS, "threads");
+    finding->role = role;
+    finding->shard = 1;
+    finding->toml = audit_table_cut(view, role);
+}
+
+static void find_needless(const AuditView *view, const Role *role)
+{
+    unsigned count;
+    int64_t busy_us = 0;
+    const AuditShard *shards = audit_shards_of(view, role, &count);
+    for (unsigned i = 0; i < count; i++)
+        busy_us += shards[i].busy_us;
+    if (count < NEEDLESS_SHARDS || role->must_shard || view->ms < NEEDLESS_MS ||
+        audit_threads(view, busy_us) >= NEEDLESS_THREADS)
+        return;
+    Finding *finding =
+        audit_add(view, AUDIT_NEEDLESS_SHARDS, AUDIT_NOTE,
+                  g_strdup_printf("%s: %u shards for %.2f %% of one thread.", role->name, count,
+                                  audit_threads(view, busy_us) * 100),
+                  g_strdup("One shard, or a few, would be simpler and do as well."));
+    audit_set_figure(finding, count, NEEDLESS_SHARDS, "shards");
+    finding->role = role;
+}
+
+void audit_balance(const AuditView *view)
+{
+    if (view->nodes->len < 2)
+        return;
+    find_mixed(view);
+    for (size_t i = 0; i < view->ask->set->count; i++) {
+        find_unequal(view, &view->ask->set->roles[i]);
+        find_unsharded(view, &view->ask->set->roles[i]);
+        find_needless(view, &view->ask->set->roles[i]);
+    }
+}
