@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # heartbeats: what nodes that only live cost one PostgreSQL: 10, 100, 1,000 of them, each with its lease, heartbeat and
-# poll at the default pace (`heartbeat-bench`); $HEARTBEATS_SIZES says how many. CPU of all of the server's processes, in percent of one core.
+# poll at the default pace (`heartbeat-bench`); $HEARTBEATS_SIZES says how many. CPU of all of the server's processes,
+# in percent of one core.
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 . tests/postgres.sh
 
@@ -49,7 +50,8 @@ for _ in $(seq "$BENCH_ROUNDS"); do
         wait "$bench_pid"
         bench_pid=''
         exec 7<&-
-        say "heartbeats-cpu-$nodes" "$(echo "$before $after $((seconds - 1))" | awk '{printf "%.2f", 100 * ($2 - $1) / $3}')" '% of a core'
+        say "heartbeats-cpu-$nodes" \
+            "$(awk '{printf "%.2f", 100 * ($2 - $1) / $3}' <<<"$before $after $((seconds - 1))")" '% of a core'
         say "heartbeats-statements-$nodes" "$(sed -n 's/^statements\t//p' <<<"$said")" statements/s
         say "heartbeats-late-$nodes" "$(sed -n 's/^late\t//p' <<<"$said")" ms
     done
