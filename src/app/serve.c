@@ -16,6 +16,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
@@ -40,6 +41,7 @@
 #define LISTEN_PAUSE_MS 1000  /* after the connection was lost */
 #define STUCK_MS        90000 /* three statements that each time out */
 #define TOLD_LETTERS    500   /* of a reload's error, told to who asked for it */
+#define TRIM_US         (60 * G_USEC_PER_SEC)
 
 struct Serve {
     const Settings *settings;
@@ -92,13 +94,27 @@ static bool is_ending(Serve *serve)
     return ending;
 }
 
+/* A merge in the search index holds some megabytes of changed pages until its commit. They are
+ * freed then, but lie below younger things in the heap, so that the process would keep the most it
+ * ever had. */
+static void trim_memory(const Serve *serve, int64_t *next_us)
+{
+    int64_t now = clock_monotonic_us(serve->clock);
+    if (now < *next_us)
+        return;
+    *next_us = now + TRIM_US;
+    malloc_trim(0);
+}
+
 static gpointer node_thread(gpointer data)
 {
     Serve *serve = data;
     NodeState told = NODE_STARTING;
+    int64_t trim_us = 0;
     while (!is_ending(serve)) {
         int64_t until = node_step(serve->node);
         atomic_store(&serve->stepped_us, clock_monotonic_us(serve->clock));
+        trim_memory(serve, &trim_us);
         NodeState state = node_state(serve->node);
         if (state != told) {
             uint64_t one = 1;
