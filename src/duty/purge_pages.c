@@ -101,6 +101,19 @@ static void tell(const Purge *purge, const PurgeWalk *walk, const PurgeKind *kin
         watch->item(purge_kind_name(kind), items[i].name, items[i].bytes, watch->data);
 }
 
+static void add_kept(PurgeCount *sum, const PurgeCount *count)
+{
+    sum->count += count->count;
+    sum->bytes += count->bytes;
+}
+
+static void note_kept(Purge *purge, const PurgeKept *kept)
+{
+    add_kept(&purge->kept.grace, &kept->grace);
+    add_kept(&purge->kept.linked, &kept->linked);
+    add_kept(&purge->kept.meanwhile, &kept->meanwhile);
+}
+
 bool purge_kind(Purge *purge, const PurgeKind *kind, const PurgeScope *scope, GError **error)
 {
     g_autoptr(PurgeWalk) walk = purge_walk_new(kind, scope);
@@ -116,7 +129,16 @@ bool purge_kind(Purge *purge, const PurgeKind *kind, const PurgeScope *scope, GE
         }
         purge->stopped |= run_should_stop(purge->run);
     }
+    note_kept(purge, purge_walk_kept(walk));
     return true;
+}
+
+static void say_kept(GString *detail, const PurgeCount *count, const char *why)
+{
+    if (count->count)
+        g_string_append_printf(detail,
+                               "; kept %" G_GINT64_FORMAT " (%" G_GINT64_FORMAT " bytes) %s",
+                               count->count, count->bytes, why);
 }
 
 void purge_end(Purge *purge)
@@ -130,6 +152,9 @@ void purge_end(Purge *purge)
         if (total->count.bytes)
             g_string_append_printf(detail, " (%" G_GINT64_FORMAT " bytes)", total->count.bytes);
     }
+    say_kept(detail, &purge->kept.grace, "whose grace has not passed");
+    say_kept(detail, &purge->kept.linked, "that are linked again");
+    say_kept(detail, &purge->kept.meanwhile, "that changed meanwhile");
     if (purge->pages)
         g_string_append_printf(detail, "; gave back %" G_GINT64_FORMAT " pages", purge->pages);
     if (purge->stopped) {

@@ -15,6 +15,7 @@ typedef struct {
     bool stopped;   /* the run is to end: what is left is for the next one */
     unsigned share; /* of a page's rows, see purge_walk_next: as much as others bear */
     GArray *totals; /* of PurgeTotal, in the order of their first removal */
+    PurgeKept kept; /* and why */
     int64_t pages;  /* given back to the file system */
 } Purge;
 

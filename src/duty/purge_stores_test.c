@@ -194,6 +194,11 @@ static void old_things_go_and_others_stay(void **state)
     purge_set_assert_same("what stays", after, stays);
     purge_set_assert_same("what the dry run told", told, gone);
     assert_int_equal(g_hash_table_size(gone), 3 + 5 + 2 + 2 + 2 + 1);
+    g_autofree char *said =
+        store_text(db, g_strdup("SELECT last_result FROM round WHERE role = '" ROLE "'"));
+    assert_non_null(strstr(said,
+                           "; kept 2 (40 bytes) whose grace has not passed; kept 1 (110 bytes) "
+                           "that are linked again"));
     /* the linked one left the list, the ones within the grace did not */
     assert_int_equal(model_count(db, "SELECT count(*) FROM blob_loose"), 2);
     model_check(db);

@@ -29,9 +29,11 @@ struct PurgeWalk {
     GStringChunk *text;            /* of the page: names, and text in keys */
     GArray *keys;                  /* of DbValue, `width` a row: what is to be written */
     GArray *bytes;                 /* of int64, a row */
+    GArray *goes;                  /* of bool, a row */
     GArray *items;                 /* of PurgeItem */
     DbValue cursor[PURGE_KEY_MAX]; /* the last row that was read */
     GString *cursor_text[PURGE_KEY_MAX];
+    PurgeKept kept;
     bool ended;
 };
 
@@ -57,6 +59,7 @@ PurgeWalk *purge_walk_new(const PurgeKind *kind, const PurgeScope *scope)
     walk->text = g_string_chunk_new(4096);
     walk->keys = g_array_new(false, false, sizeof(DbValue));
     walk->bytes = g_array_new(false, false, sizeof(int64_t));
+    walk->goes = g_array_new(false, false, sizeof(bool));
     walk->items = g_array_new(false, false, sizeof(PurgeItem));
     for (unsigned i = 0; i < walk->width; i++) {
         walk->cursor_text[i] = g_string_new(NULL);
@@ -76,6 +79,7 @@ void purge_walk_free(PurgeWalk *walk)
     g_string_chunk_free(walk->text);
     g_array_unref(walk->keys);
     g_array_unref(walk->bytes);
+    g_array_unref(walk->goes);
     g_array_unref(walk->items);
     g_free(walk);
 }
@@ -83,6 +87,17 @@ void purge_walk_free(PurgeWalk *walk)
 bool purge_walk_ended(const PurgeWalk *walk)
 {
     return walk->ended;
+}
+
+const PurgeKept *purge_walk_kept(const PurgeWalk *walk)
+{
+    return &walk->kept;
+}
+
+static void keep(PurgeCount *count, int64_t bytes)
+{
+    count->count++;
+    count->bytes += bytes;
 }
 
 const PurgeItem *purge_walk_items(const PurgeWalk *walk, unsigned *ret_count)
@@ -226,6 +241,7 @@ static void take_row(PurgeWalk *walk, int64_t bytes, bool goes)
         g_array_append_val(walk->keys, value);
     }
     g_array_append_val(walk->bytes, bytes);
+    g_array_append_val(walk->goes, goes);
     if (!goes)
         return;
     PurgeItem item = {make_name(walk), bytes};
@@ -239,6 +255,7 @@ bool purge_walk_next(PurgeWalk *walk, Db *db, unsigned share, GError **error)
     g_string_chunk_clear(walk->text);
     g_array_set_size(walk->keys, 0);
     g_array_set_size(walk->bytes, 0);
+    g_array_set_size(walk->goes, 0);
     g_array_set_size(walk->items, 0);
     unsigned count = bind_args(walk, walk->kind->list_args, walk->cursor, args);
     g_autoptr(DbRows) rows = db_query(db, &walk->kind->list, args, count, error);
@@ -249,9 +266,14 @@ bool purge_walk_next(PurgeWalk *walk, Db *db, unsigned share, GError **error)
         read++;
         move_cursor(walk, rows);
         int64_t what = db_rows_int(rows, walk->width + 1);
-        if (what == 0 || !is_of_shard(walk))
+        if (!is_of_shard(walk))
             continue;
-        take_row(walk, db_rows_int(rows, walk->width), what == 1);
+        if (what == PURGE_WAITS || what == PURGE_LINKED)
+            keep(what == PURGE_WAITS ? &walk->kept.grace : &walk->kept.linked,
+                 db_rows_int(rows, walk->width));
+        if (what == PURGE_WAITS)
+            continue;
+        take_row(walk, db_rows_int(rows, walk->width), what == PURGE_GOES);
         bytes += db_rows_int(rows, walk->width);
     }
     walk->ended = step == 0 && read < walk->limit;
@@ -293,6 +315,8 @@ bool purge_walk_remove(PurgeWalk *walk, Db *db, PurgeCount *ret, GError **error)
     for (unsigned i = 0; i < rows; i++) {
         count.count += numbers[i];
         count.bytes += numbers[i] ? g_array_index(walk->bytes, int64_t, i) : 0;
+        if (numbers[i] == 0 && g_array_index(walk->goes, bool, i))
+            keep(&walk->kept.meanwhile, g_array_index(walk->bytes, int64_t, i));
     }
     *ret = count;
     return true;

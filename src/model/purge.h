@@ -79,6 +79,14 @@ typedef struct {
 } PurgeCount;
 bool purge_walk_remove(PurgeWalk *walk, Db *db, PurgeCount *ret, GError **error);
 
+/* What the walk has met so far and left, and why. */
+typedef struct {
+    PurgeCount grace;     /* its time has not come: it lost its last link within the grace */
+    PurgeCount linked;    /* somebody links to it again */
+    PurgeCount meanwhile; /* it was to go, and changed between the look and the removal */
+} PurgeKept;
+const PurgeKept *purge_walk_kept(const PurgeWalk *walk);
+
 /* Accounts after `after`, by id, in whose index something is left over: it is up to date and has
  * more rows than the account has messages, or the account is gone. As GArray of int64; looks at up
  * to `limit` accounts of the scope's shard, and *ret_after is the last one looked at, unchanged at

@@ -38,7 +38,7 @@ static const PurgeKind expired_key = {
 };
 
 #define LOOSE_STATE \
-    " CASE WHEN l.since >= $2 THEN 0 WHEN b.digest IS NULL THEN 2" \
+    " CASE WHEN l.since >= $2 THEN 0 WHEN b.digest IS NULL THEN 3" \
     " WHEN EXISTS (SELECT 1 FROM email e WHERE e.blob = l.digest) THEN 2" \
     " WHEN b.touched_at < $2 THEN 1 ELSE 0 END"
 static const PurgeKind loose_blob = {

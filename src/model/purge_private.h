@@ -14,14 +14,17 @@
 #define PURGE_KEY_MAX  4
 #define PURGE_ARGS_MAX 12
 
+/* Of a row: nothing yet; it goes; it stays, since it is linked again, or it is gone already, and
+ * `after` has to be run. */
+typedef enum { PURGE_WAITS, PURGE_GOES, PURGE_LINKED, PURGE_GONE } PurgeWhat;
+
 struct PurgeKind {
     const char *name;
     const char *key;  /* its columns: i integer, t text, d digest */
     const char *path; /* the item's name: 0 to 3 key columns, a account, with '/' between them */
     unsigned limit;   /* rows of a page */
     bool by_digest;   /* sharded here, by the digest in column 0 */
-    /* Gives the key, the bytes, and what to do: 0 nothing yet, 1 it goes, 2 it stays, but
-     * `after` has to be run. In the order of the key. */
+    /* Gives the key, the bytes, and what to do, a PurgeWhat. In the order of the key. */
     DbSql list;
     const char *list_args;
     /* Run for each row of the page, in this order; .sql NULL: none. What `remove` changes is
