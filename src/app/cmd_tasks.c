@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "base/limits.h"
 
 #include "app/command.h"
@@ -145,22 +146,66 @@ static void print_task(const TaskReport *task)
         print_line("last error", task->error);
 }
 
+static json_t *history_json(const GPtrArray *history)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; i < history->len; i++) {
+        const TaskPast *past = g_ptr_array_index(history, i);
+        json_array_append_new(list, json_pack("{s:I, s:I, s:I, s:s, s:I, s:i, s:s}", "started_at",
+                                              (json_int_t)past->started_at, "ended_at",
+                                              (json_int_t)past->ended_at, "node",
+                                              (json_int_t)past->node, "outcome", past->outcome,
+                                              "attempts", (json_int_t)past->attempts, "shard",
+                                              (int)past->shard, "detail", past->detail));
+    }
+    return list;
+}
+
+static void print_history(const GPtrArray *history)
+{
+    g_autoptr(UiTable) table =
+        ui_table_new("ended", ">took", ">node", "outcome", ">attempts", "~detail", NULL);
+    for (unsigned i = 0; i < history->len; i++) {
+        const TaskPast *past = g_ptr_array_index(history, i);
+        g_autofree char *ended = ui_format_time(past->ended_at);
+        g_autofree char *took = ui_format_duration(MAX(past->ended_at - past->started_at, 0));
+        g_autofree char *node = g_strdup_printf("%" PRId64, past->node);
+        g_autofree char *attempts = g_strdup_printf("%" PRId64, past->attempts);
+        ui_table_add(table, ended, took, node, past->outcome, attempts, past->detail, NULL);
+    }
+    if (history->len > 0)
+        printf("\n");
+    ui_table_print(table, stdout);
+}
+
+/* The task and its past; a task that is done, and has a past, is no failure. */
 static int run_show(CommandContext *context, int argc, char **argv)
 {
     (void)argc;
     g_autoptr(GError) error = NULL;
     g_autoptr(Db) db = command_open_db(context, COMMAND_STORE_EXISTING, &error);
-    g_autoptr(GPtrArray) found =
-        db ? report_task(db, &context->settings->roles, argv[0], &error) : NULL;
-    if (!found)
+    g_autoptr(GPtrArray) history =
+        db ? report_history(db, &context->settings->roles, argv[0], &error) : NULL;
+    if (!history)
         return command_fail(error);
-    if (context->json)
-        ui_print_json(json_pack("{s:o}", "tasks", tasks_json(found)));
-    for (unsigned i = 0; !context->json && i < found->len; i++) {
+    g_autoptr(GPtrArray) found = report_task(db, &context->settings->roles, argv[0], &error);
+    if (!found && (error_kind(error) != ERROR_GONE || history->len == 0))
+        return command_fail(error);
+    if (!found)
+        found = g_ptr_array_new();
+    if (context->json) {
+        ui_print_json(
+            json_pack("{s:o, s:o}", "tasks", tasks_json(found), "history", history_json(history)));
+        return EXIT_FINE;
+    }
+    for (unsigned i = 0; i < found->len; i++) {
         if (i > 0)
             printf("\n");
         print_task(g_ptr_array_index(found, i));
     }
+    if (found->len == 0)
+        printf("There is no such task now; this is how earlier ones ended:\n");
+    print_history(history);
     return EXIT_FINE;
 }
 
@@ -207,7 +252,7 @@ const Command cmd_tasks_list = {
 const Command cmd_tasks_show = {
     .name = "tasks show",
     .usage = "ROLE:KEY",
-    .summary = "shows a task or dead letter with all that is known of it",
+    .summary = "shows a task or dead letter, and how its earlier runs ended",
     .example = "rota tasks show fts-indexing:17",
     .args_min = 1,
     .args_max = 1,

@@ -94,6 +94,19 @@ GPtrArray *report_tasks(Db *db, const RoleSet *set, const TaskFilter *filter, GE
  * and was asked for again). ERROR_GONE: nothing does; ERROR_REJECT: it is no id. */
 GPtrArray *report_task(Db *db, const RoleSet *set, const char *id, GError **error);
 
+/* How a run of the task ended: of each round, each failure and each burial. */
+typedef struct {
+    int64_t started_at, ended_at; /* the first by the node's clock, the second by the store's */
+    int64_t node, attempts;       /* failed runs before it */
+    unsigned shard;               /* as the table was then */
+    char *outcome;                /* "done", "again", "failed", "buried" */
+    char *detail;                 /* the error, or what a round did */
+} TaskPast;
+/* The newest first, at most REPORT_HISTORY_MAX: as many as a person reads. Empty where nothing is
+ * known of the id, also where no such task ever was. ERROR_REJECT: it is no id. */
+#define REPORT_HISTORY_MAX 20
+GPtrArray *report_history(Db *db, const RoleSet *set, const char *id, GError **error);
+
 /* Why it is where it is, as sentences (char *): its shard, who may do it, who holds it since when,
  * attempts, last error, next try. Errors as report_task. */
 GPtrArray *report_why(Db *db, const RoleSet *set, const char *id, GError **error);

@@ -50,6 +50,18 @@ def test_status_before_the_first_node(rota):
     assert rota.status()["good"] is False
 
 
+def test_tasks_show_tells_how_rounds_ended(rota):
+    rota.serve().ready()
+    rota.run("tasks", "show", "purge.stores:round/data/1", status=1)
+    rota.run("run", "purge.stores")
+    rota.run("run", "purge.stores")
+    found = json.loads(rota.run("tasks", "show", "--json", "purge.stores:round/data/1"))
+    assert found["tasks"] == [] and [past["outcome"] for past in found["history"]] == ["done", "done"]
+    assert found["history"][0]["ended_at"] >= found["history"][1]["ended_at"]
+    assert "nothing to remove" in rota.run("tasks", "show", "purge.stores:round/data/1")
+    rota.run("tasks", "show", "purge.stores:round/data/2", status=1)
+
+
 def test_status_counts_and_lag(rota):
     node = rota.serve().ready()
     assert "purge.stores" in rota.run("status")
