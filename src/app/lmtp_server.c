@@ -18,8 +18,6 @@
  * by its delivery key.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -27,16 +25,14 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/must.h"
+#include "app/listener.h"
 #include "app/lmtp_server.h"
 
-#define LISTENERS_MAX 8 /* addresses of one node */
 #define READ_BYTES                                                                                 \
     (64 * 1024) /* one read; also what bounds the replies that gather before they are written */
 #define SESSION_STACK   (512 * 1024)
@@ -49,9 +45,7 @@ struct LmtpServer {
     const Clock *clock;
     int64_t timeout_ms;
     unsigned sessions_max;
-    int listeners[LISTENERS_MAX];
-    unsigned listener_count;
-    GPtrArray *addresses; /* of char *, NULL at the end */
+    Listeners listeners;
     int stop_fd;
     _Atomic int64_t grace_until_us; /* set before stop_fd is written */
     pthread_t acceptor;
@@ -232,128 +226,24 @@ static void *acceptor_thread(void *data)
     bool stopping = false;
     while (!stopping) {
         struct pollfd fds[LISTENERS_MAX + 1];
-        for (unsigned i = 0; i < server->listener_count; i++)
-            fds[i] = (struct pollfd){.fd = server->listeners[i], .events = POLLIN};
-        fds[server->listener_count] = (struct pollfd){.fd = server->stop_fd, .events = POLLIN};
-        if (poll(fds, server->listener_count + 1, -1) < 0 && errno != EINTR)
+        for (unsigned i = 0; i < server->listeners.count; i++)
+            fds[i] = (struct pollfd){.fd = server->listeners.fds[i], .events = POLLIN};
+        fds[server->listeners.count] = (struct pollfd){.fd = server->stop_fd, .events = POLLIN};
+        if (poll(fds, server->listeners.count + 1, -1) < 0 && errno != EINTR)
             return NULL;
-        stopping = fds[server->listener_count].revents != 0;
-        for (unsigned i = 0; i < server->listener_count && !stopping; i++)
+        stopping = fds[server->listeners.count].revents != 0;
+        for (unsigned i = 0; i < server->listeners.count && !stopping; i++)
             if (fds[i].revents)
-                accept_from(server, server->listeners[i], &stopping);
+                accept_from(server, server->listeners.fds[i], &stopping);
     }
     return NULL;
 }
 
-/* ---------------------------------------------------------------- listening */
-
-static bool listen_on(LmtpServer *server, int fd, const struct sockaddr *address, socklen_t size,
-                      const char *name, GError **error)
-{
-    if (bind(fd, address, size) < 0 || listen(fd, SOMAXCONN) < 0) {
-        int why = errno;
-        close(fd);
-        return fail(error, why == EADDRINUSE ? ERROR_CONFLICT : ERROR_REJECT,
-                    "could not listen on \"%s\": %s", name, g_strerror(why));
-    }
-    server->listeners[server->listener_count++] = fd;
-    return true;
-}
-
-/* A socket file that nobody listens on is left from a dead process, and goes; one that is in use
- * stays. */
-static void remove_dead_socket(const struct sockaddr_un *address)
-{
-    struct stat status;
-    if (lstat(address->sun_path, &status) < 0 || !S_ISSOCK(status.st_mode))
-        return;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return;
-    if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 &&
-        errno == ECONNREFUSED)
-        unlink(address->sun_path);
-    close(fd);
-}
-
-static bool listen_unix(LmtpServer *server, const char *name, GError **error)
-{
-    const char *path = name + strlen("unix:");
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (*path == '\0' || strlen(path) >= sizeof(address.sun_path))
-        return fail(error, ERROR_REJECT,
-                    "could not listen on \"%s\": a socket's path has 1 to %zu bytes", name,
-                    sizeof(address.sun_path) - 1);
-    g_strlcpy(address.sun_path, path, sizeof(address.sun_path));
-    remove_dead_socket(&address);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return fail(error, ERROR_RETRY, "could not make a socket: %s", g_strerror(errno));
-    if (!listen_on(server, fd, (struct sockaddr *)&address, sizeof(address), name, error))
-        return false;
-    /* As open as a port on the loopback is; who wants it closed closes the folder. */
-    if (chmod(path, 0666) < 0)
-        return fail(error, ERROR_REJECT, "could not open socket \"%s\" for all: %s", path,
-                    g_strerror(errno));
-    g_ptr_array_add(server->addresses, g_strdup(name));
-    return true;
-}
-
-/* "host:port" with the port that the system chose. */
-static char *bound_name(int fd, const char *host)
-{
-    struct sockaddr_storage bound;
-    socklen_t size = sizeof(bound);
-    char port[NI_MAXSERV] = "?";
-    if (getsockname(fd, (struct sockaddr *)&bound, &size) == 0)
-        getnameinfo((struct sockaddr *)&bound, size, NULL, 0, port, sizeof(port), NI_NUMERICSERV);
-    return g_strdup_printf(strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
-}
-
-static bool listen_tcp(LmtpServer *server, const char *name, GError **error)
-{
-    const char *colon = strrchr(name, ':');
-    if (!colon)
-        return fail(error, ERROR_REJECT,
-                    "\"%s\" is no address: write 127.0.0.1:11024, [::1]:11024 or unix:/path", name);
-    g_autofree char *host = *name == '[' && colon > name && colon[-1] == ']'
-                                ? g_strndup(name + 1, (size_t)(colon - name) - 2)
-                                : g_strndup(name, (size_t)(colon - name));
-    struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM},
-                    *found = NULL;
-    int failed = getaddrinfo(*host ? host : NULL, colon + 1, &hints, &found);
-    if (failed)
-        return fail(error, ERROR_REJECT, "\"%s\" is no address: %s", name, gai_strerror(failed));
-    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), one = 1;
-    bool done = false;
-    if (fd < 0) {
-        fail(error, ERROR_RETRY, "could not make a socket: %s", g_strerror(errno));
-    } else {
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-        done = listen_on(server, fd, found->ai_addr, found->ai_addrlen, name, error);
-    }
-    freeaddrinfo(found);
-    if (done)
-        g_ptr_array_add(server->addresses, bound_name(fd, host));
-    return done;
-}
-
-static void listeners_close(LmtpServer *server)
-{
-    for (unsigned i = 0; i < server->listener_count; i++)
-        close(server->listeners[i]);
-    for (unsigned i = 0; i < server->addresses->len; i++) {
-        const char *address = g_ptr_array_index(server->addresses, i);
-        if (address && g_str_has_prefix(address, "unix:"))
-            unlink(address + strlen("unix:"));
-    }
-    server->listener_count = 0;
-}
+/* ---------------------------------------------------------------- life */
 
 static void server_free(LmtpServer *server)
 {
-    listeners_close(server);
-    g_ptr_array_unref(server->addresses);
+    listeners_close(&server->listeners);
     if (server->stop_fd >= 0)
         close(server->stop_fd);
     g_mutex_clear(&server->lock);
@@ -369,7 +259,6 @@ LmtpServer *lmtp_server_start(const LmtpServerConfig *config, GError **error)
     server->clock = config->clock;
     server->timeout_ms = config->timeout_ms;
     server->sessions_max = config->sessions_max;
-    server->addresses = g_ptr_array_new_with_free_func(g_free);
     g_mutex_init(&server->lock);
     g_cond_init(&server->ended);
     server->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -377,15 +266,8 @@ LmtpServer *lmtp_server_start(const LmtpServerConfig *config, GError **error)
         fail(error, ERROR_RETRY, "could not make an eventfd: %s", g_strerror(errno));
         return NULL;
     }
-    for (const char *const *name = config->listen; *name; name++) {
-        if (server->listener_count == LISTENERS_MAX) {
-            fail(error, ERROR_REJECT, "more than %d addresses to listen on", LISTENERS_MAX);
-            return NULL;
-        }
-        if (!(g_str_has_prefix(*name, "unix:") ? listen_unix : listen_tcp)(server, *name, error))
-            return NULL;
-    }
-    g_ptr_array_add(server->addresses, NULL);
+    if (!listeners_open(&server->listeners, config->listen, error))
+        return NULL;
     int failed = pthread_create(&server->acceptor, NULL, acceptor_thread, server);
     if (failed) {
         fail(error, ERROR_RETRY, "could not start a thread: %s", g_strerror(failed));
@@ -396,7 +278,7 @@ LmtpServer *lmtp_server_start(const LmtpServerConfig *config, GError **error)
 
 const char *const *lmtp_server_addresses(const LmtpServer *server)
 {
-    return (const char *const *)server->addresses->pdata;
+    return listeners_addresses(&server->listeners);
 }
 
 bool lmtp_server_stop(LmtpServer *server, int64_t grace_ms)
@@ -408,7 +290,7 @@ bool lmtp_server_stop(LmtpServer *server, int64_t grace_ms)
     uint64_t one = 1;
     MUST(write(server->stop_fd, &one, sizeof(one)) == sizeof(one));
     pthread_join(server->acceptor, NULL);
-    listeners_close(server);
+    listeners_close(&server->listeners);
 
     gint64 until = clock_monotonic_us(server->clock) + (grace_ms + commit_ms) * 1000;
     g_mutex_lock(&server->lock);
