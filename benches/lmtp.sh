@@ -56,6 +56,8 @@ measure_rota()
 path = "rota.db"
 [lmtp]
 listen = ["unix:$folder/rota/lmtp"]
+[http]
+listen = []
 [log]
 level = "warning"
 C

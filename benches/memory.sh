@@ -25,7 +25,7 @@ one_round()
     rm -rf "$work"
     mkdir -p "$work"
     printf '%s\n' '[cluster]' 'node-id = 1' '[store.data]' "path = \"$work/rota.db\"" '[lmtp]' \
-        "listen = [\"unix:$work/lmtp\"]" '[log]' 'level = "warning"' >"$work/rota.toml"
+        "listen = [\"unix:$work/lmtp\"]" '[http]' 'listen = []' '[log]' 'level = "warning"' >"$work/rota.toml"
     for n in 1 2 3 4 5 6 7 8; do rota account add "user$n@example.org" >/dev/null 2>&1; done
     "$BENCH_BUILD/rota" serve -c "$work/rota.toml" >"$work/log" 2>&1 &
     node=$!

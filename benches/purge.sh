@@ -26,6 +26,8 @@ cat >"$folder/rota.toml" <<C
 path = "rota.db"
 [lmtp]
 listen = ["unix:$folder/lmtp"]
+[http]
+listen = []
 C
 rota() { "$BENCH_BUILD/rota" "$@" -c "$folder/rota.toml"; }
 left()

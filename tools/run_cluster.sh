@@ -62,6 +62,13 @@ launch()
         sed -i "s/^listen = .*/listen = [\"127.0.0.1:$(free_ports 1)\"]/" "$settings"
         say "node $n: another program has port $port now; it has a new one"
     fi
+    port=$(sed -n 's/^http\.listen = \["127.0.0.1:\([0-9]*\)"\]$/\1/p' "$settings")
+    if [ -z "$port" ]; then
+        sed -i "1i http.listen = [\"127.0.0.1:$(free_ports 1)\"]" "$settings"
+    elif (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+        sed -i "s/^http\.listen = .*/http.listen = [\"127.0.0.1:$(free_ports 1)\"]/" "$settings"
+        say "node $n: another program has port $port now; it has a new one"
+    fi
     touch "$(log_of "$n")"
     wc -l <"$(log_of "$n")" >"$cluster/node$n.from"
     setsid "$program" serve -c "$settings" >>"$(log_of "$n")" 2>&1 </dev/null 9>&- &

@@ -32,8 +32,10 @@
 #include "app/lmtp_server.h"
 #include "app/postbox.h"
 #include "app/serve.h"
+#include "app/serve_http.h"
 
 #define LMTP_GRACE_MS 5000 /* a message in hand when the stop comes */
+#define HTTP_GRACE_MS 2000 /* a request in hand when the stop comes */
 #define LANES_GRACE_MS                                                                             \
     2000 /* after the node has stopped: a handler between two looks at run_should_stop */
 #define LISTEN_MS                                                                                  \
@@ -56,6 +58,7 @@ struct Serve {
     SpamScorer *scorer;
     Postbox *postbox;
     LmtpServer *lmtp;
+    ServeHttp *http;
     GThread *node_thread, *listen_thread;
     _Atomic int64_t stepped_us; /* when the node's thread last came round */
     unsigned reloads;           /* the node's thread's: how often the settings were read again */
@@ -275,6 +278,8 @@ static bool start_node(Serve *serve, GError **error)
     /* No lane works before the node's thread runs, so none has looked for the hook yet. */
     task_set_wake_hook(wake_from_node, serve);
     serve->stepped_us = clock_monotonic_us(serve->clock);
+    if (serve->http)
+        serve_http_set_node(serve->http, serve->node);
     serve->node_thread = g_thread_new("node", node_thread, serve);
     if (settings->data.db.kind == DB_POSTGRESQL)
         serve->listen_thread = g_thread_new("listen", listen_thread, serve);
@@ -314,6 +319,23 @@ static bool start_lmtp(Serve *serve, GError **error)
     return serve->lmtp != NULL;
 }
 
+static bool is_alive(void *data)
+{
+    return serve_is_alive(data);
+}
+
+static bool start_http(Serve *serve, GError **error)
+{
+    if (!serve->settings->http.listen || !serve->settings->http.listen[0])
+        return true;
+    serve->http = serve_http_start(&(ServeHttpConfig){.settings = serve->settings,
+                                                      .clock = serve->clock,
+                                                      .is_alive = is_alive,
+                                                      .data = serve},
+                                   error);
+    return serve->http != NULL;
+}
+
 Serve *serve_start(const Settings *settings, const Clock *clock, Db *take_db, GError **error)
 {
     Serve *serve = g_new0(Serve, 1);
@@ -325,7 +347,8 @@ Serve *serve_start(const Settings *settings, const Clock *clock, Db *take_db, GE
     g_cond_init(&serve->changed);
     serve->changed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     MUST(serve->changed_fd >= 0);
-    if (lock_store(serve, error) && start_lmtp(serve, error) && start_node(serve, error))
+    if (lock_store(serve, error) && start_lmtp(serve, error) && start_http(serve, error) &&
+        start_node(serve, error))
         return serve;
     serve_stop(serve);
     return NULL;
@@ -350,11 +373,13 @@ bool serve_is_alive(const Serve *serve)
 
 char *serve_format_doors(const Serve *serve)
 {
-    if (!serve->lmtp)
-        return g_strdup("no door: lmtp.listen is empty");
-    g_autofree char *addresses =
-        g_strjoinv(", ", (char **)(uintptr_t)lmtp_server_addresses(serve->lmtp));
-    return g_strdup_printf("lmtp at %s", addresses);
+    if (!serve->lmtp && !serve->http)
+        return g_strdup("no door: lmtp.listen and http.listen are empty");
+    g_autofree char *lmtp =
+        serve->lmtp ? g_strjoinv(", ", (char **)(uintptr_t)lmtp_server_addresses(serve->lmtp))
+                    : NULL;
+    g_autofree char *http = serve->http ? serve_http_format(serve->http) : g_strdup("no http");
+    return g_strdup_printf("%s%s; %s", lmtp ? "lmtp at " : "no lmtp", lmtp ? lmtp : "", http);
 }
 
 void serve_reload(Serve *serve)
@@ -376,6 +401,8 @@ static bool stop_threads(Serve *serve)
     }
     if (serve->lmtp)
         ended = lmtp_server_stop(serve->lmtp, LMTP_GRACE_MS);
+    if (serve->http && !serve_http_stop(serve->http, HTTP_GRACE_MS))
+        ended = false;
     if (serve->node_thread)
         g_thread_join(serve->node_thread);
     g_mutex_lock(&serve->lock);

@@ -346,12 +346,37 @@ static void settle_store(Reading *reading)
     store->db.url = postgresql ? store->url : NULL;
 }
 
+static void make_absolute(const Reading *reading, char **path)
+{
+    if (!**path || !reading->base.folder || g_path_is_absolute(*path))
+        return;
+    char *whole = g_build_filename(reading->base.folder, *path, NULL);
+    g_free(*path);
+    *path = whole;
+}
+
+static void settle_http(Reading *reading)
+{
+    HttpSettings *http = &reading->base.settings->http;
+    bool certificate = *http->certificate, key = *http->key;
+    if (certificate != key)
+        settings_add_problem(
+            &reading->base, false,
+            get_target(reading, certificate ? "http.tls.certificate" : "http.tls.key")->place,
+            "%s: found no http.tls.%s; write both, or neither",
+            certificate ? "http.tls.certificate" : "http.tls.key",
+            certificate ? "key" : "certificate");
+    make_absolute(reading, &http->certificate);
+    make_absolute(reading, &http->key);
+}
+
 /* The rules between settings. */
 static void settle(Reading *reading)
 {
     Settings *settings = reading->base.settings;
     settle_node_id(reading);
     settle_store(reading);
+    settle_http(reading);
     if (strlen(settings->cluster_name) > CLUSTER_NAME_BYTES_MAX)
         settings_add_problem(&reading->base, false, get_target(reading, "cluster.name")->place,
                              "cluster.name: found %zu bytes; write a name of at most %d",

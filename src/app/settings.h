@@ -44,6 +44,12 @@ typedef struct {
 } LmtpSettings;
 
 typedef struct {
+    char **listen; /* as lmtp.listen; empty: no HTTP */
+    int64_t connections_max, address_max, timeout_ms;
+    char *certificate, *key; /* files; "": no TLS */
+} HttpSettings;
+
+typedef struct {
     bool enabled;
     double score_spam; /* 0 to 1: at or above it mail goes to Junk */
 } SpamSettings;
@@ -60,6 +66,7 @@ typedef struct {
     char *account_purge_schedule;
     DutySettings duty;
     LmtpSettings lmtp;
+    HttpSettings http;
     SpamSettings spam;
     LaneSettings *lanes; /* for each of `roles` */
     LogLevel log_level;

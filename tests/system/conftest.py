@@ -151,10 +151,11 @@ class Rota:
     def shard(self, role, shard=1):
         return next(s for s in self.status()["shards"] if (s["role"], s["shard"]) == (role, shard))
 
-    def write_settings(self, name, node_id, lmtp_path, more="", cluster=""):
+    def write_settings(self, name, node_id, lmtp_path, more="", cluster="", http="listen = []"):
         path = self.folder / name
         path.write_text(f'[cluster]\nnode-id = {node_id}\n{cluster}\n[store.data]\n{self.store}\n\n'
-                        f'[lmtp]\nlisten = ["unix:{lmtp_path}"]\nhostname = "mx.example.org"\n{more}')
+                        f'[lmtp]\nlisten = ["unix:{lmtp_path}"]\nhostname = "mx.example.org"\n{more}\n'
+                        f'[http]\n{http}\n')
         return path
 
     def run(self, *words, settings=None, status=0, text=None):

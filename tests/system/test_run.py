@@ -27,7 +27,7 @@ class Way:
     def listen(self, address):
         (self.var / "rota.toml").write_text(
             f'[cluster]\nnode-id = 1\n[store.data]\npath = "rota.db"\n[lmtp]\nlisten = ["{address}"]\n'
-            '[spam-filter]\nbayes.min-learns = 2\n'
+            '[http]\nlisten = []\n[spam-filter]\nbayes.min-learns = 2\n'
             '[account]\ndelete-retention = "1s"\n[storage]\nundelete.retention = "1s"\n')
 
     def run(self, *words):

@@ -1,0 +1,447 @@
+/* http_server: sockets and threads around front/http.
+ *
+ * How it fits: one thread accepts, since libmicrohttpd can be handed connections, but knows neither
+ * several addresses nor a limit that an operator is told of; it also hangs up on the slow
+ * (http_book.c). HTTP_EVENT_THREADS daemons of the library, each a thread with epoll, share the
+ * connections and speak the protocol. front/http.c says what a request means; what needs the store
+ * goes to the workers (http_work.c).
+ *
+ * The library reads a head into HTTP_CONNECTION_BYTES at most, and answers by itself what is no
+ * HTTP or does not fit (400, 413, 431). It decodes nothing for us: front/http_parse.c does.
+ *
+ * Failures: what cannot be listened on, or a certificate that is none, is an error of start; a
+ * client's broken connection ends silently; accept without room (EMFILE) is logged and tried again
+ * after a pause. Known weak point: a certificate that was renewed is read at the next start only.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include "base/error.h"
+#include "base/limits_http.h"
+#include "base/log.h"
+#include "base/must.h"
+
+#include "app/http_server_private.h"
+#include "app/listener.h"
+
+#define SWEEP_MS        1000
+#define STOP_SWEEP_MS   20
+#define TELL_MS         10000 /* between two lines about clients that were turned away */
+#define ACCEPT_PAUSE_MS 200   /* after EMFILE: accepting again at once would spin */
+#define FILES_BESIDE    400   /* descriptors of all that is not HTTP */
+#define STEP_NONE       INT64_MAX
+
+struct HttpServer {
+    HttpServerConfig config;
+    Listeners listeners;
+    int stop_fd;
+    GThread *acceptor;
+    HttpBook *book;
+    HttpWork *work;
+    struct MHD_Daemon *daemons[HTTP_EVENT_THREADS];
+    _Atomic bool stopping;
+    unsigned turned_away; /* the acceptor's: since it was last logged */
+    int64_t told_us;
+    char *said; /* by the library while it starts */
+};
+
+static int64_t step_end(const HttpServer *server)
+{
+    return clock_monotonic_us(server->config.clock) + server->config.timeout_ms * 1000;
+}
+
+/* ---------------------------------------------------------------- a request */
+
+static const char *read_header(const char *name, void *data)
+{
+    return MHD_lookup_connection_value(data, MHD_HEADER_KIND, name);
+}
+
+static int fd_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    return info ? info->connect_fd : -1;
+}
+
+/* "192.0.2.1", "2001:db8::1"; "": a unix socket. */
+static char *format_peer(const struct sockaddr *address)
+{
+    char text[INET6_ADDRSTRLEN] = "";
+    if (address && address->sa_family == AF_INET)
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr, text,
+                  sizeof text);
+    if (address && address->sa_family == AF_INET6)
+        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, text,
+                  sizeof text);
+    return g_strdup(text);
+}
+
+/* The library has a request's first line. What it returns comes with each further call. */
+static void *on_target(void *data, const char *target, struct MHD_Connection *connection)
+{
+    HttpServer *server = data;
+    HttpExchange *exchange = g_new0(HttpExchange, 1);
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    exchange->server = server;
+    exchange->connection = connection;
+    exchange->fd = fd_of(connection);
+    exchange->peer = format_peer(info ? info->client_addr : NULL);
+    exchange->target = g_strdup(target);
+    http_answer_init(&exchange->answer);
+    return exchange;
+}
+
+static void on_completed(void *data, struct MHD_Connection *connection, void **context,
+                         enum MHD_RequestTerminationCode code)
+{
+    HttpServer *server = data;
+    HttpExchange *exchange = *context;
+    (void)connection, (void)code;
+    if (!exchange)
+        return;
+    http_book_set(server->book, exchange->fd, step_end(server), false);
+    http_call_free(exchange->call);
+    http_answer_clear(&exchange->answer);
+    if (exchange->body)
+        g_byte_array_unref(exchange->body);
+    g_free(exchange->method);
+    g_free(exchange->target);
+    g_free(exchange->peer);
+    g_free(exchange);
+    *context = NULL;
+}
+
+static enum MHD_Result send_answer(HttpExchange *exchange)
+{
+    HttpAnswer *answer = &exchange->answer;
+    struct MHD_Response *response = MHD_create_response_from_buffer(
+        answer->body->len, answer->body->str, MHD_RESPMEM_MUST_COPY);
+    if (!response)
+        return MHD_NO;
+    MHD_add_response_header(response, "Content-Type", answer->type);
+    for (unsigned i = 0; i < answer->headers->len; i += 2)
+        MHD_add_response_header(response, g_ptr_array_index(answer->headers, i),
+                                g_ptr_array_index(answer->headers, i + 1));
+    if (exchange->server->stopping)
+        MHD_add_response_header(response, "Connection", "close");
+    http_book_set(exchange->server->book, exchange->fd, step_end(exchange->server), true);
+    enum MHD_Result result = MHD_queue_response(exchange->connection, answer->status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+/* The head is whole. An answer now means that the body is not read. */
+static enum MHD_Result open_exchange(HttpExchange *exchange, const char *method)
+{
+    exchange->opened = true;
+    exchange->method = g_strdup(method);
+    exchange->request = (HttpRequest){
+        .method = exchange->method,
+        .target = exchange->target,
+        .header = read_header,
+        .data = exchange->connection,
+        .peer = exchange->peer,
+    };
+    http_book_set(exchange->server->book, exchange->fd, step_end(exchange->server), true);
+    exchange->call =
+        http_call_new(exchange->server->config.house, &exchange->request, &exchange->answer);
+    return exchange->call ? MHD_YES : send_answer(exchange);
+}
+
+/* Bytes over the limit are read and thrown away, for a while: a client that sends hears the answer
+ * only then. */
+static enum MHD_Result take_body(HttpExchange *exchange, const char *bytes, size_t size)
+{
+    if (!exchange->body)
+        exchange->body = g_byte_array_new();
+    if (exchange->discarded == 0 && size <= HTTP_BODY_BYTES_MAX - exchange->body->len)
+        g_byte_array_append(exchange->body, (const guint8 *)bytes, (guint)size);
+    else
+        exchange->discarded += size;
+    return exchange->discarded <= HTTP_DISCARD_BYTES_MAX ? MHD_YES : MHD_NO;
+}
+
+static enum MHD_Result run_exchange(HttpExchange *exchange)
+{
+    HttpServer *server = exchange->server;
+    if (exchange->body) {
+        exchange->request.body = exchange->body->data;
+        exchange->request.body_size = exchange->body->len;
+    }
+    if (exchange->discarded > 0) {
+        http_answer_problem(&exchange->answer, 413, "a body has at most %d bytes here",
+                            HTTP_BODY_BYTES_MAX);
+    } else if (http_call_needs_store(exchange->call)) {
+        /* The store's own time-out bounds it. */
+        http_book_set(server->book, exchange->fd, STEP_NONE, true);
+        if (http_work_put(server->work, exchange))
+            return MHD_YES;
+        http_answer_problem(&exchange->answer, 503,
+                            "too many requests wait for the store: come again");
+        http_answer_add_header(&exchange->answer, "Retry-After", "2");
+    } else {
+        http_call_run(exchange->call, NULL);
+    }
+    return send_answer(exchange);
+}
+
+/* Called with the head, with each piece of the body, at its end, and when a worker has resumed the
+ * connection. */
+static enum MHD_Result on_request(void *data, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *upload,
+                                  size_t *upload_size, void **context)
+{
+    HttpExchange *exchange = *context;
+    (void)data, (void)connection, (void)url, (void)version;
+    if (!exchange->opened)
+        return open_exchange(exchange, method);
+    if (*upload_size > 0) {
+        size_t size = *upload_size;
+        *upload_size = 0;
+        return take_body(exchange, upload, size);
+    }
+    return exchange->ran ? send_answer(exchange) : run_exchange(exchange);
+}
+
+static void on_connection(void *data, struct MHD_Connection *connection, void **context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    HttpServer *server = data;
+    (void)context;
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED)
+        http_book_remove(server->book, fd_of(connection));
+}
+
+static size_t leave_escapes(void *data, struct MHD_Connection *connection, char *text)
+{
+    (void)data, (void)connection;
+    return strlen(text);
+}
+
+/* ---------------------------------------------------------------- accepting */
+
+static void turn_away(int fd)
+{
+    static const char text[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
+                               "Content-Length: 0\r\nRetry-After: 5\r\n\r\n";
+    ssize_t sent = send(fd, text, sizeof(text) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    (void)sent; /* a courtesy: the closed connection says the same */
+    close(fd);
+}
+
+/* Who floods us shall not flood the log too. */
+static void tell_turned_away(HttpServer *server, HttpBookEntry entry, const char *peer)
+{
+    int64_t now_us = clock_monotonic_us(server->config.clock);
+    server->turned_away++;
+    if (server->told_us != 0 && now_us < server->told_us + TELL_MS * 1000)
+        return;
+    bool full = entry == HTTP_BOOK_FULL;
+    log_event(LOG_LEVEL_WARNING, "http.too-many-connections",
+              "turned %u clients away, the last %s: %u connections %s are open",
+              server->turned_away, *peer ? peer : "by a unix socket",
+              full ? server->config.connections_max : server->config.address_max,
+              full ? "in all" : "of that address");
+    server->turned_away = 0;
+    server->told_us = now_us;
+}
+
+static void take_client(HttpServer *server, int fd, const struct sockaddr *address, socklen_t size)
+{
+    int one = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one,
+               sizeof(one)); /* a unix socket has none, and needs none */
+    g_autofree char *peer = format_peer(address);
+    HttpBookEntry entry = http_book_add(server->book, fd, peer, step_end(server));
+    if (entry == HTTP_BOOK_TAKEN) {
+        /* By the descriptor: it spreads, and needs no counter. Closes it if it fails. */
+        MHD_add_connection(server->daemons[fd % HTTP_EVENT_THREADS], fd, address, size);
+        return;
+    }
+    turn_away(fd);
+    tell_turned_away(server, entry, peer);
+}
+
+static void accept_from(HttpServer *server, int listener)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t size = sizeof(address);
+    int fd = accept4(listener, (struct sockaddr *)&address, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0) {
+        take_client(server, fd, (struct sockaddr *)&address, size);
+    } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        log_event(LOG_LEVEL_ERROR, "http.accept-failed", "could not accept a client: %s",
+                  g_strerror(errno));
+        struct pollfd stop = {.fd = server->stop_fd, .events = POLLIN};
+        poll(&stop, 1, ACCEPT_PAUSE_MS);
+    }
+}
+
+static gpointer acceptor_thread(gpointer data)
+{
+    HttpServer *server = data;
+    int64_t sweep_us = 0;
+    while (!server->stopping) {
+        struct pollfd fds[LISTENERS_MAX + 1];
+        unsigned count = server->listeners.count;
+        for (unsigned i = 0; i < count; i++)
+            fds[i] = (struct pollfd){.fd = server->listeners.fds[i], .events = POLLIN};
+        fds[count] = (struct pollfd){.fd = server->stop_fd, .events = POLLIN};
+        int64_t now_us = clock_monotonic_us(server->config.clock);
+        bool anybody = true;
+        if (now_us >= sweep_us) {
+            anybody = http_book_sweep(server->book, now_us, false) > 0;
+            sweep_us = now_us + SWEEP_MS * 1000;
+        }
+        if (poll(fds, count + 1, anybody ? SWEEP_MS : -1) < 0 && errno != EINTR)
+            return NULL;
+        for (unsigned i = 0; i < count && !server->stopping; i++)
+            if (fds[i].revents)
+                accept_from(server, server->listeners.fds[i]);
+    }
+    return NULL;
+}
+
+/* ---------------------------------------------------------------- start */
+
+/* What the library has to say: of clients mostly, and why it does not start. */
+G_GNUC_PRINTF(2, 0) static void on_log(void *data, const char *format, va_list args)
+{
+    HttpServer *server = data;
+    char text[512];
+    g_vsnprintf(text, sizeof text, format, args);
+    g_strchomp(text);
+    if (!server->acceptor) {
+        g_free(server->said);
+        server->said = g_strdup(text);
+    }
+    log_event(LOG_LEVEL_DEBUG, "http.library", "%s", text);
+}
+
+static bool start_daemons(HttpServer *server, const char *certificate, const char *key,
+                          GError **error)
+{
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC |
+                     MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | (certificate ? MHD_USE_TLS : 0);
+    struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)certificate},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)key},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    for (unsigned i = 0; i < HTTP_EVENT_THREADS; i++) {
+        server->daemons[i] = MHD_start_daemon(
+            flags, 0, NULL, NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_log, server,
+            MHD_OPTION_URI_LOG_CALLBACK, on_target, server, MHD_OPTION_NOTIFY_COMPLETED,
+            on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
+            MHD_OPTION_UNESCAPE_CALLBACK, leave_escapes, NULL, MHD_OPTION_CONNECTION_LIMIT,
+            server->config.connections_max + 1, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+            (size_t)HTTP_CONNECTION_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+            MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_ARRAY, certificate ? tls : tls + 2,
+            MHD_OPTION_END);
+        if (!server->daemons[i])
+            return fail(error, certificate ? ERROR_REJECT : ERROR_RETRY,
+                        "could not start the HTTP door: %s",
+                        server->said ? server->said : "the system has no room");
+    }
+    return true;
+}
+
+static bool start_protocol(HttpServer *server, GError **error)
+{
+    const HttpServerConfig *config = &server->config;
+    g_autofree char *certificate = NULL, *key = NULL;
+    g_autoptr(GError) why = NULL;
+    if (config->certificate &&
+        (!g_file_get_contents(config->certificate, &certificate, NULL, &why) ||
+         !g_file_get_contents(config->key, &key, NULL, &why)))
+        return fail(error, ERROR_REJECT, "could not read the certificate: %s", why->message);
+    return start_daemons(server, certificate, key, error);
+}
+
+/* Each connection is a descriptor, and the store's handles need theirs too. */
+static bool make_room(const HttpServer *server, GError **error)
+{
+    struct rlimit limit;
+    rlim_t need = server->config.connections_max + FILES_BESIDE;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= need)
+        return true;
+    if (limit.rlim_max < need)
+        return fail(error, ERROR_REJECT,
+                    "http.max-connections = %u needs %llu open files, and this process may have "
+                    "%llu: write less, or allow more (ulimit -n, LimitNOFILE)",
+                    server->config.connections_max, (unsigned long long)need,
+                    (unsigned long long)limit.rlim_max);
+    limit.rlim_cur = need;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    return true;
+}
+
+static void server_free(HttpServer *server)
+{
+    for (unsigned i = 0; i < HTTP_EVENT_THREADS; i++)
+        if (server->daemons[i])
+            MHD_stop_daemon(server->daemons[i]);
+    listeners_close(&server->listeners);
+    http_book_free(server->book);
+    if (server->stop_fd >= 0)
+        close(server->stop_fd);
+    g_free(server->said);
+    g_free(server);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(HttpServer, server_free)
+
+HttpServer *http_server_start(const HttpServerConfig *config, GError **error)
+{
+    g_autoptr(HttpServer) server = g_new0(HttpServer, 1);
+    server->config = *config;
+    server->book = http_book_new(config->connections_max, config->address_max);
+    server->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (server->stop_fd < 0) {
+        fail(error, ERROR_RETRY, "could not make an eventfd: %s", g_strerror(errno));
+        return NULL;
+    }
+    if (!make_room(server, error) || !listeners_open(&server->listeners, config->listen, error) ||
+        !start_protocol(server, error))
+        return NULL;
+    server->work = http_work_start(config->db, HTTP_WORKERS);
+    server->acceptor = g_thread_new("http-accept", acceptor_thread, server);
+    return g_steal_pointer(&server);
+}
+
+const char *const *http_server_addresses(const HttpServer *server)
+{
+    return listeners_addresses(&server->listeners);
+}
+
+/* ---------------------------------------------------------------- stop */
+
+bool http_server_stop(HttpServer *server, int64_t grace_ms)
+{
+    int64_t until_us = clock_monotonic_us(server->config.clock) + grace_ms * 1000;
+    uint64_t one = 1;
+    server->stopping = true;
+    MUST(write(server->stop_fd, &one, sizeof(one)) == sizeof(one));
+    g_thread_join(server->acceptor);
+    listeners_close(&server->listeners);
+    for (;;) {
+        int64_t now_us = clock_monotonic_us(server->config.clock);
+        if (http_book_sweep(server->book, now_us, true) == 0 || now_us >= until_us)
+            break;
+        struct pollfd nothing = {.fd = -1};
+        poll(&nothing, 1, STOP_SWEEP_MS);
+    }
+    /* While a worker holds a connection the library must not be stopped. */
+    if (!http_work_stop(server->work, until_us))
+        return false;
+    server_free(server);
+    return true;
+}

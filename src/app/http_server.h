@@ -1,0 +1,48 @@
+/* http_server.h: sockets and threads around front/http.h, by libmicrohttpd: HTTP/1.1 with
+ * keep-alive, TLS where there is a certificate.
+ *
+ * Event threads speak the protocol and never wait; routes that need the store run on workers, each
+ * with a handle of its own, and when all are busy and HTTP_QUEUE_MAX wait, a request is told to
+ * come again (503). Bounded: connections in all and of one address, bytes of a head and of a body,
+ * and the time for each step: a client that has not sent its whole head, its whole body, or taken
+ * its whole answer in time is hung up on, however steadily it drips.
+ *
+ * Calling sequence: start → (requests come and go) → stop. Thread safety: start and stop from one
+ * thread.
+ */
+#ifndef ROTA_APP_HTTP_SERVER_H
+#define ROTA_APP_HTTP_SERVER_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "db/db.h"
+#include "front/http.h"
+
+typedef struct HttpServer HttpServer;
+
+typedef struct {
+    const char *const *listen;     /* as listeners_open takes them; at least one */
+    unsigned connections_max;      /* in all */
+    unsigned address_max;          /* of one address; a unix socket's clients have none */
+    int64_t timeout_ms;            /* of a step */
+    const char *certificate, *key; /* files in PEM form; NULL, NULL: no TLS */
+    const HttpHouse *house;
+    const DbConfig *db; /* for the workers' handles */
+    const Clock *clock;
+} HttpServerConfig;
+
+/* Listens and serves. The config's parts are borrowed until stop. ERROR_REJECT: not an address, or
+ * no usable certificate; ERROR_CONFLICT: another listens there; ERROR_RETRY: the system has no
+ * room. */
+HttpServer *http_server_start(const HttpServerConfig *config, GError **error);
+/* Where it listens, with the port that was found; NULL-terminated, borrowed. */
+const char *const *http_server_addresses(const HttpServer *server);
+/* Listens no more, hangs up on idle clients, and lets requests that are in hand end, for at most
+ * grace_ms; then frees it. False: one did not end in time; its memory is left to the end of the
+ * process. */
+bool http_server_stop(HttpServer *server, int64_t grace_ms);
+
+#endif

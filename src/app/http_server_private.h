@@ -1,0 +1,52 @@
+/* http_server_private.h: an HttpServer's inside, for http_server.c, http_book.c and http_work.c.
+ */
+#ifndef ROTA_APP_HTTP_SERVER_PRIVATE_H
+#define ROTA_APP_HTTP_SERVER_PRIVATE_H
+
+#include <microhttpd.h>
+
+#include "app/http_server.h"
+
+/* Who is connected, and until when each may take for its step. Any thread. */
+typedef struct HttpBook HttpBook;
+HttpBook *http_book_new(unsigned connections_max, unsigned address_max);
+void http_book_free(HttpBook *book);
+typedef enum { HTTP_BOOK_TAKEN, HTTP_BOOK_FULL, HTTP_BOOK_ADDRESS_FULL } HttpBookEntry;
+/* Before its descriptor is handed on; `peer` as in HttpRequest, copied. */
+HttpBookEntry http_book_add(HttpBook *book, int fd, const char *peer, int64_t until_us);
+/* Before it is closed. Unknown ones are fine. */
+void http_book_remove(HttpBook *book, int fd);
+/* A step begins: it may take until then; `busy`: a request is in hand. */
+void http_book_set(HttpBook *book, int fd, int64_t until_us, bool busy);
+/* Hangs up on whoever has taken too long, and, where `idle` is asked, on all that have no request
+ * in hand. Returns how many connections are left. */
+unsigned http_book_sweep(HttpBook *book, int64_t now_us, bool idle);
+
+/* A request from its first line to the end of its answer. Belongs to the event thread of its
+ * connection, but between http_work_put and MHD_resume_connection, when it is a worker's. */
+typedef struct {
+    HttpServer *server;
+    struct MHD_Connection *connection;
+    int fd;
+    char *peer;
+    HttpRequest request;
+    char *method, *target;
+    GByteArray *body;
+    size_t discarded;
+    bool opened; /* the head was seen */
+    bool ran;    /* the answer is made */
+    HttpCall *call;
+    HttpAnswer answer;
+} HttpExchange;
+
+/* The workers: threads with a store handle each. */
+typedef struct HttpWork HttpWork;
+HttpWork *http_work_start(const DbConfig *db, unsigned workers);
+/* The exchange's connection is suspended; it is resumed when its answer is made. False: too many
+ * wait, nothing happened. */
+bool http_work_put(HttpWork *work, HttpExchange *exchange);
+/* Takes no more, ends what waits or runs, for until_us at most; then frees it. False: one runs
+ * still. */
+bool http_work_stop(HttpWork *work, int64_t until_us);
+
+#endif

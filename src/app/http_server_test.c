@@ -1,0 +1,294 @@
+/* http_server_test: real sockets, a house of its own, a store for what needs one. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+
+#include "base/error.h"
+#include "base/limits_http.h"
+#include "app/http_server.h"
+#include "support.h"
+
+#define TIMEOUT_MS 30000
+#define SOON_MS    300
+
+typedef struct {
+    GMutex lock;
+    GCond changed;
+    bool hold;       /* the route /held waits while it is set */
+    unsigned inside; /* requests within it */
+} Gate;
+
+static void run_held(HttpCall *call)
+{
+    Gate *gate = call->house->data;
+    g_mutex_lock(&gate->lock);
+    gate->inside++;
+    g_cond_broadcast(&gate->changed);
+    while (gate->hold)
+        g_cond_wait(&gate->changed, &gate->lock);
+    gate->inside--;
+    g_mutex_unlock(&gate->lock);
+    g_string_append(call->answer->body, "held");
+}
+
+static void run_length(HttpCall *call)
+{
+    g_string_append_printf(call->answer->body, "%zu", call->request->body_size);
+}
+
+static char *nothing(void *data)
+{
+    (void)data;
+    return NULL;
+}
+
+static const HttpRoute route_held = {
+    .method = "GET", .path = "/held", .needs_store = true, .run = run_held};
+static const HttpRoute route_length = {.method = "POST", .path = "/length", .run = run_length};
+static const HttpRoute *const routes[] = {&http_route_healthz, &route_held, &route_length, NULL};
+
+static Gate gate;
+static const HttpHouse house = {routes, nothing, nothing, &gate};
+static const DbConfig db = {.kind = DB_SQLITE, .path = (char *)(uintptr_t) ":memory:"};
+
+static HttpServer *start(const char *address, unsigned connections, unsigned of_address,
+                         int64_t timeout_ms, GError **error)
+{
+    const char *listen[] = {address, NULL};
+    return http_server_start(&(HttpServerConfig){.listen = listen,
+                                                 .connections_max = connections,
+                                                 .address_max = of_address,
+                                                 .timeout_ms = timeout_ms,
+                                                 .house = &house,
+                                                 .db = &db,
+                                                 .clock = clock_real()},
+                             error);
+}
+
+static HttpServer *start_well(unsigned connections, unsigned of_address, int64_t timeout_ms)
+{
+    g_autoptr(GError) error = NULL;
+    HttpServer *server = start("127.0.0.1:0", connections, of_address, timeout_ms, &error);
+    assert_no_error(error);
+    return server;
+}
+
+static int dial(const HttpServer *server)
+{
+    const char *colon = strrchr(http_server_addresses(server)[0], ':');
+    struct sockaddr_in address = {
+        .sin_family = AF_INET,
+        .sin_port = htons((uint16_t)g_ascii_strtoull(colon + 1, NULL, 10)),
+        .sin_addr = {htonl(INADDR_LOOPBACK)},
+    };
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct timeval patience = {.tv_sec = 60};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
+static void say(int fd, const char *text)
+{
+    assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+}
+
+/* What comes until `end` is in it, or the other side closes. Caller frees. */
+static char *hear(int fd, const char *end)
+{
+    GString *text = g_string_new(NULL);
+    char buffer[4096];
+    while (!end || !strstr(text->str, end)) {
+        ssize_t got = recv(fd, buffer, sizeof buffer, 0);
+        if (got <= 0) {
+            assert_true(got == 0 || errno == ECONNRESET || errno == EPIPE);
+            break;
+        }
+        g_string_append_len(text, buffer, got);
+    }
+    return g_string_free(text, FALSE);
+}
+
+static void expect(int fd, const char *request, const char *status, const char *body)
+{
+    say(fd, request);
+    g_autofree char *got = hear(fd, body);
+    if (!g_str_has_prefix(got, status) || !strstr(got, body))
+        fail_msg("got %s", got);
+}
+
+static void expect_hang_up(int fd)
+{
+    char byte;
+    ssize_t got = recv(fd, &byte, 1, 0);
+    assert_true(got == 0 || (got < 0 && errno == ECONNRESET));
+    close(fd);
+}
+
+static void keeps_a_connection(void **state)
+{
+    (void)state;
+    HttpServer *server = start_well(10, 10, TIMEOUT_MS);
+    int fd = dial(server);
+    for (int i = 0; i < 3; i++)
+        expect(fd, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200", "well\n");
+    expect(fd, "GET /held HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200", "held");
+    expect(fd, "POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", "HTTP/1.1 200",
+           "\r\n\r\n3");
+    expect(fd, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200", "well\n");
+    assert_true(http_server_stop(server, 5000));
+    expect_hang_up(fd); /* idle: at once */
+}
+
+/* The library's own time-out begins anew with each byte; ours does not. */
+static void hangs_up_on_the_slow(void **state)
+{
+    (void)state;
+    HttpServer *server = start_well(10, 10, SOON_MS);
+    int idle = dial(server), head = dial(server), body = dial(server);
+    say(head, "GET /healthz HTTP/1.1\r\nHo");
+    say(body, "POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 30000\r\n\r\n");
+    bool hung_up = false;
+    for (int i = 0; i < 30000 && !hung_up; i++) {
+        struct timeval tick = {.tv_usec = 1000};
+        char byte;
+        setsockopt(body, SOL_SOCKET, SO_RCVTIMEO, &tick, sizeof tick);
+        hung_up = send(body, "a", 1, MSG_NOSIGNAL) != 1 || recv(body, &byte, 1, 0) == 0;
+    }
+    assert_true(hung_up);
+    close(body);
+    expect_hang_up(head);
+    expect_hang_up(idle);
+    assert_true(http_server_stop(server, 5000));
+}
+
+static void turns_away_beyond_its_limits(void **state)
+{
+    (void)state;
+    HttpServer *server = start_well(3, 10, TIMEOUT_MS);
+    int fds[3];
+    for (int i = 0; i < 3; i++)
+        expect(fds[i] = dial(server), "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200",
+               "well\n");
+    int fourth = dial(server);
+    g_autofree char *heard = hear(fourth, NULL);
+    assert_true(g_str_has_prefix(heard, "HTTP/1.1 503"));
+    close(fourth);
+    close(fds[0]); /* and there is room again, when the server has seen it */
+    bool served = false;
+    while (!served) {
+        int again = dial(server);
+        ssize_t sent = send(again, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 34, MSG_NOSIGNAL);
+        (void)sent;
+        g_autofree char *text = hear(again, "\n\r\n");
+        served = g_str_has_prefix(text, "HTTP/1.1 200");
+        close(again);
+    }
+    close(fds[1]);
+    close(fds[2]);
+    assert_true(http_server_stop(server, 5000));
+
+    server = start_well(10, 1, TIMEOUT_MS);
+    int first = dial(server);
+    expect(first, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200", "well\n");
+    int second = dial(server);
+    g_autofree char *text = hear(second, NULL);
+    assert_true(g_str_has_prefix(text, "HTTP/1.1 503"));
+    close(first);
+    close(second);
+    assert_true(http_server_stop(server, 5000));
+}
+
+static void bounds_a_request(void **state)
+{
+    (void)state;
+    HttpServer *server = start_well(10, 10, TIMEOUT_MS);
+    g_autofree char *long_field = g_strnfill(HTTP_CONNECTION_BYTES, 'a');
+    g_autofree char *large = g_strnfill(HTTP_BODY_BYTES_MAX + 1, 'b');
+    g_autofree char *head =
+        g_strdup_printf("GET /healthz HTTP/1.1\r\nHost: a\r\nX: %s\r\n\r\n", long_field);
+    g_autofree char *chunked = g_strdup_printf("POST /length HTTP/1.1\r\nHost: a\r\n"
+                                               "Transfer-Encoding: chunked\r\n\r\n%zx\r\n%s\r\n0"
+                                               "\r\n\r\n",
+                                               strlen(large), large);
+    int fd = dial(server);
+    expect(fd, head, "HTTP/1.1 431", "\r\n\r\n");
+    close(fd);
+    expect(fd = dial(server), chunked, "HTTP/1.1 413", "a body has at most");
+    close(fd);
+    expect(fd = dial(server), "POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 99999\r\n\r\n",
+           "HTTP/1.1 413", "a body has at most");
+    close(fd);
+    assert_true(http_server_stop(server, 5000));
+}
+
+static void a_stop_lets_requests_end(void **state)
+{
+    (void)state;
+    HttpServer *server = start_well(10, 10, TIMEOUT_MS);
+    int fd = dial(server);
+    gate.hold = true;
+    say(fd, "GET /held HTTP/1.1\r\nHost: a\r\n\r\n");
+    g_mutex_lock(&gate.lock);
+    while (gate.inside == 0)
+        g_cond_wait(&gate.changed, &gate.lock);
+    g_mutex_unlock(&gate.lock);
+    /* A worker is held, and others are served. */
+    int other = dial(server);
+    expect(other, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200", "well\n");
+    close(other);
+    g_mutex_lock(&gate.lock);
+    gate.hold = false;
+    g_cond_broadcast(&gate.changed);
+    g_mutex_unlock(&gate.lock);
+    assert_true(http_server_stop(server, 60000));
+    g_autofree char *text = hear(fd, NULL);
+    assert_true(g_str_has_prefix(text, "HTTP/1.1 200") && g_str_has_suffix(text, "held"));
+    close(fd);
+}
+
+static void refuses_what_it_cannot_use(void **state)
+{
+    (void)state;
+    HttpServer *server = start_well(10, 10, TIMEOUT_MS);
+    const char *address = http_server_addresses(server)[0];
+    g_autoptr(GError) error = NULL;
+    assert_null(start(address, 10, 10, TIMEOUT_MS, &error));
+    assert_int_equal(error_kind(error), ERROR_CONFLICT);
+    assert_non_null(strstr(error->message, address));
+    g_clear_error(&error);
+    const char *listen[] = {"127.0.0.1:0", NULL};
+    HttpServerConfig config = {.listen = listen,
+                               .connections_max = 10,
+                               .address_max = 10,
+                               .timeout_ms = TIMEOUT_MS,
+                               .certificate = "/dev/null",
+                               .key = "/dev/null",
+                               .house = &house,
+                               .db = &db,
+                               .clock = clock_real()};
+    assert_null(http_server_start(&config, &error));
+    assert_int_equal(error_kind(error), ERROR_REJECT);
+    g_clear_error(&error);
+    config.certificate = "/nonexistent";
+    assert_null(http_server_start(&config, &error));
+    assert_int_equal(error_kind(error), ERROR_REJECT);
+    assert_non_null(strstr(error->message, "/nonexistent"));
+    assert_true(http_server_stop(server, 5000));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(keeps_a_connection),
+        cmocka_unit_test(hangs_up_on_the_slow),
+        cmocka_unit_test(turns_away_beyond_its_limits),
+        cmocka_unit_test(bounds_a_request),
+        cmocka_unit_test(a_stop_lets_requests_end),
+        cmocka_unit_test(refuses_what_it_cannot_use),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

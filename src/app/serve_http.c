@@ -1,0 +1,101 @@
+/* serve_http: a node's HTTP door, put together.
+ *
+ * How it fits: serve.c starts and stops it; here the routes of front/ meet the node that they speak
+ * of, and the settings that bound them.
+ *
+ * Failures: those of http_server_start. Known weak point: a store that has just gone away is told
+ * by /readyz when the lease is not trusted any more, a lease time later at most; whoever must know
+ * sooner asks something that needs the store.
+ */
+#include "app/serve_http.h"
+
+#include "base/error.h"
+
+#include "app/http_server.h"
+
+static const HttpRoute *const routes[] = {&http_route_healthz, &http_route_readyz, NULL};
+
+struct ServeHttp {
+    ServeHttpConfig config;
+    const Node *_Atomic node; /* NULL: not yet */
+    HttpHouse house;
+    HttpServer *server;
+};
+
+static char *ill(void *data)
+{
+    const ServeHttp *door = data;
+    return !door->node || door->config.is_alive(door->config.data)
+               ? NULL
+               : g_strdup("the node's thread has not come round for too long: something is stuck");
+}
+
+static char *unready(void *data)
+{
+    const ServeHttp *door = data;
+    const Node *node = door->node;
+    switch (node ? node_state(node) : NODE_STARTING) {
+    case NODE_UP:
+        if (node_may_work(node))
+            return NULL;
+        return g_strdup("the lease was not renewed in time: the store does not answer");
+    case NODE_STARTING:
+        return g_strdup("the node has no lease yet");
+    case NODE_DRAINING:
+        return g_strdup("the node hands over");
+    case NODE_DRAINED:
+        return g_strdup("the node is drained");
+    case NODE_STOPPED:
+        return g_strdup("the node has given its lease back");
+    case NODE_REFUSED:
+        return g_strdup("another process has this node's id");
+    }
+    return NULL;
+}
+
+ServeHttp *serve_http_start(const ServeHttpConfig *config, GError **error)
+{
+    const HttpSettings *settings = &config->settings->http;
+    ServeHttp *door = g_new0(ServeHttp, 1);
+    door->config = *config;
+    door->house = (HttpHouse){.routes = routes, .ill = ill, .unready = unready, .data = door};
+    door->server = http_server_start(
+        &(HttpServerConfig){
+            .listen = (const char *const *)settings->listen,
+            .connections_max = (unsigned)settings->connections_max,
+            .address_max = (unsigned)settings->address_max,
+            .timeout_ms = settings->timeout_ms,
+            .certificate = *settings->certificate ? settings->certificate : NULL,
+            .key = *settings->certificate ? settings->key : NULL,
+            .house = &door->house,
+            .db = &config->settings->data.db,
+            .clock = config->clock,
+        },
+        error);
+    if (door->server)
+        return door;
+    g_prefix_error(error, "http.listen: ");
+    g_free(door);
+    return NULL;
+}
+
+void serve_http_set_node(ServeHttp *door, const Node *node)
+{
+    door->node = node;
+}
+
+char *serve_http_format(const ServeHttp *door)
+{
+    g_autofree char *addresses =
+        g_strjoinv(", ", (char **)(uintptr_t)http_server_addresses(door->server));
+    return g_strdup_printf("%s at %s", *door->config.settings->http.certificate ? "https" : "http",
+                           addresses);
+}
+
+bool serve_http_stop(ServeHttp *door, int64_t grace_ms)
+{
+    if (!http_server_stop(door->server, grace_ms))
+        return false;
+    g_free(door);
+    return true;
+}

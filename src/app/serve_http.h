@@ -1,0 +1,34 @@
+/* serve_http.h: a node's HTTP door, put together: what its routes ask of the node.
+ *
+ * Calling sequence: start → set_node → stop. It starts before the node, so that a port that is
+ * taken keeps the node from joining. One thread.
+ */
+#ifndef ROTA_APP_SERVE_HTTP_H
+#define ROTA_APP_SERVE_HTTP_H
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "app/settings.h"
+#include "base/clock.h"
+#include "roster/node.h"
+
+typedef struct ServeHttp ServeHttp;
+
+typedef struct {
+    const Settings *settings;
+    const Clock *clock;
+    bool (*is_alive)(void *data); /* the node's thread comes round; from any thread */
+    void *data;
+} ServeHttpConfig;
+
+/* http.listen must not be empty. All is borrowed until stop. Errors as http_server_start. */
+ServeHttp *serve_http_start(const ServeHttpConfig *config, GError **error);
+/* Before the node there is nothing to be ready; from now on it is asked. Borrowed until stop. */
+void serve_http_set_node(ServeHttp *door, const Node *node);
+/* Where it listens, for people; caller frees. */
+char *serve_http_format(const ServeHttp *door);
+/* As http_server_stop. */
+bool serve_http_stop(ServeHttp *door, int64_t grace_ms);
+
+#endif

@@ -1,0 +1,24 @@
+/* limits_http.h: the limits of the HTTP door, each with its reason; see limits.h.
+ */
+#ifndef ROTA_BASE_LIMITS_HTTP_H
+#define ROTA_BASE_LIMITS_HTTP_H
+
+/* of a request's path and query; browsers and proxies bear 8,000 */
+#define HTTP_TARGET_BYTES_MAX 8000
+#define HTTP_SEGMENTS_MAX     16
+#define HTTP_QUERY_MAX        32 /* names in one query */
+/* of Basic in base64: an address and PASSWORD_BYTES_MAX */
+#define HTTP_CREDENTIALS_BYTES_MAX 2048
+/* of all routes there are; none takes more than a few names */
+#define HTTP_BODY_BYTES_MAX (64 * 1024)
+/* read of a body over its limit, so that the client hears why, before we hang up on it */
+#define HTTP_DISCARD_BYTES_MAX (1024 * 1024)
+/* of a connection: its head, and what is read at once */
+#define HTTP_CONNECTION_BYTES (32 * 1024)
+#define HTTP_EVENT_THREADS    2
+/* requests that wait for the store at one time; each worker has a handle */
+#define HTTP_WORKERS 4
+/* requests that wait for a worker; at some milliseconds each they are answered within a second */
+#define HTTP_QUEUE_MAX 200
+
+#endif

@@ -1,0 +1,89 @@
+/* http.h: HTTP's meaning without sockets: a request in, an answer out, by a table of routes.
+ *
+ * The door (app/http_server.c) has the bytes, the time-outs and the threads; here a request's head
+ * finds its route, and the route gives the answer. Calling sequence, for each request:
+ *     http_call_new(house, head, answer)     NULL: the answer is there already (404, 405, 400, …)
+ *     → the body is read, at most HTTP_BODY_BYTES_MAX, into request->body
+ *     → http_call_run(call, db)              db: where http_call_needs_store says so, else NULL
+ *     → http_call_free
+ * Every error is application/problem+json (RFC 9457): title, status, detail. GET and HEAD change
+ * nothing. Bounded: target, segments, query, body.
+ *
+ * A call belongs to one thread at a time; house and routes are read by many.
+ */
+#ifndef ROTA_FRONT_HTTP_H
+#define ROTA_FRONT_HTTP_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "roster/report.h"
+
+typedef struct {
+    const char *method; /* "GET" */
+    const char *target; /* "/api/tasks?limit=5", as it came */
+    /* The value of a header field, borrowed for the call's life; NULL: it is not there. */
+    const char *(*header)(const char *name, void *data);
+    void *data;
+    const char *peer; /* "192.0.2.1"; "": through a unix socket */
+    const void *body;
+    size_t body_size;
+} HttpRequest;
+
+typedef struct {
+    unsigned status;
+    const char *type; /* static */
+    GString *body;
+    GPtrArray *headers; /* of char *: name, value, name, value, … */
+} HttpAnswer;
+void http_answer_init(HttpAnswer *answer);
+void http_answer_clear(HttpAnswer *answer);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(HttpAnswer, http_answer_clear)
+void http_answer_add_header(HttpAnswer *answer, const char *name, const char *value);
+/* A whole answer. `detail` is for people: what is wrong, and what to do. */
+void http_answer_problem(HttpAnswer *answer, unsigned status, const char *detail, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The problem that an error of ours is: gone 404, conflict 409, reject 400, retry 503, …. */
+void http_answer_error(HttpAnswer *answer, const GError *error);
+
+typedef struct HttpCall HttpCall;
+
+typedef struct {
+    const char *method; /* "GET" (HEAD comes with it), "POST" */
+    const char *path;   /* "/api/tasks/{id}": a segment in braces takes any that is not empty */
+    bool needs_store;
+    void (*run)(HttpCall *call);
+} HttpRoute;
+
+/* What the routes ask of the house. */
+typedef struct {
+    const HttpRoute *const *routes; /* ended by NULL */
+    /* Why the process is not well, or may not be sent requests now; NULL: it is, it may. The caller
+     * frees it. Any thread; they do not block. */
+    char *(*ill)(void *data);
+    char *(*unready)(void *data);
+    void *data;
+} HttpHouse;
+
+struct HttpCall {
+    const HttpHouse *house;
+    HttpRequest *request; /* borrowed; its body is there when the route runs */
+    const HttpRoute *route;
+    char **segments;   /* of the path, decoded */
+    GHashTable *query; /* char * to char *, decoded */
+    Db *db;            /* NULL but for routes that need the store */
+    HttpAnswer *answer;
+};
+
+/* House, request and answer are borrowed; `answer` is initialised. */
+HttpCall *http_call_new(const HttpHouse *house, HttpRequest *request, HttpAnswer *answer);
+bool http_call_needs_store(const HttpCall *call);
+void http_call_run(HttpCall *call, Db *db);
+void http_call_free(HttpCall *call);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(HttpCall, http_call_free)
+
+/* /healthz and /readyz: probes.c. */
+extern const HttpRoute http_route_healthz, http_route_readyz;
+
+#endif

@@ -1,0 +1,145 @@
+"""The HTTP door: probes, limits, TLS, and what it does when the store is gone or the node stops."""
+
+import http.client
+import json
+import os
+import socket
+import ssl
+import subprocess
+import time
+
+import pytest
+from conftest import until
+from relay import Relay
+
+SOON = 'lease = "2s"\nheartbeat = "300ms"\n'
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+class Door:
+    """A node with HTTP on a port of the loopback."""
+
+    def __init__(self, rota, more="", name="node", node=1, cluster="", context=None):
+        self.rota, self.context, self.port = rota, context, free_port()
+        self.settings = rota.write_settings(f"{name}.toml", node, rota.folder / f"lmtp-{name}", cluster=cluster,
+                                            http=f'listen = ["127.0.0.1:{self.port}"]\n{more}')
+        self.node = rota.serve(self.settings, name)
+
+    def connect(self):
+        if self.context:
+            return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=60, context=self.context)
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+
+    def ask(self, path, method="GET", body=None, headers=None):
+        """Status, header fields and body."""
+        client = self.connect()
+        client.request(method, path, body, headers or {})
+        answer = client.getresponse()
+        text = answer.read().decode()
+        client.close()
+        return answer.status, answer.headers, text
+
+    def raw(self):
+        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
+
+
+def test_probes(rota):
+    door = Door(rota)
+    door.node.ready()
+    assert door.ask("/healthz")[0::2] == (200, "well\n")
+    assert door.ask("/readyz")[0::2] == (200, "ready\n")
+    status, headers, text = door.ask("/nothing")
+    assert (status, headers["Content-Type"]) == (404, "application/problem+json")
+    assert json.loads(text)["status"] == 404
+    status, headers, _ = door.ask("/healthz", "DELETE")
+    assert (status, headers["Allow"]) == (405, "GET, HEAD")
+    assert f"http at 127.0.0.1:{door.port}" in door.node.text()
+    rota.run("drain", "1", settings=door.settings)
+    until(lambda: door.ask("/readyz")[0] == 503, "not ready")
+    assert "drained" in door.ask("/readyz")[2]
+    assert door.ask("/healthz")[0] == 200
+    assert door.node.stop() < 1.0
+
+
+def test_a_taken_port_is_said(rota_sqlite):
+    taken = socket.create_server(("127.0.0.1", 0))
+    port = taken.getsockname()[1]
+    node = rota_sqlite.serve(rota_sqlite.write_settings("rota.toml", 1, rota_sqlite.lmtp_path,
+                                                        http=f'listen = ["127.0.0.1:{port}"]'))
+    assert node.process.wait(timeout=60) == 1
+    assert f'http.listen: could not listen on "127.0.0.1:{port}": Address already in use' in node.text()
+    assert "node.joined" not in node.text()
+    taken.close()
+
+
+def test_slow_and_many_clients(rota_sqlite):
+    """A client that drips, one that says nothing and too many of one address cost the node nothing."""
+    door = Door(rota_sqlite, 'timeout = "1s"\nmax-connections-per-address = 20\n')
+    door.node.ready()
+    begin = time.monotonic()
+    clients = [door.raw() for _ in range(30)]
+    drip = clients[0]
+    with pytest.raises(OSError):
+        drip.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\nX: ")
+        while True:
+            drip.sendall(b"a")
+            time.sleep(0.05)
+    assert time.monotonic() - begin < 30
+    heard = []
+    for client in clients[1:]:
+        try:
+            heard.append(client.recv(100))
+        except ConnectionResetError:
+            heard.append(b"")
+        client.close()
+    assert sum(word.startswith(b"HTTP/1.1 503") for word in heard) == 10
+    assert sum(word == b"" for word in heard) == 19
+    until(lambda: door.ask("/readyz")[0] == 200, "room again")
+    assert door.node.text().count("http.too-many-connections") == 1
+    head = door.raw()
+    head.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 100000 + b"\r\n\r\n")
+    assert head.recv(100).startswith(b"HTTP/1.1 431")
+    head.close()
+    door.node.stop()
+
+
+def test_tls(rota_sqlite):
+    folder = rota_sqlite.folder
+    subprocess.run(["/usr/bin/openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                    "-nodes", "-keyout", folder / "key.pem", "-out", folder / "certificate.pem", "-days", "2",
+                    "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"],
+                   check=True, capture_output=True)
+    context = ssl.create_default_context(cafile=folder / "certificate.pem")
+    door = Door(rota_sqlite, 'tls.certificate = "certificate.pem"\ntls.key = "key.pem"\n', context=context)
+    door.node.ready()
+    assert door.ask("/readyz")[0] == 200
+    assert f"https at 127.0.0.1:{door.port}" in door.node.text()
+    plain = http.client.HTTPConnection("127.0.0.1", door.port, timeout=60)
+    plain.request("GET", "/readyz")
+    with pytest.raises((http.client.HTTPException, OSError)):
+        plain.getresponse()
+    door.node.stop()
+    (folder / "key.pem").write_text("this is no key\n")
+    again = Door(rota_sqlite, 'tls.certificate = "certificate.pem"\ntls.key = "key.pem"\n', name="again")
+    assert again.node.process.wait(timeout=60) == 2
+    assert "could not start the HTTP door" in again.node.text()
+
+
+def test_not_ready_without_the_store(rota_postgresql):
+    """And ready again with it; the process is well all the time."""
+    relay = Relay(rota_postgresql.folder, os.environ["ROTA_TEST_PG"])
+    rota_postgresql.store = rota_postgresql.store.replace(os.environ["ROTA_TEST_PG"], relay.url)
+    door = Door(rota_postgresql, cluster=SOON)
+    door.node.ready()
+    assert door.ask("/readyz")[0] == 200
+    relay.cut()
+    until(lambda: door.ask("/readyz")[0] == 503, "not ready")
+    assert "the store" in door.ask("/readyz")[2] or "no lease" in door.ask("/readyz")[2]
+    assert door.ask("/healthz")[0] == 200
+    relay.open()
+    until(lambda: door.ask("/readyz")[0] == 200, "ready again")
+    door.node.stop()
