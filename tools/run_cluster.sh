@@ -189,11 +189,12 @@ END
 write_cluster_settings()
 {
     local n ports
-    read -ra ports < <(free_ports "$NODES")
+    read -ra ports < <(free_ports $((2 * NODES)))
     for ((n = 1; n <= NODES; n++)); do
         [ ! -f "$(settings_of "$n")" ] || continue
         {
             echo "# Written by ./run --cluster, once; yours to change."
+            echo "http.listen = [\"127.0.0.1:${ports[NODES + n - 1]}\"]"
             sed "s/^cluster\.node-id = .*/cluster.node-id = $n/" tests/data/seed.toml
             cat <<END
 

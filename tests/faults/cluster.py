@@ -35,6 +35,9 @@ purge.frequency = "every {purge}s"
 listen = ["unix:{lmtp}"]
 hostname = "mx.example.org"
 
+[http]
+listen = ["unix:{lmtp}.http"]
+
 [spam-filter]
 bayes.min-learns = 5
 
