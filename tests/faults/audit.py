@@ -37,7 +37,7 @@ CREATE FUNCTION ledger.note_task() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEF
             NEW.generation, (SELECT node FROM ledger.life WHERE incarnation = NEW.owner),
             current_setting('application_name'), (SELECT epoch FROM public.cluster),
             (SELECT incarnation FROM public.member WHERE incarnation = OLD.owner);
-    ELSIF OLD.owner <> 0 THEN
+    ELSE
         INSERT INTO ledger.finish SELECT clock_timestamp(), OLD.role, OLD.bucket, OLD.key, OLD.owner,
             (SELECT node FROM ledger.life WHERE incarnation = OLD.owner), current_setting('application_name'),
             TG_OP = 'DELETE', OLD.deaths;
@@ -74,7 +74,7 @@ QUERIES = {
     # A claim may bury what three dead lives left (poison): that is the one end by another.
     "1 · a task was ended by a node that did not hold it":
         "SELECT role, key, node, owner, writer, at FROM ledger.finish f WHERE writer LIKE 'rota-%'"
-        " AND writer <> 'rota-' || node AND NOT (removed AND deaths >= 2)",
+        " AND writer IS DISTINCT FROM 'rota-' || node AND NOT (removed AND deaths >= 2)",
     "6 · a slot of a round was enqueued twice":
         "SELECT role, unit, shard, slot, count(*) FROM ledger.slot WHERE before IS NOT NULL"
         " GROUP BY role, unit, shard, slot HAVING count(*) > 1",

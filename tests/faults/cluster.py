@@ -9,13 +9,12 @@ import subprocess
 import threading
 import tomllib
 
-from stepped_clock import SteppedClock
+import stepped_clock
 from store import until
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = os.environ.get("ROTA_PROGRAM", str(ROOT / "build" / "rota"))
 SEED_TABLE = (ROOT / "tests" / "data" / "seed.toml").read_text(encoding="utf-8").split("\n", 1)[1]
-LEASE_MS, HEARTBEAT_MS = 3000, 1000
 
 SETTINGS = """
 [cluster]
@@ -56,15 +55,15 @@ class Node:
         self.lmtp = cluster.folder / f"lmtp{number}"
         self.log = cluster.folder / f"node{number}.log"
         self.settings = cluster.folder / f"node{number}.toml"
-        self.process, self.stopped, self.table = None, False, SEED_TABLE
+        self.process, self.stopped, self.table = None, False, cluster.seed_table
         self.wanted, self.ends = False, []  # whether it shall run; how lives ended that nobody killed
-        self.write_settings(SEED_TABLE)
+        self.write_settings(cluster.seed_table)
 
     def write_settings(self, table):
         self.table = table
         self.settings.write_text(SETTINGS.format(
-            node=self.number, lease=LEASE_MS, heartbeat=HEARTBEAT_MS, lmtp=self.lmtp, table=table,
-            url=self.cluster.url(self.number), purge=self.cluster.purge_seconds), encoding="utf-8")
+            node=self.number, lease=self.cluster.lease, heartbeat=self.cluster.heartbeat, lmtp=self.lmtp, table=table,
+            url=self.cluster.url(self.number), purge=self.cluster.PURGE_SECONDS), encoding="utf-8")
 
     def start(self):
         inside = self.cluster.network.inside(self.number)
@@ -123,17 +122,21 @@ class Node:
 
 
 class Cluster:
-    def __init__(self, folder, network, store, library, purge_seconds=20):
+    PURGE_SECONDS = 20
+
+    def __init__(self, folder, network, store, table=SEED_TABLE, lease=3000):
         self.folder, self.network, self.store = pathlib.Path(folder), network, store
-        self.purge_seconds, self.closing = purge_seconds, threading.Event()
+        self.closing, self.seed_table, self.table = threading.Event(), table, RoleTable.of_settings(table)
+        self.lease, self.heartbeat = lease, lease // 3  # ms
+        library = stepped_clock.build(folder)
         self.url = store.url
-        self.nodes = {n: Node(self, n, SteppedClock(folder, f"node{n}", library)) for n in network.nodes}
+        self.nodes = {n: Node(self, n, stepped_clock.SteppedClock(folder, f"node{n}", library)) for n in network.nodes}
         self.settings = self.folder / "operator.toml"
         self.write_operator_settings(store.own_url())
 
     def write_operator_settings(self, url):
         self.settings.write_text(f'[cluster]\nnode-id = 1\n[store.data]\ntype = "postgresql"\nurl = "{url}"\n'
-                                 f"[spam-filter]\nbayes.min-learns = 5\n{SEED_TABLE}", encoding="utf-8")
+                                 f"[spam-filter]\nbayes.min-learns = 5\n{self.seed_table}", encoding="utf-8")
 
     def start(self):
         for node in self.nodes.values():

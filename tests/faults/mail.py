@@ -127,14 +127,14 @@ class Sender(threading.Thread):
                 left.remove(recipient)
         if left or self.chance.random() < 0.1:  # another node, now and then without a reason
             self.leave()
-            self.stopping.wait(0.05)
+            self.stopping.wait(0.2 if left else 0)
 
     def send_one(self):
         number = self.next_number()
         ident, word = f"{number}.fault@example.net", word_of(number)
         message = dressed(self.chance.choice(self.mails), ident, word)
         self.ledger.sent(ident, word, message)
-        left = self.chance.sample(self.people, self.chance.choice([1, 1, 1, 2, 3]))
+        left = self.chance.sample(self.people, min(len(self.people), self.chance.choice([1, 1, 1, 2, 3])))
         # After the stop it is tried on until it is known, as a mail server's queue would.
         give_up = None
         while left:
@@ -146,10 +146,13 @@ class Sender(threading.Thread):
                     return
 
     def run(self):
-        while not self.stopping.is_set():
-            begin = time.monotonic()
-            self.send_one()
-            self.stopping.wait(max(0, self.pause - (time.monotonic() - begin)))
+        try:
+            while not self.stopping.is_set():
+                begin = time.monotonic()
+                self.send_one()
+                self.stopping.wait(max(0, self.pause - (time.monotonic() - begin)))
+        except Exception as error:  # a session of ours that died would be load that is missing
+            self.ledger.trouble.append(f"{type(error).__name__}: {error}")
         self.leave()
 
 

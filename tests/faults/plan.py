@@ -39,13 +39,18 @@ class Kill(Fault):
 
 
 class Stop(Fault):
-    """SIGSTOP, for longer than a lease or less; half of the time just when the node holds tasks."""
+    """SIGSTOP, for longer than a lease or less; most often in the midst of work: when the node holds tasks."""
     name, weight, longest = "SIGSTOP", 4, 60.0
 
     def begin(self, world, target, chance):
-        if chance.random() < 0.5:
-            wait_until_holding(world, target)
-        world.cluster.nodes[target].stop()
+        node = world.cluster.nodes[target]
+        end = time.monotonic() + (3 if chance.random() < 0.7 else 0)
+        while True:
+            node.stop()
+            if time.monotonic() >= end or holds(world, target):
+                return
+            node.go_on()
+            world.stopping.wait(chance.uniform(0, 0.03))
 
     def end(self, world, target):
         world.cluster.nodes[target].go_on()
@@ -121,31 +126,33 @@ class FillDisk(Fault):
 KINDS = [Kill, Stop, Cut, Disturb, StepClock, KillStore, StormStore, FillDisk]
 
 
-def wait_until_holding(world, target):
-    """At most two seconds: until the node has claimed a task."""
-    end = time.monotonic() + 2
-    while time.monotonic() < end and not world.stopping.is_set():
-        rows = world.store.try_sql("SELECT 1 FROM task t JOIN member m ON m.incarnation = t.owner"
-                                   f" WHERE m.node = {target} LIMIT 1")
-        if rows and rows[0]:
-            return
+def holds(world, target):
+    """A task, by the store's word."""
+    rows = world.store.try_sql("SELECT 1 FROM task t JOIN member m ON m.incarnation = t.owner"
+                               f" WHERE m.node = {target} LIMIT 1")
+    return bool(rows and rows[0])
 
 
-def make(seed, seconds, nodes, longest):
-    """[(at, kind, target, how long)] in order; the first rounds hold each kind once."""
+def kinds_of(words):
+    """All, or those whose name has one of the words."""
+    return [kind for kind in KINDS if not words or any(word in kind.name for word in words.split(","))]
+
+
+def make(seed, seconds, nodes, kinds, longest):
+    """[(at, kind, target, how long)] in order; the first ones are one of each kind."""
     chance = random.Random(seed)
     at, plan, busy_until = 2.0, [], {}
-    first = list(KINDS)
+    first = list(kinds)
     chance.shuffle(first)
     while at < seconds:
-        kind = first.pop() if first else chance.choices(KINDS, [kind.weight for kind in KINDS])[0]
+        kind = first.pop() if first else chance.choices(kinds, [kind.weight for kind in kinds])[0]
         most = min(kind.longest, longest)
         lasts = chance.uniform(kind.shortest, most)
         free = [STORE] if kind.on_store else [n for n in nodes if busy_until.get(n, 0) <= at]
         target = chance.choice(free) if free else None
         if target is None or busy_until.get(target, 0) > at or at + lasts > seconds + longest:
             at += 0.5
-            if first is not None and kind not in first and not any(line[1] is kind for line in plan):
+            if not any(line[1] is kind for line in plan):
                 first.insert(0, kind)
             continue
         plan.append((at, kind, target, lasts))

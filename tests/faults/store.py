@@ -124,16 +124,20 @@ class Store:
         """The disk has no room from now on. False: this machine does not let us have a disk."""
         if not self.mounted:
             return False
-        disk = os.statvfs(self.folder / "disk")
-        used = (disk.f_blocks - disk.f_bfree) * disk.f_frsize
-        self.resize(used)
+        # It grows meanwhile, and may not be made smaller than it is.
+        until(lambda: self.resize(self.used()), "a disk without room", 10)
         return True
 
     def empty(self):
-        self.resize(self.DISK_MB << 20)
+        until(lambda: self.resize(self.DISK_MB << 20), "room on the disk", 10)
+
+    def used(self):
+        disk = os.statvfs(self.folder / "disk")
+        return (disk.f_blocks - disk.f_bfree) * disk.f_frsize
 
     def resize(self, size):
-        subprocess.run(["mount", "-o", f"remount,size={size // 1024}k", self.folder / "disk"], check=True)
+        return subprocess.run(["mount", "-o", f"remount,size={size // 1024}k", self.folder / "disk"],
+                              stderr=subprocess.DEVNULL).returncode == 0
 
     def close(self):
         if self.process and self.process.poll() is None:

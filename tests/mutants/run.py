@@ -18,7 +18,7 @@ import tomllib
 
 ROOT = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..'))
 TREE = os.path.join(ROOT, 'var', 'mutants', 'tree')
-SECONDS = 240  # of one test; a hanging one is no proof
+SECONDS = 400  # of one test; a hanging one is no proof
 SIM_SEEDS_WELL = 3
 SKIP = re.compile(r'^(build|var$|__pycache__$|\.git$|\.cache$|\.pytest_cache$)')
 
@@ -68,7 +68,7 @@ def copy_tree():
 
 def target_of(test):
     kind, name = test.split()[:2]
-    return {'sim': 'tests/sim/sim', 'unit': name, 'model': None}[kind]
+    return {'sim': 'tests/sim/sim', 'unit': name, 'model': None, 'faults': 'rota'}[kind]
 
 
 def command_of(test, well=False):
@@ -77,6 +77,8 @@ def command_of(test, well=False):
         return ['build/tests/sim/sim', '--first', '--seeds', str(SIM_SEEDS_WELL) if well else words[0]]
     if kind == 'unit':
         return ['build/' + words[0]]
+    if kind == 'faults':
+        return ['/usr/bin/python3', 'tests/faults/faults.py', '--part', 'faults', *words]
     return ['tests/model/run.sh', '-D', words[0], words[1]]
 
 
@@ -96,6 +98,8 @@ def reason_of(test, output):
             return line.split(': ', 1)[-1]
         if kind == 'unit' and ('ERROR' in line or '[  FAILED  ]' in line or 'bug:' in line):
             return line.strip()
+        if kind == 'faults' and line.startswith('BROKEN'):
+            return line
         if kind == 'model' and line.startswith('pan:1'):
             return line
     return output.strip().splitlines()[-1] if output.strip() else ''
