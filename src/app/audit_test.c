@@ -136,6 +136,55 @@ static void test_quota_nearly_full(void **state)
     judge(&scene, "quota-nearly-full", NULL, 0);
 }
 
+/* The example of the text that the system is built from: two of its critical roles have one node.
+ */
+static void test_the_examples_table(void **state)
+{
+    Scene scene;
+    scene_init(&scene, *state, 6,
+               PURGES REST
+               "[cluster.roles.push-notifications]\npush-notifications = [\"1,2\", \"3,4\"]\n"
+               "[cluster.roles]\nfts-indexing = [\"2,3\"]\nbayes-training = [\"1\"]\n"
+               "imip-processing = [\"4\"]\ncalendar-alerts = [\"5\"]\n");
+    g_autoptr(Audit) audit = scene_audit(&scene);
+    g_autofree char *text = scene_text(audit);
+    unsigned warnings = 0;
+    for (unsigned i = 0; i < audit->findings->len; i++)
+        warnings +=
+            ((const Finding *)g_ptr_array_index(audit->findings, i))->severity != AUDIT_NOTE;
+    if (warnings != 2 || scene_find(audit, "single-node-shard", "imip-processing", 4) < 0 ||
+        scene_find(audit, "single-node-shard", "calendar-alerts", 5) < 0)
+        fail_msg("%s", text);
+    scene_clear(&scene);
+}
+
+/* Before anything is measured, the table alone shows some of it: as a note. */
+static void test_table_alone(void **state)
+{
+    Scene scene;
+    scene_init(&scene, *state, 6,
+               PURGES WAITED REST
+               "[cluster.roles]\nfts-indexing = [\"1\", \"5\"]\nbayes-training = [\"4,5,6\"]\n");
+    g_autoptr(Audit) audit = scene_audit(&scene);
+    g_autofree char *text = scene_text(audit);
+    assert_int_equal(audit->findings->len, 2);
+    if (scene_find(audit, "heavy-beside-waiting", "fts-indexing", 1) < 0 ||
+        scene_find(audit, "redundant-unsharded", "bayes-training", 0) < 0)
+        fail_msg("%s", text);
+    scene_clear(&scene);
+}
+
+/* A role that this version does not do, and that has something to do. */
+static void test_lag_without_a_handler(void **state)
+{
+    Scene scene;
+    scene_init(&scene, *state, 6, PURGES WAITED HEAVY REST);
+    scene_task(&scene, "calendar-alerts", 3, 120000);
+    g_autoptr(Audit) audit = scene_audit(&scene);
+    assert_int_equal(scene_find(audit, "lagging-role", "calendar-alerts", 0), 0);
+    scene_clear(&scene);
+}
+
 /* The last: how many were named first. */
 static void test_count(void **state)
 {
@@ -180,6 +229,9 @@ int main(void)
         cmocka_unit_test(test_uncovered_shard),
         cmocka_unit_test(test_redundant_unsharded),
         cmocka_unit_test(test_quota_nearly_full),
+        cmocka_unit_test(test_the_examples_table),
+        cmocka_unit_test(test_table_alone),
+        cmocka_unit_test(test_lag_without_a_handler),
         cmocka_unit_test(test_count),
         cmocka_unit_test(test_manual),
     };

@@ -27,8 +27,9 @@ static const DbSql SQL_PROPOSED_BY = {
     "SELECT proposed_digest, proposed_table FROM member WHERE node = $1", NULL,
 };
 static const DbSql SQL_ADOPT = {
-    "UPDATE cluster SET epoch = epoch + 1, role_table = $2, digest = $3, in_force_at = rota_now()"
-    " WHERE id = 1 AND epoch = $1", NULL,
+    "UPDATE cluster SET epoch = epoch + 1, role_table = $2, digest = $3,"
+    " in_force_at = CASE WHEN epoch = 0 THEN 0 ELSE rota_now() END WHERE id = 1 AND epoch = $1",
+    NULL,
 };
 /* clang-format on */
 

@@ -14,7 +14,7 @@
 
 typedef struct {
     int64_t epoch;    /* 0: none yet */
-    int64_t at;       /* since when, by the store's clock */
+    int64_t at;       /* since when, by the store's clock; 0: ever since, it is the first */
     RoleTable *table; /* owned; NULL with epoch 0 */
 } TableInForce;
 void table_in_force_clear(TableInForce *in_force);

@@ -37,7 +37,7 @@ typedef enum { AUDIT_NOTE, AUDIT_WARNING, AUDIT_ERROR } AuditSeverity;
 const char *audit_severity_name(AuditSeverity severity); /* "note", "warning", "error" */
 
 /* Loads from a shorter time are not judged. */
-#define AUDIT_MEASURED_MS 600000
+#define AUDIT_MEASURED_MS 300000
 /* An account that uses so much of its quota, or more. */
 #define AUDIT_QUOTA_PERCENT 90
 #define AUDIT_QUOTAS_NAMED  5 /* at most */

@@ -189,7 +189,67 @@ static void find_mixed(const AuditView *view)
     finding->toml = toml;
 }
 
+/* Does the table itself, not by "every node", give the node a role of this sort? Rounds of the
+ * night do not count as heavy here. */
+static const Role *find_named(const AuditView *view, int64_t node, bool heavy)
+{
+    const RoleTable *table = view->ask->status->table;
+    for (size_t i = 0; i < view->ask->set->count; i++) {
+        const Role *role = &view->ask->set->roles[i];
+        bool sort = heavy ? role->heavy && !role->schedule : role->people_wait;
+        g_autoptr(GArray) shards = table_shards_of_node(table, role->name, node);
+        if (sort && shards->len > 0 && !table_role_is_all(table, role->name))
+            return role;
+    }
+    return NULL;
+}
+
+/* Before there is a measurement, the table alone. */
+static void find_mixed_table(const AuditView *view)
+{
+    for (unsigned i = 0; i < view->nodes->len; i++) {
+        int64_t node = g_array_index(view->nodes, AuditNode, i).member->node;
+        const Role *heavy = find_named(view, node, true), *waited = find_named(view, node, false);
+        if (!heavy || !waited)
+            continue;
+        Finding *finding =
+            audit_add(view, AUDIT_HEAVY_BESIDE_WAITING, AUDIT_NOTE,
+                      g_strdup_printf("Node %" PRId64
+                                      ": the table gives it %s, which is heavy, and %s, which "
+                                      "people wait for. Nothing is measured yet.",
+                                      node, heavy->name, waited->name),
+                      g_strdup_printf(
+                          "If there will be much of it, let nodes do %s on which nobody waits for "
+                          "anything else.",
+                          heavy->name));
+        finding->role = heavy;
+        finding->node = node;
+        finding->toml = audit_table_apart(view, heavy);
+        return; /* one is enough to say so */
+    }
+}
+
 /* ---------------------------------------------------------------- number of shards */
+
+static void find_unsharded_table(const AuditView *view, const Role *role)
+{
+    unsigned count;
+    const AuditShard *shard = audit_shards_of(view, role, &count);
+    if (!role->heavy || role->schedule || count != 1 ||
+        table_role_is_all(view->ask->status->table, role->name) ||
+        shard->report->living->len < UNSHARDED_NODES)
+        return;
+    Finding *finding = audit_add(
+        view, AUDIT_REDUNDANT_UNSHARDED, AUDIT_NOTE,
+        g_strdup_printf("%s: %u nodes do a heavy role as one shard. Nothing is measured yet.",
+                        role->name, shard->report->living->len),
+        g_strdup("If there will be much of it, cut it into shards: each node then has its own "
+                 "part."));
+    audit_set_figure(finding, shard->report->living->len, UNSHARDED_NODES, "nodes");
+    finding->role = role;
+    finding->shard = 1;
+    finding->toml = audit_table_cut(view, role);
+}
 
 static void find_unsharded(const AuditView *view, const Role *role)
 {
@@ -236,10 +296,16 @@ void audit_balance(const AuditView *view)
 {
     if (view->nodes->len < 2)
         return;
-    find_mixed(view);
+    if (view->ms > 0)
+        find_mixed(view);
+    else
+        find_mixed_table(view);
     for (size_t i = 0; i < view->ask->set->count; i++) {
         find_unequal(view, &view->ask->set->roles[i]);
-        find_unsharded(view, &view->ask->set->roles[i]);
+        if (view->ms > 0)
+            find_unsharded(view, &view->ask->set->roles[i]);
+        else
+            find_unsharded_table(view, &view->ask->set->roles[i]);
         find_needless(view, &view->ask->set->roles[i]);
     }
 }

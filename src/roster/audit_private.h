@@ -25,6 +25,7 @@
 #define HOT_ACCOUNTS      10       /* the shard has at least */
 #define FULL_SHARE        0.7      /* of the threads that its nodes have for it */
 #define UNSHARDED_THREADS 0.5      /* of a heavy role in one shard of several nodes */
+#define UNSHARDED_NODES   3        /* of it, while nothing is measured */
 #define FAILED_RUNS       20       /* at least, and */
 #define FAILED_SHARE      0.1      /* of all */
 #define NEEDLESS_SHARDS   8        /* and more, of a role with hardly any work, */

@@ -16,7 +16,7 @@ static void find_lag(const AuditView *view, const AuditShard *shard)
     const ShardReport *report = shard->report;
     const Role *role = report->role;
     double limit = role->people_wait ? LAG_WAITING_MS : LAG_OTHER_MS;
-    if (!report->covered || report->none || !role->handler || (double)report->lag_ms < limit)
+    if (!report->covered || report->none || (double)report->lag_ms < limit)
         return;
     Finding *finding = audit_add(
         view, AUDIT_LAGGING_ROLE,
@@ -25,7 +25,9 @@ static void find_lag(const AuditView *view, const AuditShard *shard)
                         " s, %" PRId64 "%s are due, %" PRId64 " were done in the last hour.",
                         role->name, report->shard, report->shards, report->lag_ms / 1000,
                         report->due.count, report->due.more ? " or more" : "", report->done_hour),
-        g_strdup(report->done_hour == 0
+        g_strdup(!role->handler
+                     ? "This version does not do the role: its tasks wait for one that does."
+                 : report->done_hour == 0
                      ? "Nothing was done at all: `rota tasks list` and `rota tasks why` say why."
                      : "Give it a node more, or raise its concurrency."));
     audit_set_figure(finding, (double)report->lag_ms / 1000, limit / 1000, "s");
