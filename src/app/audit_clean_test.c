@@ -82,8 +82,8 @@ static void test_light_heavy_work_beside_waiting(void **state)
 {
     Scene scene;
     scene_init(&scene, *state, 6, SIX FTS "[\"1\", \"2\"]" REST);
-    scene_load(&scene, 1, "fts-indexing", 1, 0.2, 5000);
-    scene_load(&scene, 2, "fts-indexing", 2, 0.15, 5000);
+    scene_load(&scene, 1, "fts-indexing", 1, 0.15, 5000);
+    scene_load(&scene, 2, "fts-indexing", 2, 0.03, 5000);
     judge(&scene, 0);
 }
 
@@ -94,7 +94,7 @@ static void test_not_slow(void **state)
     scene_init(&scene, *state, 6, SIX FTS "[\"4,5,6\"]" REST);
     scene_load(&scene, 4, "fts-indexing", 1, 0.1, 1000);
     scene_load(&scene, 5, "fts-indexing", 1, 0.1, 500);
-    scene_load(&scene, 6, "fts-indexing", 1, 0.1, 40);
+    scene_load(&scene, 6, "fts-indexing", 1, 0.03, 40);
     judge(&scene, 0);
 }
 
