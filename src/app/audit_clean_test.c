@@ -83,7 +83,7 @@ static void test_light_heavy_work_beside_waiting(void **state)
     Scene scene;
     scene_init(&scene, *state, 6, SIX FTS "[\"1\", \"2\"]" REST);
     scene_load(&scene, 1, "fts-indexing", 1, 0.15, 5000);
-    scene_load(&scene, 2, "fts-indexing", 2, 0.03, 5000);
+    scene_load(&scene, 2, "fts-indexing", 2, 0.03, 1000);
     judge(&scene, 0);
 }
 
