@@ -18,6 +18,7 @@
 #include "roster/adoption.h"
 #include "roster/coverage.h"
 #include "roster/round.h"
+#include "roster/takeover.h"
 #include "roster/task.h"
 
 #include "app/command.h"
@@ -46,6 +47,7 @@ typedef struct {
     Db *db;
     const Role *role;
     RoleTable *table; /* in force, or the settings' while none is; owned */
+    int64_t epoch;    /* of `table` */
     unsigned shards;
     GArray *rounds;  /* of Round; owned */
     GArray *watched; /* of Watched; owned */
@@ -93,6 +95,7 @@ static bool read_table(RunCommand *run, GError **error)
     db_rollback(run->db);
     if (!good)
         return false;
+    run->epoch = in_force.epoch;
     run->table = table_ref(in_force.table ? in_force.table : run->context->settings->table);
     run->shards = table_shards(run->table, run->role->name);
     return true;
@@ -165,7 +168,8 @@ static bool look_at_all(RunCommand *run, GError **error)
         return false;
     g_auto(DbScope) scope = db_scope(run->db);
     g_autoptr(GPtrArray) members = member_list(run->db, error);
-    for (unsigned i = 0; members && i < run->watched->len; i++) {
+    g_autoptr(GPtrArray) takeovers = members ? takeover_list(run->db, run->epoch, error) : NULL;
+    for (unsigned i = 0; takeovers && i < run->watched->len; i++) {
         Watched *watched = &g_array_index(run->watched, Watched, i);
         g_auto(RoundLook) look = {0};
         if (is_over(watched))
@@ -174,9 +178,11 @@ static bool look_at_all(RunCommand *run, GError **error)
             return false;
         g_autoptr(GArray) living =
             coverage_nodes(run->table, run->role->name, watched->shard, members);
-        judge(run, watched, &look, living->len > 0);
+        g_autoptr(GArray) takers =
+            takeover_nodes(takeovers, members, run->role->name, watched->shard);
+        judge(run, watched, &look, living->len + takers->len > 0);
     }
-    return members != NULL;
+    return takeovers != NULL;
 }
 
 static unsigned count_over(const RunCommand *run, char **ret_detail)

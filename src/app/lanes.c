@@ -62,7 +62,7 @@ static bool node_has_shard(const Lane *lane)
         return false;
     g_autoptr(GArray) shards =
         table_shards_of_node(table, lane->role->name, lane->lanes->config.settings->node_id);
-    return shards->len > 0;
+    return shards->len > 0; /* what it takes over is of roles that it has shards of */
 }
 
 /* A handler gives way to others for a while. */

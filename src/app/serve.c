@@ -258,6 +258,7 @@ static bool start_node(Serve *serve, GError **error)
         .lease_ms = settings->lease_ms,
         .cluster = settings->cluster_name,
         .heartbeat_ms = settings->heartbeat_ms,
+        .takeover_ms = settings->takeover_ms,
         .host = g_get_host_name(),
         .version = ROTA_VERSION,
         .pid = getpid(),

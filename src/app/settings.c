@@ -19,7 +19,8 @@
 
 #include "app/settings_table.h"
 
-#define HEARTBEATS_MIN 3 /* in one lease: two may be lost */
+#define HEARTBEATS_MIN  3 /* in one lease: two may be lost */
+#define TAKEOVER_LEASES 2 /* a node that is back at once gets its shard back without a fuss */
 
 /* A line of the table with its role filled in, and its field in the Settings that are read. */
 typedef struct {
@@ -390,6 +391,11 @@ static void settle(Reading *reading)
                              " ms; write a longer lease or a shorter heartbeat",
                              settings->lease_ms, HEARTBEATS_MIN, settings->heartbeat_ms);
     }
+    if (settings->takeover_ms > 0 && settings->takeover_ms < TAKEOVER_LEASES * settings->lease_ms)
+        settings_add_problem(&reading->base, false, get_target(reading, "cluster.takeover")->place,
+                             "cluster.takeover: found %" PRId64 " ms, less than %d leases of "
+                             "%" PRId64 " ms; write a longer time, or 0 for never",
+                             settings->takeover_ms, TAKEOVER_LEASES, settings->lease_ms);
     for (size_t i = 0; i < duty_roles.count; i++) {
         const char *role = duty_roles.roles[i].name;
         g_autofree char *name = g_strdup_printf("lane.%s.retry.max", role);

@@ -57,7 +57,7 @@ typedef struct {
 typedef struct {
     char *file;         /* NULL: no file */
     char *cluster_name; /* "": none */
-    int64_t node_id, lease_ms, heartbeat_ms;
+    int64_t node_id, lease_ms, heartbeat_ms, takeover_ms;
     RoleTable *table;
     RoleSet roles;        /* the ten, then the operator's own: all that this process knows */
     CustomDuty *customs;  /* of the latter; also in `duty` */

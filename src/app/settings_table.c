@@ -36,6 +36,9 @@ const SettingRow setting_rows[] = {
      "how long a node that is heard of no more keeps its work"},
     {"cluster.heartbeat", SETTING_DURATION, IN(heartbeat_ms), "\"2s\"", 100, 5 * MINUTE, NULL,
      "how often a node renews its lease; at most a third of the lease"},
+    {"cluster.takeover", SETTING_DURATION, IN(takeover_ms), "0", 0, 7 * DAY, NULL,
+     "how long a shard has no node of its own until those of the role's others do its work; 0: "
+     "never"},
     {"cluster.roles.*", SETTING_ROLES, 0, NULL, 0, 0, NULL,
      "the shards of a role and their nodes; not there: every node, as one shard"},
     {"cluster.roles.custom.*.nodes", SETTING_ROLES, 0, NULL, 0, 0, NULL,

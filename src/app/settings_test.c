@@ -173,6 +173,8 @@ static const struct {
     {"cluster.name = \"a cluster whose name is so long that it fits no line of any message that we "
      "would like to show to a person\"",
      "found 106 bytes; write a name of at most 100"},
+    {"cluster.takeover = \"5s\"",
+     "1:20: cluster.takeover: found 5000 ms, less than 2 leases of 6000 ms"},
     {"cluster.node-id = 0", "1:19: cluster.node-id: found 0; write a number from 1 to 2147483647"},
     {"cluster.node-id = 2147483648", "found 2147483648; write a number from 1 to 2147483647"},
     {"cluster.node-id = \"four\"",

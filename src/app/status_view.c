@@ -44,6 +44,21 @@ char *status_view_format_uncovered(const StatusReport *report)
     return g_string_free(text, FALSE);
 }
 
+/* What becomes of the work of uncovered shards. The caller frees it. */
+static char *format_fate(const StatusReport *report)
+{
+    unsigned taken = 0;
+    for (unsigned i = 0; i < report->shards->len; i++) {
+        const ShardReport *shard = g_ptr_array_index(report->shards, i);
+        taken += !shard->covered && shard->takers->len > 0;
+    }
+    if (taken == 0)
+        return g_strdup("their work waits");
+    if (taken == report->uncovered)
+        return g_strdup("nodes of other shards do their work");
+    return g_strdup_printf("their work waits, but for %u that nodes of other shards do", taken);
+}
+
 static void print_head(const StatusReport *report, FILE *out)
 {
     g_autofree char *time = ui_format_time(report->at);
@@ -55,8 +70,9 @@ static void print_head(const StatusReport *report, FILE *out)
     fprintf(out, "%s   role table %.12s, epoch %" PRId64 "\n", time, report->digest, report->epoch);
     if (report->uncovered > 0) {
         g_autofree char *uncovered = status_view_format_uncovered(report);
-        fprintf(out, "%sUNCOVERED: %u of %u shards have no living node, their work waits: %s%s\n",
-                ui_colour(out, UI_RED), report->uncovered, report->shards->len, uncovered,
+        g_autofree char *fate = format_fate(report);
+        fprintf(out, "%sUNCOVERED: %u of %u shards have no living node, %s: %s%s\n",
+                ui_colour(out, UI_RED), report->uncovered, report->shards->len, fate, uncovered,
                 ui_colour(out, UI_PLAIN));
     }
     fputc('\n', out);
@@ -98,20 +114,28 @@ static void print_nodes(const StatusReport *report, FILE *out)
         fprintf(out, "%sno node is running%s\n", ui_colour(out, UI_RED), ui_colour(out, UI_PLAIN));
 }
 
+static char *format_nodes(const GArray *nodes)
+{
+    GString *text = g_string_new(NULL);
+    for (unsigned i = 0; i < nodes->len; i++)
+        g_string_append_printf(text, "%s%" PRId64, i ? "," : "", g_array_index(nodes, int64_t, i));
+    return g_string_free(text, FALSE);
+}
+
 /* Who works for the shard now. */
 static char *format_living(const ShardReport *shard)
 {
+    if (!shard->covered && shard->takers->len > 0) {
+        g_autofree char *takers = format_nodes(shard->takers);
+        return g_strdup_printf("%s (taken over)", takers);
+    }
     if (!shard->covered)
         return g_strdup("NOBODY");
     if (!shard->role->handler)
         return g_strdup("not in this version");
     if (shard->none)
         return g_strdup("none");
-    GString *text = g_string_new(NULL);
-    for (unsigned i = 0; i < shard->living->len; i++)
-        g_string_append_printf(text, "%s%" PRId64, i ? "," : "",
-                               g_array_index(shard->living, int64_t, i));
-    return g_string_free(text, FALSE);
+    return format_nodes(shard->living);
 }
 
 static char *format_round(const ShardReport *shard)
@@ -129,7 +153,7 @@ static char *format_round(const ShardReport *shard)
 static UiColour colour_of(const ShardReport *shard)
 {
     if (!shard->covered)
-        return UI_RED;
+        return shard->takers->len > 0 ? UI_YELLOW : UI_RED;
     if (shard->dead.count > 0 || shard->lag_ms > LAG_LONG_MS)
         return UI_YELLOW;
     return shard->role->handler ? UI_PLAIN : UI_DIM;
@@ -246,19 +270,25 @@ static void set_count(json_t *json, const char *name, ReportCount count)
     json_object_set_new(json, at_least, json_boolean(count.more));
 }
 
+static json_t *nodes_json(const GArray *nodes)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; i < nodes->len; i++)
+        json_array_append_new(list, json_integer(g_array_index(nodes, int64_t, i)));
+    return list;
+}
+
 static json_t *shard_json(const ShardReport *shard)
 {
-    json_t *living = json_array();
-    for (unsigned i = 0; i < shard->living->len; i++)
-        json_array_append_new(living, json_integer(g_array_index(shard->living, int64_t, i)));
-    json_t *json = json_pack(
-        "{s:s, s:i, s:i, s:s, s:o, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:s}", "role",
-        shard->role->name, "shard", (int)shard->shard, "shards", (int)shard->shards, "nodes",
-        shard->nodes, "living", living, "covered", shard->covered, "in_this_version",
-        shard->role->handler != NULL, "lag_ms", (json_int_t)shard->lag_ms, "done_hour",
-        (json_int_t)shard->done_hour, "failed_hour", (json_int_t)shard->failed_hour,
-        "round_started_at", (json_int_t)shard->round_started_at, "round_done_at",
-        (json_int_t)shard->round_done_at, "round_result", shard->round_result);
+    json_t *json =
+        json_pack("{s:s, s:i, s:i, s:s, s:o, s:o, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:s}", "role",
+                  shard->role->name, "shard", (int)shard->shard, "shards", (int)shard->shards,
+                  "nodes", shard->nodes, "living", nodes_json(shard->living), "taken_over_by",
+                  nodes_json(shard->takers), "covered", shard->covered, "in_this_version",
+                  shard->role->handler != NULL, "lag_ms", (json_int_t)shard->lag_ms, "done_hour",
+                  (json_int_t)shard->done_hour, "failed_hour", (json_int_t)shard->failed_hour,
+                  "round_started_at", (json_int_t)shard->round_started_at, "round_done_at",
+                  (json_int_t)shard->round_done_at, "round_result", shard->round_result);
     set_count(json, "due", shard->due);
     set_count(json, "waiting", shard->waiting);
     set_count(json, "running", shard->running);

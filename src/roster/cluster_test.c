@@ -6,6 +6,7 @@
 #include <string.h>
 
 Script script;
+int64_t box_takeover_ms;
 
 /* clang-format off */
 static const DbSql SQL_ASK = {
@@ -156,6 +157,7 @@ static void init_node(Box *box, int64_t node, const char *shards)
         .node_id = node,
         .lease_ms = 6000,
         .heartbeat_ms = 2000,
+        .takeover_ms = box_takeover_ms,
         .host = "box",
         .version = "1",
         .pid = 100 + node,

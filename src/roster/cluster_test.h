@@ -33,6 +33,7 @@ typedef struct {
     unsigned shard, shards; /* of the last run */
 } Script;
 extern Script script;
+extern int64_t box_takeover_ms; /* of nodes that are made from now on */
 
 /* The ledger: for each key how often it was asked for, what its last committed run saw of that, and
  * how many runs were committed. */

@@ -14,6 +14,7 @@
 #include "roster/node.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/limits.h"
 #include "base/log.h"
@@ -30,6 +31,8 @@ Node *node_new(const NodeConfig *config)
     node->own = table_ref(config->table);
     node->member =
         member_new(config->node_id, config->lease_ms, config->host, config->pid, config->version);
+    node->taken = takeovers_new();
+    node->takeover_at = INT64_MAX;
     node->uncovered = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     snprintf(node->node_text, sizeof node->node_text, "%" G_GINT64_FORMAT, config->node_id);
     g_mutex_init(&node->lock);
@@ -43,6 +46,7 @@ void node_free(Node *node)
     g_clear_pointer(&node->table, table_unref);
     table_unref(node->own);
     member_free(node->member);
+    g_ptr_array_unref(node->taken);
     g_hash_table_unref(node->uncovered);
     g_mutex_clear(&node->lock);
     g_free(node);
@@ -58,6 +62,7 @@ void node_lost(Node *node, const char *why)
 {
     log_event(LOG_LEVEL_ERROR, "node.lost", "%s: all work stops, and the node joins anew", why);
     member_forget(node->member);
+    node_set_taken(node, takeovers_new());
     node->state = NODE_STARTING;
     node->draining_written = false;
     node->next_us = 0;
@@ -224,6 +229,34 @@ RoleTable *node_table(Node *node, int64_t *ret_epoch)
         *ret_epoch = node->epoch;
     g_mutex_unlock(&node->lock);
     return table;
+}
+
+GArray *node_taken(Node *node, const char *role)
+{
+    GArray *shards = g_array_new(FALSE, FALSE, sizeof(unsigned));
+    g_mutex_lock(&node->lock);
+    for (unsigned i = 0; i < node->taken->len; i++) {
+        const Takeover *takeover = g_ptr_array_index(node->taken, i);
+        if (strcmp(takeover->role, role) == 0)
+            g_array_append_val(shards, takeover->shard);
+    }
+    g_mutex_unlock(&node->lock);
+    return shards;
+}
+
+unsigned node_taken_version(const Node *node)
+{
+    return node->taken_version;
+}
+
+void node_set_taken(Node *node, GPtrArray *take_list)
+{
+    g_mutex_lock(&node->lock);
+    GPtrArray *old = node->taken;
+    node->taken = take_list;
+    node->taken_version++;
+    g_mutex_unlock(&node->lock);
+    g_ptr_array_unref(old);
 }
 
 void node_add_held(Node *node, int delta)

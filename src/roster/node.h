@@ -33,7 +33,8 @@ typedef struct {
      * node, and with NULL (all roles) when more may have changed: state, table, a death. From
      * node_step's thread; NULL: nobody to wake. */
     void (*wake)(const char *role, void *data);
-    int64_t stop_ms; /* how long node_ask_stop waits for the lanes; 0: NODE_STOP_MS */
+    int64_t takeover_ms; /* see takeover.h; 0: never */
+    int64_t stop_ms;     /* how long node_ask_stop waits for the lanes; 0: NODE_STOP_MS */
     void *data;
 } NodeConfig;
 
@@ -62,6 +63,11 @@ const char *node_name(const Node *node); /* its number as text, for the log; bor
 /* The table in force as this node last saw it, one reference for the caller, and its epoch (ret may
  * be NULL); NULL before the first. Any thread. */
 RoleTable *node_table(Node *node, int64_t *ret_epoch);
+/* The shards of a role that this node has taken over from others, as a new GArray of unsigned. Any
+ * thread. */
+GArray *node_taken(Node *node, const char *role);
+/* Changes with what is taken over. Any thread. */
+unsigned node_taken_version(const Node *node);
 /* A lane saw that another table is in force: the next step reads it. Any thread. */
 void node_ask_refresh(Node *node);
 /* May a lane start work: state UP and the lease trusted. Any thread. */

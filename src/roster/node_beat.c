@@ -84,7 +84,7 @@ static bool join_body(Node *node, TableInForce *ret, GError **error)
         !adoption_read(db, node->config.set, 0, ret, error))
         return false;
     if (ret->epoch != 0)
-        return true;
+        return takeover_end(db, ret->table, node->config.node_id, error);
     /* The cluster's first node: its table is in force at once. */
     return adoption_step(db, &adopted, error) && adoption_read(db, node->config.set, 0, ret, error);
 }
@@ -207,6 +207,7 @@ static bool enqueue_rounds(Node *node, Beat *beat, GError **error)
         return true;
     RoundAsk ask = {.table = table,
                     .node = node->config.node_id,
+                    .taken = node->taken,
                     .rounds = node->config.rounds,
                     .count = node->config.round_count};
     return round_step(node->config.db, &ask, &beat->rounds, error);
@@ -286,6 +287,8 @@ static void believe(Node *node, Beat *beat)
         node->fingerprint = beat->pulse.fingerprint;
         node->look_at_coverage = true;
     }
+    if (beat->pulse.now >= node->takeover_at)
+        node->look_at_coverage = true;
     if (wake_all || beat->rounds.enqueued > 0)
         node_wake(node, NULL);
 }

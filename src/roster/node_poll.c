@@ -12,6 +12,7 @@
 #include "roster/node_private.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/limits.h"
@@ -40,14 +41,26 @@ static const DbSql SQL_DUE = {
 };
 /* clang-format on */
 
-/* Does one of the buckets ("3 17 900") lie in a shard of this node? */
-static bool is_ours(const RoleTable *table, const char *role, int64_t node, const char *buckets)
+static bool has_taken(const Node *node, const char *role, unsigned shard)
+{
+    for (unsigned i = 0; i < node->taken->len; i++) {
+        const Takeover *takeover = g_ptr_array_index(node->taken, i);
+        if (takeover->shard == shard && strcmp(takeover->role, role) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Does one of the buckets ("3 17 900") lie in a shard of this node, or in one that it has taken
+ * over? */
+static bool is_ours(const Node *node, const RoleTable *table, const char *role, const char *buckets)
 {
     unsigned shards = table_shards(table, role);
     for (const char *at = buckets; at && *at;) {
         char *end;
         unsigned bucket = (unsigned)strtoul(at, &end, 10);
-        if (table_may(table, role, shard_of_bucket(bucket, shards), node))
+        unsigned shard = shard_of_bucket(bucket, shards);
+        if (table_may(table, role, shard, node->config.node_id) || has_taken(node, role, shard))
             return true;
         if (end == at)
             return false;
@@ -64,7 +77,7 @@ static bool read_due(Node *node, const RoleTable *table, GPtrArray *roles, GErro
     int more;
     while ((more = db_rows_next(rows, error)) > 0) {
         const char *role = db_rows_text(rows, 0);
-        if (is_ours(table, role, node->config.node_id, db_rows_text(rows, 1)))
+        if (is_ours(node, table, role, db_rows_text(rows, 1)))
             g_ptr_array_add(roles, g_strdup(role));
     }
     return more == 0;
@@ -113,6 +126,83 @@ static void say_changes(Node *node, GPtrArray *now_uncovered)
     node->uncovered = g_steal_pointer(&now);
 }
 
+static bool is_listed(const GPtrArray *list, const Takeover *wanted)
+{
+    for (unsigned i = 0; i < list->len; i++) {
+        const Takeover *takeover = g_ptr_array_index(list, i);
+        if (takeover->shard == wanted->shard && takeover->epoch == wanted->epoch &&
+            strcmp(takeover->role, wanted->role) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What of one list is not in the other; how many. */
+static unsigned say_takeovers(const GPtrArray *list, const GPtrArray *other, bool taken)
+{
+    unsigned changes = 0;
+    for (unsigned i = 0; i < list->len; i++) {
+        const Takeover *takeover = g_ptr_array_index(list, i);
+        if (is_listed(other, takeover))
+            continue;
+        changes++;
+        if (taken)
+            log_event(LOG_LEVEL_WARNING, "shard.taken-over",
+                      "takes over %s shard %u: none of its own nodes has worked for long",
+                      takeover->role, takeover->shard);
+        else
+            log_event(LOG_LEVEL_INFO, "shard.handed-back", "hands back %s shard %u", takeover->role,
+                      takeover->shard);
+    }
+    return changes;
+}
+
+/* The step is committed, or the node works no more: now this is what it has taken over. */
+static void take_up(Node *node, GPtrArray *take_list)
+{
+    g_autoptr(GPtrArray) before = g_ptr_array_ref(node->taken);
+    unsigned changes =
+        say_takeovers(take_list, before, true) + say_takeovers(before, take_list, false);
+    if (changes == 0) {
+        g_ptr_array_unref(take_list);
+        return;
+    }
+    node_set_taken(node, take_list);
+    node->rounds_at = 0;
+    node_wake(node, NULL);
+}
+
+/* An unknown outcome counts as none: the lanes ask for the right to claim in any case. */
+static void look_at_takeovers(Node *node, const RoleTable *table)
+{
+    Db *db = node->config.db;
+    g_autoptr(GError) error = NULL;
+    TakeoverAsk ask = {.set = node->config.set,
+                       .table = table,
+                       .epoch = node->epoch,
+                       .node = node->config.node_id,
+                       .after_ms = node->config.takeover_ms};
+    TakeoverStep step = {.next_at = INT64_MAX};
+    if (node->state != NODE_UP) {
+        take_up(node, takeovers_new());
+        return;
+    }
+    bool done = db_begin(db, DB_WRITE, &error);
+    if (done) {
+        g_auto(DbScope) scope = db_scope(db);
+        done = takeover_step(db, &ask, &step, &error) && db_commit(db, &error) == DB_DONE;
+    }
+    if (done) {
+        node->takeover_at = step.next_at;
+        take_up(node, g_steal_pointer(&step.taken));
+        return;
+    }
+    log_event(LOG_LEVEL_DEBUG, "node.takeover", "%s", error->message);
+    node->takeover_at = 0; /* the next heartbeat sends us here again */
+    if (step.taken)
+        g_ptr_array_unref(step.taken);
+}
+
 void node_look_at_coverage(Node *node)
 {
     Db *db = node->config.db;
@@ -132,4 +222,8 @@ void node_look_at_coverage(Node *node)
     }
     g_autoptr(GPtrArray) uncovered = coverage_uncovered(table, node->config.set, members);
     say_changes(node, uncovered);
+    bool concerned = uncovered->len > 0 || node->taken->len > 0 || node->takeover_at != INT64_MAX;
+    node->takeover_at = INT64_MAX;
+    if (node->config.takeover_ms > 0 && concerned)
+        look_at_takeovers(node, table);
 }

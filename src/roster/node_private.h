@@ -6,15 +6,18 @@
 #include <stdatomic.h>
 
 #include "roster/node.h"
+#include "roster/takeover.h"
 
 struct Node {
     NodeConfig config; /* never changes */
     char node_text[24];
 
     /* shared: any thread */
-    GMutex lock; /* for `table`, `epoch` */
+    GMutex lock; /* for `table`, `epoch`, `taken` */
     RoleTable *table;
     int64_t epoch;
+    GPtrArray *taken; /* of Takeover: shards of others that this node works for */
+    _Atomic unsigned taken_version;
     Member *member;    /* its atomics */
     _Atomic int state; /* NodeState */
     _Atomic int held;
@@ -38,6 +41,7 @@ struct Node {
     int64_t rounds_at;    /* store's wall ms of the next slot; INT64_MAX none */
     int64_t fingerprint;  /* of the members that coverage was last looked at for */
     bool look_at_coverage;
+    int64_t takeover_at;   /* store's wall ms: there may be more to take over */
     GHashTable *uncovered; /* of char *: what the log has been told */
     int64_t confirmed_us;  /* when the last confirmed heartbeat was sent, monotonic; 0: none yet */
     int64_t gaps_us[2];    /* the longest time between two, in this window and in the one before */
@@ -55,8 +59,11 @@ bool node_give_back(Node *node);
 void node_lost(Node *node, const char *why);
 void node_wake(Node *node, const char *role);
 
-/* node_poll.c: what is due for this node's lanes; what is uncovered. Each in a read transaction of
- * its own. */
+/* It has taken over these shards, and no others; the list is taken. */
+void node_set_taken(Node *node, GPtrArray *take_list);
+
+/* node_poll.c: what is due for this node's lanes; what is uncovered, and what of that is to be
+ * taken over. Each in a transaction of its own. */
 void node_poll(Node *node);
 void node_look_at_coverage(Node *node);
 

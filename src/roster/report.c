@@ -19,7 +19,8 @@ bool report_view_open(ReportView *view, Db *db, const RoleSet *set, GError **err
         !adoption_read(db, set, 0, &view->in_force, error))
         return false;
     view->members = member_list(db, error);
-    return view->members != NULL;
+    view->takeovers = view->members ? takeover_list(db, view->in_force.epoch, error) : NULL;
+    return view->takeovers != NULL;
 }
 
 void report_view_clear(ReportView *view)
@@ -28,6 +29,7 @@ void report_view_clear(ReportView *view)
         db_rollback(view->db);
     table_in_force_clear(&view->in_force);
     g_clear_pointer(&view->members, g_ptr_array_unref);
+    g_clear_pointer(&view->takeovers, g_ptr_array_unref);
 }
 
 unsigned report_shards(const ReportView *view, const char *role)

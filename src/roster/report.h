@@ -28,6 +28,7 @@ typedef struct {
     char *nodes;    /* as the table in force has it: "1,4", "*", "none" */
     GArray *living; /* of int64: its nodes that work */
     bool covered;   /* at least one of them, or the role is "none" */
+    GArray *takers; /* of int64: living nodes of other shards that have taken it over */
     bool none;
     ReportCount due, waiting,
         running;                    /* tasks: due and held by nobody, due later, held by a node */

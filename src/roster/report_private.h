@@ -5,6 +5,7 @@
 
 #include "roster/adoption.h"
 #include "roster/report.h"
+#include "roster/takeover.h"
 
 /* True of a task `t` that a node holds: its owner has a row. */
 #define SQL_RUNNING                                                                                \
@@ -15,7 +16,8 @@ typedef struct {
     const RoleSet *set;
     int64_t now; /* the store's clock */
     TableInForce in_force;
-    GPtrArray *members; /* of MemberRow */
+    GPtrArray *members;   /* of MemberRow */
+    GPtrArray *takeovers; /* of Takeover */
 } ReportView;
 
 /* Begins the read transaction and reads what all reports need. Clear it in any case: that ends the

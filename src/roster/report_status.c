@@ -125,6 +125,7 @@ static ShardReport *shard_new(const ReportView *view, const Role *role, unsigned
     shard->shards = report_shards(view, role->name);
     shard->nodes = report_nodes(view, role->name, number);
     shard->living = coverage_nodes(view->in_force.table, role->name, number, view->members);
+    shard->takers = takeover_nodes(view->takeovers, view->members, role->name, number);
     shard->none = table_role_is_none(view->in_force.table, role->name);
     shard->covered = shard->none || shard->living->len > 0;
     shard->round_result = g_strdup("");
@@ -136,6 +137,7 @@ static void shard_free(void *data)
     ShardReport *shard = data;
     g_free(shard->nodes);
     g_array_unref(shard->living);
+    g_array_unref(shard->takers);
     g_free(shard->round_result);
     g_free(shard);
 }

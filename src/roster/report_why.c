@@ -84,15 +84,20 @@ static bool say_who_may(const ReportView *view, const TaskReport *task, GPtrArra
         strcmp(nodes, "*") == 0 ? g_strdup("every node") : g_strdup_printf("node %s", nodes);
     say(lines, "Its bucket %u is of shard %u of %u, which %s may do by the table in force.",
         task->bucket, task->shard, task->shards, may);
+    g_autoptr(GArray) takers =
+        takeover_nodes(view->takeovers, view->members, task->role, task->shard);
+    g_autofree char *others = format_living(takers);
     if (living->len == 0)
         say(lines, "None of these is alive and working: the shard is uncovered. Start one, or "
                    "change the table.");
-    else
+    if (living->len == 0 && takers->len > 0)
+        say(lines, "Meanwhile it is taken over by %s (cluster.takeover).", others);
+    if (living->len > 0)
         say(lines, "Of these, alive and working: %s.", who);
     if (role && !role->handler)
         say(lines, "This build does not do %s yet: its tasks wait for a version that does.",
             task->role);
-    return living->len > 0 && role && role->handler;
+    return living->len + takers->len > 0 && role && role->handler;
 }
 
 static void say_trouble(const TaskReport *task, GPtrArray *lines)

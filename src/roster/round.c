@@ -24,6 +24,7 @@
 #include "base/limits.h"
 #include "base/must.h"
 #include "roster/shard.h"
+#include "roster/takeover.h"
 #include "roster/task.h"
 
 #define KEY_PREFIX "round/"
@@ -203,6 +204,11 @@ static bool step_round(Slot *slot, const RoundAsk *ask, RoundStep *step, GError 
     const char *zone_name = slot->round->time_zone;
     g_autoptr(GTimeZone) zone = zone_name ? g_time_zone_new_identifier(zone_name) : NULL;
     g_autoptr(GArray) shards = table_shards_of_node(ask->table, role, ask->node);
+    for (unsigned i = 0; ask->taken && i < ask->taken->len; i++) {
+        const Takeover *takeover = g_ptr_array_index(ask->taken, i);
+        if (strcmp(takeover->role, role) == 0)
+            g_array_append_val(shards, takeover->shard);
+    }
     slot->schedule = schedule;
     slot->zone = zone;
     slot->shards = table_shards(ask->table, role);

@@ -22,6 +22,7 @@ typedef struct {
 typedef struct {
     const RoleTable *table;
     int64_t node;
+    const GPtrArray *taken; /* of Takeover: shards that it works for beside its own; NULL: none */
     const Round *rounds;
     unsigned count;
 } RoundAsk;
@@ -30,7 +31,8 @@ typedef struct {
     unsigned enqueued;
     int64_t next_at; /* of the next slot, store's wall ms; INT64_MAX: there is none */
 } RoundStep;
-/* Enqueues, in the open transaction, the due rounds of the shards that `node` serves by `table`. */
+/* Enqueues, in the open transaction, the due rounds of the shards that `node` serves by `table`, or
+ * has taken over. */
 bool round_step(Db *db, const RoundAsk *ask, RoundStep *ret, GError **error);
 /* Enqueues a round of one shard now, outside its schedule (`rota run`); shard 0: all shards. The
  * task's key, so that a caller can follow it, is "round/UNIT/SHARD". */

@@ -15,6 +15,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/must.h"
+#include "roster/takeover.h"
 #include "roster/worker_private.h"
 
 #define CLAIM_RETRY_US 200000 /* after a claim that failed: the store is busy or away */
@@ -81,26 +82,48 @@ void worker_free(Worker *worker)
     g_free(worker);
 }
 
-/* Takes up the table in force, if it has changed. */
+static void add_shards(Worker *worker, const GArray *numbers, bool taken)
+{
+    for (unsigned i = 0; i < numbers->len; i++) {
+        /* Lanes begin at different buckets, so that they seldom meet. */
+        WorkerShard shard = {.shard = g_array_index(numbers, unsigned, i),
+                             .cursor = (unsigned)rand_below(&worker->rand, BUCKETS),
+                             .taken = taken};
+        g_array_append_val(worker->shards, shard);
+    }
+}
+
+/* Takes up the table in force and what is taken over, if they have changed. */
 static void read_table(Worker *worker)
 {
+    Node *node = worker->config.node;
+    const char *role = worker->config.role->name;
     int64_t epoch;
-    g_autoptr(RoleTable) table = node_table(worker->config.node, &epoch);
-    if (!table || epoch == worker->epoch)
+    unsigned version = node_taken_version(node);
+    g_autoptr(RoleTable) table = node_table(node, &epoch);
+    if (!table || (epoch == worker->epoch && version == worker->taken_version))
         return;
     g_clear_pointer(&worker->table, table_unref);
     worker->table = table_ref(table);
     worker->epoch = epoch;
+    worker->taken_version = version;
     worker->turn = 0;
     g_array_set_size(worker->shards, 0);
-    g_autoptr(GArray) shards = table_shards_of_node(table, worker->config.role->name,
-                                                    node_member(worker->config.node)->node);
-    for (unsigned i = 0; i < shards->len; i++) {
-        /* Lanes begin at different buckets, so that they seldom meet. */
-        WorkerShard shard = {.shard = g_array_index(shards, unsigned, i),
-                             .cursor = (unsigned)rand_below(&worker->rand, BUCKETS)};
-        g_array_append_val(worker->shards, shard);
-    }
+    g_autoptr(GArray) own = table_shards_of_node(table, role, node_member(node)->node);
+    g_autoptr(GArray) taken = node_taken(node, role);
+    add_shards(worker, own, false);
+    add_shards(worker, taken, true);
+}
+
+/* In the claim's transaction: is the shard ours, or still taken over by us? */
+static bool may_claim(const Worker *worker, const WorkerShard *shard, bool *ret_may, GError **error)
+{
+    Takeover takeover = {.role = (char *)(uintptr_t)worker->config.role->name,
+                         .shard = shard->shard,
+                         .node = node_member(worker->config.node)->node,
+                         .epoch = worker->epoch};
+    *ret_may = true;
+    return !shard->taken || takeover_holds(worker->config.db, &takeover, ret_may, error);
 }
 
 bool worker_claim_next(Worker *worker, TaskClaimed *ret, GError **error)
@@ -113,6 +136,12 @@ bool worker_claim_next(Worker *worker, TaskClaimed *ret, GError **error)
     int64_t next_due_at = INT64_MAX;
     for (unsigned i = 0; i < worker->shards->len && !claimed.claim && !claimed.stale; i++) {
         WorkerShard *shard = &g_array_index(worker->shards, WorkerShard, worker->turn);
+        bool may;
+        worker->turn = (worker->turn + 1) % worker->shards->len;
+        if (!may_claim(worker, shard, &may, error))
+            return false;
+        if (!may)
+            continue;
         TaskClaimAsk ask = {
             .role = config->role->name,
             .shard = shard->shard,
@@ -128,7 +157,6 @@ bool worker_claim_next(Worker *worker, TaskClaimed *ret, GError **error)
         if (!task_claim(config->db, &ask, &claimed, error))
             return false;
         next_due_at = MIN(next_due_at, claimed.next_due_at);
-        worker->turn = (worker->turn + 1) % worker->shards->len;
     }
     claimed.next_due_at = next_due_at;
     if (claimed.stale)

@@ -10,6 +10,7 @@
 typedef struct {
     unsigned shard;
     unsigned cursor; /* of task_claim */
+    bool taken;      /* it is others', and taken over */
 } WorkerShard;
 
 struct Worker {
@@ -18,8 +19,9 @@ struct Worker {
     Rand rand;
     RoleTable *table; /* that `shards` are from */
     int64_t epoch;
-    GArray *shards; /* of WorkerShard: of this node */
-    unsigned turn;  /* the shard that is asked next */
+    unsigned taken_version; /* of the node, that `shards` are from */
+    GArray *shards;         /* of WorkerShard: of this node */
+    unsigned turn;          /* the shard that is asked next */
 
     TaskClaim *held; /* NULL: nothing */
     bool doubtful;   /* what of `held` is ours must be read from the store first: a commit's outcome

@@ -100,8 +100,9 @@ static bool print_stats(const Stats *stats)
            stats->steps, stats->enqueued, stats->effects, stats->burials, stats->acts,
            stats->acts_twice);
     printf("%" G_GUINT64_FORMAT " kills, %" G_GUINT64_FORMAT " stalls, %" G_GUINT64_FORMAT
-           " unknown commits, %" G_GUINT64_FORMAT " tables adopted\n",
-           stats->kills, stats->stalls, stats->unknown, stats->adoptions);
+           " unknown commits, %" G_GUINT64_FORMAT " tables adopted, %" G_GUINT64_FORMAT
+           " claims in shards taken over\n",
+           stats->kills, stats->stalls, stats->unknown, stats->adoptions, stats->claims_for_others);
     printf("%u takeovers after a kill: 99%% within %d ms, the slowest %d ms\n", ms->len, (int)high,
            (int)most);
     if (ms->len < TAKEOVER_ENOUGH || high <= TAKEOVER_99_MS)

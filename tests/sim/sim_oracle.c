@@ -5,10 +5,11 @@
  * is done, or a dead letter with its error (sim_ending.c waits for it) 4  a node that trusts itself
  * has a row whose lease runs; so has one whose effect is committed, at the moment the commit was
  * sent, and one that begins an act 5  a claim is of a bucket of a shard of the node, by the table
- * in force 6  a shard's rounds ran no more often than its row moved to another slot 7  the last ask
- * of each key has its effect in the end 8  what a killed process held is claimed again in time
- * (sim_ending.c kills) 9  all of this under the faults of sim_chaos.c And: a table comes into force
- * only when every living member proposes it, or by force.
+ * in force; or of another shard of its role that has had no working member for takeover_ms 6  a
+ * shard's rounds ran no more often than its row moved to another slot 7  the last ask of each key
+ * has its effect in the end 8  what a killed process held is claimed again in time (sim_ending.c
+ * kills) 9  all of this under the faults of sim_chaos.c And: a table comes into force only when
+ * every living member proposes it, or by force.
  *
  * It reads the member rows again after each heartbeat: all of them if one came or went, else the
  * one that was renewed.
@@ -21,12 +22,15 @@
 
 #include "sim_oracle.h"
 
-#define PART_BAD (-1)
+#define PART_BAD    (-1)
+#define STEP_MS_MAX 200 /* of the store's clock, back: see outage() */
 
 typedef struct {
     int64_t last_slot;
     unsigned slots, runs;
 } Shard;
+
+#define ROLES_MAX 4 /* of sim_roles */
 
 struct Oracle {
     bool dirty, members_dirty, all_dirty, forced;
@@ -36,6 +40,8 @@ struct Oracle {
     int64_t epoch;
     RoleTable *table; /* in force */
     Shard shards[SHARDS_MAX];
+    int64_t works;                             /* fingerprint of the members that work */
+    int64_t bare_since[ROLES_MAX][SHARDS_MAX]; /* store's ms: no member serves it; 0: one does */
 };
 
 /* clang-format off */
@@ -43,7 +49,11 @@ static const DbSql SQL_LOG = {
     "SELECT id, key, ask, part, process, incarnation FROM sim_log"
     " WHERE id > $1 ORDER BY id", NULL,
 };
-static const DbSql SQL_ROWS = {"SELECT count(*), COALESCE(max(incarnation), 0) FROM member", NULL};
+static const DbSql SQL_ROWS = {
+    "SELECT count(*), COALESCE(max(incarnation), 0), COALESCE(sum(CASE WHEN state = 'up'"
+    " THEN incarnation * incarnation ELSE 0 END), 0) FROM member", NULL,
+};
+static const DbSql SQL_WORKING = {"SELECT node FROM member WHERE state = 'up'", NULL};
 static const DbSql SQL_ROW = {
     "SELECT lease_until FROM member WHERE incarnation = $1 AND pid = $2", NULL,
 };
@@ -158,16 +168,66 @@ static void read_all_members(World *world)
     }
 }
 
+/* ---- shards that nobody serves: promise 5 */
+
+static bool serves_one(const RoleTable *table, const char *role, unsigned shard,
+                       const GArray *working)
+{
+    for (unsigned i = 0; i < working->len; i++)
+        if (table_may(table, role, shard, g_array_index(working, int64_t, i)))
+            return true;
+    return false;
+}
+
+static void look_at_bare_shards(World *world, bool anew)
+{
+    struct Oracle *oracle = world->oracle;
+    g_autoptr(GArray) working = g_array_new(FALSE, FALSE, sizeof(int64_t));
+    {
+        g_autoptr(DbRows) rows = ask(world, &SQL_WORKING, DB_NO_ARGS);
+        while (next_row(rows)) {
+            int64_t node = db_rows_int(rows, 0);
+            g_array_append_val(working, node);
+        }
+    }
+    MUST(sim_roles.count <= ROLES_MAX);
+    for (unsigned r = 0; oracle->table && r < sim_roles.count; r++) {
+        const char *role = sim_roles.roles[r].name;
+        for (unsigned shard = 1; shard <= table_shards(oracle->table, role); shard++) {
+            int64_t *since = &oracle->bare_since[r][shard - 1];
+            if (serves_one(oracle->table, role, shard, working))
+                *since = 0;
+            else if (*since == 0 || anew)
+                *since = world_store_ms(world);
+        }
+    }
+}
+
+/* May a node claim in a shard that is not its own? */
+static bool may_take_over(const World *world, const TaskClaim *held, int64_t node)
+{
+    const struct Oracle *oracle = world->oracle;
+    const Role *role = role_find(&sim_roles, held->role);
+    int64_t since = oracle->bare_since[role - sim_roles.roles][held->shard - 1];
+    g_autoptr(GArray) own = table_shards_of_node(oracle->table, held->role, node);
+    return world->takeover_ms > 0 && own->len > 0 && since != 0 &&
+           world_store_ms(world) - since + STEP_MS_MAX >= world->takeover_ms;
+}
+
 static void look_at_members(World *world)
 {
     struct Oracle *oracle = world->oracle;
-    int64_t count, newest;
+    int64_t count, newest, works;
     {
         g_autoptr(DbRows) rows = ask(world, &SQL_ROWS, DB_NO_ARGS);
         MUST(next_row(rows));
         count = db_rows_int(rows, 0);
         newest = db_rows_int(rows, 1);
+        works = db_rows_int(rows, 2);
     }
+    if (works != oracle->works)
+        look_at_bare_shards(world, false);
+    oracle->works = works;
     bool all = oracle->all_dirty || count != oracle->rows || newest != oracle->newest;
     oracle->rows = count;
     oracle->newest = newest;
@@ -205,6 +265,7 @@ static void look_at_table(World *world)
         sim_broken(world, 0, "a table came into force that %d living nodes do not propose",
                    (int)against);
     oracle->epoch = epoch;
+    look_at_bare_shards(world, true);
 }
 
 /* ---- rounds: promise 6 */
@@ -336,9 +397,10 @@ static void check_shard(Lane *lane, const Task *task)
     int64_t node = lane->process->machine->node;
     unsigned shards = table_shards(table, held->role);
     if (held->shards != shards || shard_of_bucket(task->bucket, shards) != held->shard ||
-        !table_may(table, held->role, held->shard, node))
+        (!table_may(table, held->role, held->shard, node) && !may_take_over(world, held, node)))
         sim_broken(world, 5, "node %d claimed %s:%s of bucket %u as shard %u of %u", (int)node,
                    held->role, task->key, task->bucket, held->shard, held->shards);
+    world->stats->claims_for_others += !table_may(table, held->role, held->shard, node);
 }
 
 static void note_claim(Lane *lane, SimKey *key, const Task *task)

@@ -152,6 +152,7 @@ Process *process_start(World *world, Machine *machine)
         .load = process->load,
         .reload = reload,
         .wake = wake,
+        .takeover_ms = world->takeover_ms,
         .stop_ms = SIM_STOP_MS,
         .data = process,
     });
@@ -366,6 +367,7 @@ World *world_new(uint64_t seed, Stats *stats)
     world->keys = g_ptr_array_new();
     world->key_names = g_hash_table_new(g_str_hash, g_str_equal);
     weather_draw(world);
+    world->takeover_ms = sim_chance(world, 5000) ? sim_between(world, 100, 3000) : 0;
     open_store(world);
     work_make_keys(world);
     world->machine_count = draw_nodes(world);

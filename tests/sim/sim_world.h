@@ -87,8 +87,9 @@ typedef struct {
 
 typedef struct {
     uint64_t steps, enqueued, effects, acts, kills, takeovers, stalls, adoptions, burials, unknown;
-    uint64_t acts_twice; /* explained ones: killed between the act and its record */
-    GArray *takeover_ms; /* of int64: from a kill to the next claim of what it held */
+    uint64_t claims_for_others; /* of shards that are taken over */
+    uint64_t acts_twice;        /* explained ones: killed between the act and its record */
+    GArray *takeover_ms;        /* of int64: from a kill to the next claim of what it held */
 } Stats;
 
 struct World {
@@ -101,9 +102,10 @@ struct World {
     int64_t now;
     int64_t outage_until;
     int64_t next_chaos;
-    int64_t restart_us; /* a machine with no process gets one within this time */
-    bool calm;          /* no more faults */
-    bool measuring;     /* what is killed now must be taken over in time */
+    int64_t restart_us;  /* a machine with no process gets one within this time */
+    int64_t takeover_ms; /* cluster.takeover; 0: never */
+    bool calm;           /* no more faults */
+    bool measuring;      /* what is killed now must be taken over in time */
     unsigned depth;
     unsigned serials;
     Machine *machines;
