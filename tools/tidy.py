@@ -36,7 +36,7 @@ INCLUDES = {
     'roster': ['base', 'db', 'roster'],
     'model': ['base', 'content', 'db', 'model', 'roster/task.h', 'roster/shard.h'],
     'duty': ['base', 'content', 'remote', 'model', 'duty', 'roster/handler.h'],
-    'front': ['base', 'content', 'model', 'front', 'roster/report.h'],
+    'front': ['base', 'content', 'model', 'front', 'roster/report.h', 'roster/load.h'],
     'app': ['base', 'content', 'remote', 'db', 'roster', 'model', 'duty', 'front', 'app'],
 }
 INCLUDES_MORE = {

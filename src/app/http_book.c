@@ -101,6 +101,14 @@ void http_book_remove(HttpBook *book, int fd)
     g_mutex_unlock(&book->lock);
 }
 
+unsigned http_book_count(HttpBook *book)
+{
+    g_mutex_lock(&book->lock);
+    unsigned count = g_hash_table_size(book->entries);
+    g_mutex_unlock(&book->lock);
+    return count;
+}
+
 void http_book_set(HttpBook *book, int fd, int64_t until_us, bool busy)
 {
     g_mutex_lock(&book->lock);

@@ -47,6 +47,7 @@ struct HttpServer {
     HttpWork *work;
     struct MHD_Daemon *daemons[HTTP_EVENT_THREADS];
     _Atomic bool stopping;
+    _Atomic uint64_t turned_away_all, answers[5];
     unsigned turned_away; /* the acceptor's: since it was last logged */
     int64_t told_us;
     char *said; /* by the library while it starts */
@@ -131,6 +132,7 @@ static enum MHD_Result send_answer(HttpExchange *exchange)
     for (unsigned i = 0; i < answer->headers->len; i += 2)
         MHD_add_response_header(response, g_ptr_array_index(answer->headers, i),
                                 g_ptr_array_index(answer->headers, i + 1));
+    exchange->server->answers[answer->status / 100 - 1]++;
     if (exchange->server->stopping)
         MHD_add_response_header(response, "Connection", "close");
     http_book_set(exchange->server->book, exchange->fd, step_end(exchange->server), true);
@@ -180,7 +182,7 @@ static enum MHD_Result run_exchange(HttpExchange *exchange)
     if (exchange->discarded > 0) {
         http_answer_problem(&exchange->answer, 413, "a body has at most %d bytes here",
                             HTTP_BODY_BYTES_MAX);
-    } else if (http_call_needs_store(exchange->call)) {
+    } else if (http_call_store(exchange->call) != HTTP_STORE_NOT) {
         /* The store's own time-out bounds it. */
         http_book_set(server->book, exchange->fd, STEP_NONE, true);
         if (http_work_put(server->work, exchange))
@@ -243,6 +245,7 @@ static void tell_turned_away(HttpServer *server, HttpBookEntry entry, const char
 {
     int64_t now_us = clock_monotonic_us(server->config.clock);
     server->turned_away++;
+    server->turned_away_all++;
     if (server->told_us != 0 && now_us < server->told_us + TELL_MS * 1000)
         return;
     bool full = entry == HTTP_BOOK_FULL;
@@ -420,6 +423,14 @@ HttpServer *http_server_start(const HttpServerConfig *config, GError **error)
 const char *const *http_server_addresses(const HttpServer *server)
 {
     return listeners_addresses(&server->listeners);
+}
+
+void http_server_counts(HttpServer *server, HttpCounts *ret)
+{
+    *ret = (HttpCounts){.connections = http_book_count(server->book),
+                        .turned_away = server->turned_away_all};
+    for (size_t i = 0; i < G_N_ELEMENTS(ret->answers); i++)
+        ret->answers[i] = server->answers[i];
 }
 
 /* ---------------------------------------------------------------- stop */

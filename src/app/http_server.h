@@ -40,6 +40,12 @@ typedef struct {
 HttpServer *http_server_start(const HttpServerConfig *config, GError **error);
 /* Where it listens, with the port that was found; NULL-terminated, borrowed. */
 const char *const *http_server_addresses(const HttpServer *server);
+typedef struct {
+    unsigned connections;             /* now */
+    uint64_t turned_away, answers[5]; /* 1xx to 5xx */
+} HttpCounts;
+/* Since the start. Any thread. */
+void http_server_counts(HttpServer *server, HttpCounts *ret);
 /* Listens no more, hangs up on idle clients, and lets requests that are in hand end, for at most
  * grace_ms; then frees it. False: one did not end in time; its memory is left to the end of the
  * process. */

@@ -22,6 +22,8 @@ void http_book_set(HttpBook *book, int fd, int64_t until_us, bool busy);
  * in hand. Returns how many connections are left. */
 unsigned http_book_sweep(HttpBook *book, int64_t now_us, bool idle);
 
+unsigned http_book_count(HttpBook *book);
+
 /* A request from its first line to the end of its answer. Belongs to the event thread of its
  * connection, but between http_work_put and MHD_resume_connection, when it is a worker's. */
 typedef struct {

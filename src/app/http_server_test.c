@@ -46,12 +46,13 @@ static char *nothing(void *data)
 }
 
 static const HttpRoute route_held = {
-    .method = "GET", .path = "/held", .needs_store = true, .run = run_held};
+    .method = "GET", .path = "/held", .store = HTTP_STORE_NEEDED, .run = run_held};
 static const HttpRoute route_length = {.method = "POST", .path = "/length", .run = run_length};
 static const HttpRoute *const routes[] = {&http_route_healthz, &route_held, &route_length, NULL};
 
 static Gate gate;
-static const HttpHouse house = {routes, nothing, nothing, &gate};
+static const HttpHouse house = {
+    .routes = routes, .ill = nothing, .unready = nothing, .data = &gate};
 static const DbConfig db = {.kind = DB_SQLITE, .path = (char *)(uintptr_t) ":memory:"};
 
 static HttpServer *start(const char *address, unsigned connections, unsigned of_address,

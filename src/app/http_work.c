@@ -29,7 +29,7 @@ static void run_exchange(HttpWork *work, HttpExchange *exchange, Db **db)
     g_autoptr(GError) error = NULL;
     if (!*db)
         *db = db_open(&work->db, &error);
-    if (*db)
+    if (*db || http_call_store(exchange->call) != HTTP_STORE_NEEDED)
         http_call_run(exchange->call, *db);
     else
         http_answer_error(&exchange->answer, error);

@@ -52,7 +52,8 @@ struct LmtpServer {
 
     GMutex lock;
     GCond ended;
-    unsigned sessions; /* running; under lock */
+    unsigned sessions; /* running; under lock, as those below */
+    uint64_t taken, turned_away;
 };
 
 typedef struct {
@@ -187,8 +188,12 @@ static void serve_client(LmtpServer *server, int fd)
                sizeof(one)); /* a unix socket has none, and needs none */
     g_mutex_lock(&server->lock);
     bool room = server->sessions < server->sessions_max;
-    if (room)
+    if (room) {
         server->sessions++;
+        server->taken++;
+    } else {
+        server->turned_away++;
+    }
     g_mutex_unlock(&server->lock);
     if (!room) {
         log_event(LOG_LEVEL_WARNING, "lmtp.too-many-sessions",
@@ -279,6 +284,13 @@ LmtpServer *lmtp_server_start(const LmtpServerConfig *config, GError **error)
 const char *const *lmtp_server_addresses(const LmtpServer *server)
 {
     return listeners_addresses(&server->listeners);
+}
+
+void lmtp_server_counts(LmtpServer *server, LmtpCounts *ret)
+{
+    g_mutex_lock(&server->lock);
+    *ret = (LmtpCounts){server->sessions, server->taken, server->turned_away};
+    g_mutex_unlock(&server->lock);
 }
 
 bool lmtp_server_stop(LmtpServer *server, int64_t grace_ms)

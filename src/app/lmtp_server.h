@@ -34,6 +34,12 @@ LmtpServer *lmtp_server_start(const LmtpServerConfig *config, GError **error);
 /* Where it listens, with the port that was found: "127.0.0.1:40001", "unix:/path"; NULL-terminated,
  * borrowed. */
 const char *const *lmtp_server_addresses(const LmtpServer *server);
+typedef struct {
+    unsigned sessions; /* now */
+    uint64_t taken, turned_away;
+} LmtpCounts;
+/* Since the start. Any thread. */
+void lmtp_server_counts(LmtpServer *server, LmtpCounts *ret);
 /* Listens no more; tells idle sessions goodbye at once, and lets those with a message in their
  * hands end it, for at most grace_ms; then frees it. False: a session did not end in time; its
  * memory is left to the end of the process. */

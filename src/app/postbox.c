@@ -57,6 +57,7 @@ struct Postbox {
     atomic_bool store_down;
 
     GMutex lock;
+    _Atomic uint64_t answered[DELIVER_UNKNOWN + 1]; /* by DeliverResult */
     /* shared, under lock */
     GCond changed;
     GQueue waiting;     /* of Item */
@@ -347,6 +348,7 @@ static void deliver(const LmtpMessage *message, const LmtpRecipient *recipients,
     for (unsigned i = 0; i < count; i++) {
         results[i] = stored_of(items[i].delivered.result);
         log_delivery(letter, from, &recipients[i], &items[i].delivered);
+        postbox->answered[items[i].delivered.result]++;
         g_free(items[i].key);
         g_free(items[i].trace);
     }
@@ -391,6 +393,17 @@ void postbox_free(Postbox *postbox)
     g_cond_clear(&postbox->changed);
     g_free(postbox->host_name);
     g_free(postbox);
+}
+
+void postbox_counts(const Postbox *postbox, PostboxCounts *ret)
+{
+    *ret = (PostboxCounts){
+        .stored = postbox->answered[DELIVER_STORED],
+        .duplicate = postbox->answered[DELIVER_DUPLICATE],
+        .no_account = postbox->answered[DELIVER_NO_ACCOUNT],
+        .over_quota = postbox->answered[DELIVER_OVER_QUOTA],
+        .later = postbox->answered[DELIVER_RETRY] + postbox->answered[DELIVER_UNKNOWN],
+    };
 }
 
 const LmtpHouse *postbox_house(const Postbox *postbox)

@@ -40,4 +40,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Postbox, postbox_free)
 /* For LMTP sessions; borrowed from the postbox. */
 const LmtpHouse *postbox_house(const Postbox *postbox);
 
+/* How messages were answered since the start, for one recipient each. Any thread. */
+typedef struct {
+    uint64_t stored, duplicate, no_account, over_quota, later;
+} PostboxCounts;
+void postbox_counts(const Postbox *postbox, PostboxCounts *ret);
+
 #endif

@@ -150,6 +150,8 @@ static char *health(void *data)
     told.memory_free_bytes = (int64_t)info.freeram * info.mem_unit;
     told.clock_ahead_ms = node_clock_ahead_ms(serve->node);
     node_beats(serve->node, &told.beat_gap_ms, &told.beats_failed);
+    if (serve->http)
+        serve_http_tell_beats(serve->http, told.beat_gap_ms, told.beats_failed);
     return health_format(&told);
 }
 
@@ -249,7 +251,6 @@ static bool start_node(Serve *serve, GError **error)
 {
     const Settings *settings = serve->settings;
     g_autoptr(GArray) rounds = settings_rounds(settings);
-    serve->load = load_new();
     serve->node = node_new(&(NodeConfig){
         .db = serve->db,
         .clock = serve->clock,
@@ -331,6 +332,9 @@ static bool start_http(Serve *serve, GError **error)
         return true;
     serve->http = serve_http_start(&(ServeHttpConfig){.settings = serve->settings,
                                                       .clock = serve->clock,
+                                                      .load = serve->load,
+                                                      .postbox = serve->postbox,
+                                                      .lmtp = serve->lmtp,
                                                       .is_alive = is_alive,
                                                       .data = serve},
                                    error);
@@ -346,6 +350,7 @@ Serve *serve_start(const Settings *settings, const Clock *clock, Db *take_db, GE
     serve->lock_fd = -1;
     g_mutex_init(&serve->lock);
     g_cond_init(&serve->changed);
+    serve->load = load_new();
     serve->changed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     MUST(serve->changed_fd >= 0);
     if (lock_store(serve, error) && start_lmtp(serve, error) && start_http(serve, error) &&
@@ -400,9 +405,10 @@ static bool stop_threads(Serve *serve)
         lanes_wake(serve->lanes, NULL);
         wake_node(serve);
     }
-    if (serve->lmtp)
-        ended = lmtp_server_stop(serve->lmtp, LMTP_GRACE_MS);
-    if (serve->http && !serve_http_stop(serve->http, HTTP_GRACE_MS))
+    /* First: it tells of what stops below. */
+    if (serve->http)
+        ended = serve_http_stop(serve->http, HTTP_GRACE_MS);
+    if (serve->lmtp && !lmtp_server_stop(serve->lmtp, LMTP_GRACE_MS))
         ended = false;
     if (serve->node_thread)
         g_thread_join(serve->node_thread);

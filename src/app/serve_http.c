@@ -10,14 +10,17 @@
 #include "app/serve_http.h"
 
 #include "base/error.h"
+#include "base/must.h"
 
-#include "app/http_server.h"
+#include "app/serve_metrics.h"
 
-static const HttpRoute *const routes[] = {&http_route_healthz, &http_route_readyz, NULL};
+#define ROUTES_MAX 8
 
 struct ServeHttp {
     ServeHttpConfig config;
-    const Node *_Atomic node; /* NULL: not yet */
+    const HttpRoute *routes[ROUTES_MAX]; /* ended by NULL */
+    ServeMetrics parts;
+    struct MetricsHouse metrics;
     HttpHouse house;
     HttpServer *server;
 };
@@ -25,7 +28,7 @@ struct ServeHttp {
 static char *ill(void *data)
 {
     const ServeHttp *door = data;
-    return !door->node || door->config.is_alive(door->config.data)
+    return !door->parts.node || door->config.is_alive(door->config.data)
                ? NULL
                : g_strdup("the node's thread has not come round for too long: something is stuck");
 }
@@ -33,7 +36,7 @@ static char *ill(void *data)
 static char *unready(void *data)
 {
     const ServeHttp *door = data;
-    const Node *node = door->node;
+    const Node *node = door->parts.node;
     switch (node ? node_state(node) : NODE_STARTING) {
     case NODE_UP:
         if (node_may_work(node))
@@ -53,12 +56,52 @@ static char *unready(void *data)
     return NULL;
 }
 
+static void make_house(ServeHttp *door)
+{
+    const ServeHttpConfig *config = &door->config;
+    const MetricsSettings *metrics = &config->settings->metrics;
+    unsigned count = 0;
+    door->routes[count++] = &http_route_healthz;
+    door->routes[count++] = &http_route_readyz;
+    if (metrics->prometheus)
+        door->routes[count++] = &http_route_metrics;
+    MUST(count < ROUTES_MAX);
+    door->parts.settings = config->settings;
+    door->parts.clock = config->clock;
+    door->parts.load = config->load;
+    door->parts.postbox = config->postbox;
+    door->parts.lmtp = config->lmtp;
+    door->parts.started_at = clock_wall_ms(config->clock);
+    door->metrics = (struct MetricsHouse){
+        .username = metrics->username,
+        .password = metrics->password,
+        .read_node = serve_metrics_read,
+        .data = &door->parts,
+        .roles = &config->settings->roles,
+        .clock = config->clock,
+        .cluster = metrics_cluster_new(),
+    };
+    door->house = (HttpHouse){
+        .routes = door->routes,
+        .ill = ill,
+        .unready = unready,
+        .data = door,
+        .metrics = &door->metrics,
+    };
+}
+
+static void door_free(ServeHttp *door)
+{
+    metrics_cluster_free(door->metrics.cluster);
+    g_free(door);
+}
+
 ServeHttp *serve_http_start(const ServeHttpConfig *config, GError **error)
 {
     const HttpSettings *settings = &config->settings->http;
     ServeHttp *door = g_new0(ServeHttp, 1);
     door->config = *config;
-    door->house = (HttpHouse){.routes = routes, .ill = ill, .unready = unready, .data = door};
+    make_house(door);
     door->server = http_server_start(
         &(HttpServerConfig){
             .listen = (const char *const *)settings->listen,
@@ -72,16 +115,24 @@ ServeHttp *serve_http_start(const ServeHttpConfig *config, GError **error)
             .clock = config->clock,
         },
         error);
-    if (door->server)
+    if (door->server) {
+        door->parts.http = door->server;
         return door;
+    }
     g_prefix_error(error, "http.listen: ");
-    g_free(door);
+    door_free(door);
     return NULL;
 }
 
-void serve_http_set_node(ServeHttp *door, const Node *node)
+void serve_http_set_node(ServeHttp *door, Node *node)
 {
-    door->node = node;
+    door->parts.node = node;
+}
+
+void serve_http_tell_beats(ServeHttp *door, int64_t gap_ms, int64_t failed)
+{
+    door->parts.beat_gap_ms = gap_ms;
+    door->parts.beats_failed = failed;
 }
 
 char *serve_http_format(const ServeHttp *door)
@@ -96,6 +147,6 @@ bool serve_http_stop(ServeHttp *door, int64_t grace_ms)
 {
     if (!http_server_stop(door->server, grace_ms))
         return false;
-    g_free(door);
+    door_free(door);
     return true;
 }

@@ -9,8 +9,11 @@
 #include <glib.h>
 #include <stdbool.h>
 
+#include "app/lmtp_server.h"
+#include "app/postbox.h"
 #include "app/settings.h"
 #include "base/clock.h"
+#include "roster/load.h"
 #include "roster/node.h"
 
 typedef struct ServeHttp ServeHttp;
@@ -18,6 +21,9 @@ typedef struct ServeHttp ServeHttp;
 typedef struct {
     const Settings *settings;
     const Clock *clock;
+    Load *load;
+    Postbox *postbox; /* NULL, NULL: no LMTP */
+    LmtpServer *lmtp;
     bool (*is_alive)(void *data); /* the node's thread comes round; from any thread */
     void *data;
 } ServeHttpConfig;
@@ -25,7 +31,9 @@ typedef struct {
 /* http.listen must not be empty. All is borrowed until stop. Errors as http_server_start. */
 ServeHttp *serve_http_start(const ServeHttpConfig *config, GError **error);
 /* Before the node there is nothing to be ready; from now on it is asked. Borrowed until stop. */
-void serve_http_set_node(ServeHttp *door, const Node *node);
+void serve_http_set_node(ServeHttp *door, Node *node);
+/* How heartbeats fare (node_beats). Any thread. */
+void serve_http_tell_beats(ServeHttp *door, int64_t gap_ms, int64_t failed);
 /* Where it listens, for people; caller frees. */
 char *serve_http_format(const ServeHttp *door);
 /* As http_server_stop. */

@@ -369,6 +369,14 @@ static void settle_http(Reading *reading)
             certificate ? "key" : "certificate");
     make_absolute(reading, &http->certificate);
     make_absolute(reading, &http->key);
+    const MetricsSettings *metrics = &reading->base.settings->metrics;
+    if (!*metrics->username != !*metrics->password)
+        settings_add_problem(&reading->base, false,
+                             get_target(reading, *metrics->username ? "metrics.prometheus.username"
+                                                                    : "metrics.prometheus.password")
+                                 ->place,
+                             "metrics.prometheus: found a username or a password alone; write "
+                             "both, or neither");
 }
 
 /* The rules between settings. */

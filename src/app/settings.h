@@ -50,6 +50,11 @@ typedef struct {
 } HttpSettings;
 
 typedef struct {
+    bool prometheus;           /* /metrics is there */
+    char *username, *password; /* who may read it; "", "": all */
+} MetricsSettings;
+
+typedef struct {
     bool enabled;
     double score_spam; /* 0 to 1: at or above it mail goes to Junk */
 } SpamSettings;
@@ -67,6 +72,7 @@ typedef struct {
     DutySettings duty;
     LmtpSettings lmtp;
     HttpSettings http;
+    MetricsSettings metrics;
     SpamSettings spam;
     LaneSettings *lanes; /* for each of `roles` */
     LogLevel log_level;

@@ -20,5 +20,9 @@
 #define HTTP_WORKERS 4
 /* requests that wait for a worker; at some milliseconds each they are answered within a second */
 #define HTTP_QUEUE_MAX 200
+/* a node asks the store for the cluster's metrics so often at most, however often it is scraped */
+#define METRICS_CLUSTER_MS 5000
+/* and tells what it knows from before for so long, when the store does not answer */
+#define METRICS_STALE_MS 60000
 
 #endif

@@ -53,6 +53,8 @@ static const char *title_of(unsigned status)
     switch (status) {
     case 400:
         return "Bad Request";
+    case 401:
+        return "Unauthorized";
     case 404:
         return "Not Found";
     case 405:
@@ -230,14 +232,14 @@ HttpCall *http_call_new(const HttpHouse *house, HttpRequest *request, HttpAnswer
     return call;
 }
 
-bool http_call_needs_store(const HttpCall *call)
+HttpStore http_call_store(const HttpCall *call)
 {
-    return call->route->needs_store;
+    return call->route->store;
 }
 
 void http_call_run(HttpCall *call, Db *db)
 {
-    MUST((db != NULL) == call->route->needs_store);
+    MUST(db || call->route->store != HTTP_STORE_NEEDED);
     call->db = db;
     call->route->run(call);
     call->db = NULL;

@@ -4,7 +4,7 @@
  * finds its route, and the route gives the answer. Calling sequence, for each request:
  *     http_call_new(house, head, answer)     NULL: the answer is there already (404, 405, 400, …)
  *     → the body is read, at most HTTP_BODY_BYTES_MAX, into request->body
- *     → http_call_run(call, db)              db: where http_call_needs_store says so, else NULL
+ *     → http_call_run(call, db)              db: as http_call_store says
  *     → http_call_free
  * Every error is application/problem+json (RFC 9457): title, status, detail. GET and HEAD change
  * nothing. Bounded: target, segments, query, body.
@@ -49,10 +49,16 @@ void http_answer_error(HttpAnswer *answer, const GError *error);
 
 typedef struct HttpCall HttpCall;
 
+typedef enum {
+    HTTP_STORE_NOT,    /* never waits: runs where the protocol is spoken */
+    HTTP_STORE_NEEDED, /* without a handle it is not run, and the answer is 503 */
+    HTTP_STORE_OR_NOT, /* runs without one too */
+} HttpStore;
+
 typedef struct {
     const char *method; /* "GET" (HEAD comes with it), "POST" */
     const char *path;   /* "/api/tasks/{id}": a segment in braces takes any that is not empty */
-    bool needs_store;
+    HttpStore store;
     void (*run)(HttpCall *call);
 } HttpRoute;
 
@@ -64,6 +70,7 @@ typedef struct {
     char *(*ill)(void *data);
     char *(*unready)(void *data);
     void *data;
+    const struct MetricsHouse *metrics; /* for /metrics: metrics.h */
 } HttpHouse;
 
 struct HttpCall {
@@ -72,13 +79,13 @@ struct HttpCall {
     const HttpRoute *route;
     char **segments;   /* of the path, decoded */
     GHashTable *query; /* char * to char *, decoded */
-    Db *db;            /* NULL but for routes that need the store */
+    Db *db;            /* as the route's `store` says */
     HttpAnswer *answer;
 };
 
 /* House, request and answer are borrowed; `answer` is initialised. */
 HttpCall *http_call_new(const HttpHouse *house, HttpRequest *request, HttpAnswer *answer);
-bool http_call_needs_store(const HttpCall *call);
+HttpStore http_call_store(const HttpCall *call);
 void http_call_run(HttpCall *call, Db *db);
 void http_call_free(HttpCall *call);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(HttpCall, http_call_free)

@@ -7,6 +7,9 @@
 
 #include <string.h>
 
+#include <openssl/crypto.h>
+#include <openssl/sha.h>
+
 #include "base/limits_http.h"
 
 /* UTF-8 without control characters. */
@@ -118,6 +121,14 @@ bool http_basic_parse(const char *field, char **ret_user, char **ret_password)
     *ret_user = g_strndup(text, user_size);
     *ret_password = g_strndup(colon + 1, size - user_size - 1);
     return true;
+}
+
+bool http_same_secret(const char *given, const char *secret)
+{
+    unsigned char digests[2][SHA256_DIGEST_LENGTH];
+    SHA256((const unsigned char *)given, strlen(given), digests[0]);
+    SHA256((const unsigned char *)secret, strlen(secret), digests[1]);
+    return CRYPTO_memcmp(digests[0], digests[1], SHA256_DIGEST_LENGTH) == 0;
 }
 
 /* "text/plain" of " text/plain ;q=0.5": how well it names `type`: 3 itself, 2 its kind, 1 all, 0

@@ -27,6 +27,9 @@ char **http_path_parse(const char *path, size_t size);
 /* The two parts of "Basic BASE64(user:password)" (RFC 7617). False: it is none. */
 bool http_basic_parse(const char *field, char **ret_user, char **ret_password);
 
+/* Compares without telling by the time how much of them is the same. */
+bool http_same_secret(const char *given, const char *secret);
+
 /* The weight, 0 to 1, that an Accept field (RFC 9110, 12.5.1) gives to the media type "a/b"; NULL
  * (no field) gives each 1. What cannot be read counts as not there. */
 double http_accept_weight(const char *field, const char *type);

@@ -154,7 +154,8 @@ static char *not_ready(void *data)
     return g_strdup(data);
 }
 
-static const HttpHouse house = {routes, well, not_ready, (char *)(uintptr_t) "no lease"};
+static const HttpHouse house = {
+    .routes = routes, .ill = well, .unready = not_ready, .data = (char *)(uintptr_t) "no lease"};
 
 static const char *one_header(const char *name, void *data)
 {

@@ -36,8 +36,9 @@ typedef struct {
 } Entry;
 
 struct Load {
-    GMutex lock; /* for `entries` */
+    GMutex lock; /* for `entries` and `totals` */
     GHashTable *entries;
+    GHashTable *totals;  /* "ROLE SHARD" to LoadTotal */
     GPtrArray *flushing; /* of Entry; the flushing thread's */
 };
 
@@ -59,6 +60,9 @@ static const DbSql SQL_ADD = {
 };
 /* clang-format on */
 
+const int64_t load_times_us[LOAD_TIMES] = {1000,     10000,    100000,   1000000,
+                                           10000000, 60000000, 600000000};
+
 static guint entry_hash(const void *key)
 {
     const Entry *entry = key;
@@ -78,11 +82,19 @@ static void entry_free(void *data)
     g_free(entry);
 }
 
+static void total_free(void *data)
+{
+    LoadTotal *total = data;
+    g_free(total->role);
+    g_free(total);
+}
+
 Load *load_new(void)
 {
     Load *load = g_new0(Load, 1);
     g_mutex_init(&load->lock);
     load->entries = g_hash_table_new_full(entry_hash, entry_equal, entry_free, NULL);
+    load->totals = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, total_free);
     load->flushing = g_ptr_array_new_with_free_func(entry_free);
     return load;
 }
@@ -92,6 +104,7 @@ void load_free(Load *load)
     if (!load)
         return;
     g_hash_table_unref(load->entries);
+    g_hash_table_unref(load->totals);
     g_ptr_array_unref(load->flushing);
     g_mutex_clear(&load->lock);
     g_free(load);
@@ -111,17 +124,65 @@ static Entry *get_entry(Load *load, const char *role, unsigned shard)
     return entry;
 }
 
+static void add_counts(LoadCounts *to, const LoadCounts *counts)
+{
+    to->done += counts->done;
+    to->failed += counts->failed;
+    to->retried += counts->retried;
+    to->dead += counts->dead;
+    to->busy_us += counts->busy_us;
+    to->bytes += counts->bytes;
+}
+
+/* Under the lock. */
+static LoadTotal *get_total(Load *load, const char *role, unsigned shard)
+{
+    g_autofree char *name = g_strdup_printf("%s %u", role, shard);
+    LoadTotal *total = g_hash_table_lookup(load->totals, name);
+    if (!total) {
+        total = g_new0(LoadTotal, 1);
+        total->role = g_strdup(role);
+        total->shard = shard;
+        g_hash_table_insert(load->totals, g_steal_pointer(&name), total);
+    }
+    return total;
+}
+
 void load_add(Load *load, const char *role, unsigned shard, const LoadCounts *counts)
 {
     g_mutex_lock(&load->lock);
-    Entry *entry = get_entry(load, role, shard);
-    entry->counts.done += counts->done;
-    entry->counts.failed += counts->failed;
-    entry->counts.retried += counts->retried;
-    entry->counts.dead += counts->dead;
-    entry->counts.busy_us += counts->busy_us;
-    entry->counts.bytes += counts->bytes;
+    LoadTotal *total = get_total(load, role, shard);
+    unsigned time = 0;
+    while (time < LOAD_TIMES && counts->busy_us > load_times_us[time])
+        time++;
+    total->runs[time] += counts->busy_us > 0; /* else it tells of tasks that were not run */
+    add_counts(&total->counts, counts);
+    add_counts(&get_entry(load, role, shard)->counts, counts);
     g_mutex_unlock(&load->lock);
+}
+
+static int compare_totals(gconstpointer a, gconstpointer b)
+{
+    const LoadTotal *one = *(LoadTotal *const *)a, *other = *(LoadTotal *const *)b;
+    int order = strcmp(one->role, other->role);
+    return order ? order : (one->shard > other->shard) - (one->shard < other->shard);
+}
+
+GPtrArray *load_totals(Load *load)
+{
+    GPtrArray *totals = g_ptr_array_new_with_free_func(total_free);
+    GHashTableIter iter;
+    gpointer value;
+    g_mutex_lock(&load->lock);
+    g_hash_table_iter_init(&iter, load->totals);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        LoadTotal *copy = g_memdup2(value, sizeof(LoadTotal));
+        copy->role = g_strdup(copy->role);
+        g_ptr_array_add(totals, copy);
+    }
+    g_mutex_unlock(&load->lock);
+    g_ptr_array_sort(totals, compare_totals);
+    return totals;
 }
 
 /* The key's slot: its own, a free one, or that of the least. */
@@ -210,7 +271,9 @@ void load_flushed(Load *load, bool done)
 {
     for (unsigned i = 0; !done && i < load->flushing->len; i++) {
         const Entry *entry = g_ptr_array_index(load->flushing, i);
-        load_add(load, entry->role, entry->shard, &entry->counts);
+        g_mutex_lock(&load->lock);
+        add_counts(&get_entry(load, entry->role, entry->shard)->counts, &entry->counts);
+        g_mutex_unlock(&load->lock);
         for (unsigned slot = 0; slot < entry->slot_count; slot++)
             load_add_keys(load, entry->role, entry->shard,
                           &(LoadKey){entry->slots[slot].key, entry->slots[slot].busy_us}, 1);

@@ -32,4 +32,16 @@ void load_add_keys(Load *load, const char *role, unsigned shard, const LoadKey *
 bool load_flush(Load *load, Db *db, int64_t node, GError **error);
 void load_flushed(Load *load, bool done);
 
+/* What this process has done since its start: no flush takes it away. */
+#define LOAD_TIMES 7
+extern const int64_t load_times_us[LOAD_TIMES];
+typedef struct {
+    char *role;
+    unsigned shard;
+    LoadCounts counts;
+    int64_t runs[LOAD_TIMES + 1]; /* by the time they took: up to load_times_us[i]; last: longer */
+} LoadTotal;
+/* All, by role and shard; owned by the caller. Any thread. */
+GPtrArray *load_totals(Load *load);
+
 #endif

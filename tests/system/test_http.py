@@ -1,8 +1,11 @@
 """The HTTP door: probes, limits, TLS, and what it does when the store is gone or the node stops."""
 
+import base64
 import http.client
 import json
 import os
+import shutil
+import smtplib
 import socket
 import ssl
 import subprocess
@@ -10,6 +13,8 @@ import time
 
 import pytest
 from conftest import until
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_parser
+from prometheus_client.parser import text_string_to_metric_families as plain_parser
 from relay import Relay
 
 SOON = 'lease = "2s"\nheartbeat = "300ms"\n'
@@ -143,3 +148,50 @@ def test_not_ready_without_the_store(rota_postgresql):
     relay.open()
     until(lambda: door.ask("/readyz")[0] == 200, "ready again")
     door.node.stop()
+
+
+def test_metrics(rota):
+    """They parse by the reference parsers, and tell what was done; a tool of Prometheus' has nothing to say."""
+    door = Door(rota, cluster='[cluster.roles.purge]\nstores = ["1", "7"]\n')
+    door.node.ready()
+    rota.run("account", "add", "ada@example.org")
+    with smtplib.LMTP(str(rota.folder / "lmtp-node")) as client:
+        client.sendmail("s@example.org", ["ada@example.org"], b"Subject: one\r\n\r\ntext\r\n")
+    rota.run("run", "purge.stores", "--shard", "1", settings=door.settings)
+
+    def scrape(accept, parse):
+        status, headers, text = door.ask("/metrics", headers={"Accept": accept})
+        assert status == 200 and headers["Content-Type"].startswith(accept)
+        families = list(parse(text))
+        return {(s.name, *sorted(s.labels.items())): s.value for family in families for s in family.samples}, text
+
+    plain, text = scrape("text/plain", plain_parser)
+    opened, _ = scrape("application/openmetrics-text", open_parser)
+    assert set(plain) == set(opened)
+    for got in (plain, opened):
+        assert got["rota_deliveries_total", ("result", "stored")] == 1
+        assert got["rota_node_ready",] == 1
+        assert got["rota_cluster_nodes", ("state", "up")] == 1
+        assert got["rota_cluster_uncovered_shards",] == 1
+        assert got["rota_cluster_shard_covered", ("role", "purge.stores"), ("shard", "2")] == 0
+    until(lambda: scrape("text/plain", plain_parser)[0].get(
+        ("rota_tasks_total", ("result", "done"), ("role", "purge.stores"), ("shard", "1"))) == 1, "the purge")
+    if shutil.which("promtool"):
+        said = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=True)
+        assert said.stdout + said.stderr == ""
+    door.node.stop()
+
+
+def test_metrics_for_whom(rota_sqlite):
+    door = Door(rota_sqlite, '[metrics.prometheus]\nusername = "eve"\npassword = "secret"\n')
+    door.node.ready()
+    assert door.ask("/metrics")[0] == 401
+    assert "Basic" in door.ask("/metrics")[1]["WWW-Authenticate"]
+    for word, status in (("eve:secret", 200), ("eve:secreT", 401), ("eve", 401)):
+        field = "Basic " + base64.b64encode(word.encode()).decode()
+        assert door.ask("/metrics", headers={"Authorization": field})[0] == status
+    door.node.stop()
+    none = Door(rota_sqlite, "[metrics.prometheus]\nenable = false\n", name="none")
+    none.node.ready()
+    assert none.ask("/metrics")[0] == 404
+    none.node.stop()
