@@ -49,6 +49,29 @@ setup_packages()
     rm -f "$log"
 }
 
+# setup_unpacked NAME...   Debian packages of which the programs are wanted and the services are not: in var/packages.
+setup_unpacked()
+{
+    local name log
+    for name in "$@"; do
+        [ ! -e "var/packages/$name.here" ] || continue
+        mkdir -p var/packages
+        log=var/packages/$name.log
+        if ! { setup_download "$name" && dpkg -x var/packages/"$name"_*.deb var/packages; } >"$log" 2>&1; then
+            tail -n 20 "$log" >&2
+            echo "The package $name could not be had" >&2
+            return 1
+        fi
+        rm -f var/packages/"$name"_*.deb
+        touch "var/packages/$name.here"
+    done
+}
+
+setup_download()
+{
+    (cd var/packages && { apt-get -qq download "$1" || { apt-get -qq update && apt-get -qq download "$1"; }; })
+}
+
 # setup_build FOLDER [MESON OPTION...]: a build folder that fits the options; made anew if it cannot be used.
 setup_build()
 {

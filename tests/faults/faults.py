@@ -15,8 +15,10 @@ import time
 
 import checks
 import cluster
+import failover
 import measure
 import plan
+import rolling
 from world import NODES, Load, World
 
 
@@ -52,7 +54,30 @@ def takeover(world, options, verdict):
     checks.check_roster(world, 0, verdict)
 
 
-PARTS = {"faults": faults, "takeover": takeover}
+def change(world, options, verdict):
+    """From the seed's table to another one, node by node, under load."""
+    world.start(options.people)
+    count = options.tasks or (100000 if options.long else 6000)
+    load = Load(world, options.seed, random.Random(options.seed), options.rate / 4, 2)
+    rolling.rolling(world, count, options.seed, verdict)
+    load.end()
+    retried = checks.settle(world.cluster)
+    rolling.check(world, count, verdict)
+    checks.check_all(world, load.ledger, retried, options.seed, verdict)
+
+
+def pair(world, options, verdict):
+    """Failovers of Patroni with a synchronous standby, under load: what was answered 250 is there."""
+    world.start(options.people, make_store=failover.Pair)
+    load = Load(world, options.seed, random.Random(options.seed), options.rate, options.sessions)
+    turns = options.turns or (8 if options.long else 1)
+    failover.failover(world, load, turns, options.long, options.seed, verdict)
+    load.end()
+    retried = checks.settle(world.cluster)
+    checks.check_all(world, load.ledger, retried, options.seed, verdict)
+
+
+PARTS = {"faults": faults, "takeover": takeover, "change": change, "failover": pair}
 
 
 def run_part(name, options):
@@ -79,6 +104,8 @@ def main():
     parser.add_argument("--nodes", default=list(NODES), help="faults at these nodes only",
                         type=lambda text: [int(word) for word in text.split(",")])
     parser.add_argument("--kills", type=int, help="of the part takeover")
+    parser.add_argument("--tasks", type=int, help="of the part change")
+    parser.add_argument("--turns", type=int, help="of the part failover")
     parser.add_argument("--people", type=int, default=24)
     parser.add_argument("--sessions", type=int, default=5)
     parser.add_argument("--rate", type=float, default=40, help="messages a second")

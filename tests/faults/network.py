@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 
-STORE_ADDRESS = "10.77.0.100"
+STORE_ADDRESS, PAIR_ADDRESSES = "10.77.0.100", ["10.77.0.101", "10.77.0.102"]
 
 
 def ip(*words, check=True):
@@ -34,7 +34,8 @@ class Namespaces:
         remove_left_over()
         ip("netns", "add", self.hub)
         ip("-n", self.hub, "link", "add", "store", "type", "bridge")
-        ip("-n", self.hub, "addr", "add", f"{STORE_ADDRESS}/24", "dev", "store")
+        for address in (STORE_ADDRESS, *PAIR_ADDRESSES):
+            ip("-n", self.hub, "addr", "add", f"{address}/24", "dev", "store")
         for link in ("lo", "store"):
             ip("-n", self.hub, "link", "set", link, "up")
         for node in self.nodes:
@@ -78,6 +79,9 @@ class Namespaces:
 
     def listen_address(self):
         return STORE_ADDRESS
+
+    def pair_addresses(self):
+        return PAIR_ADDRESSES
 
     def cut(self, node):
         ip("-n", self.hub, "link", "set", f"n{node}", "nomaster")
@@ -191,6 +195,9 @@ class Relays:
 
     def listen_address(self):
         return "127.0.0.1"
+
+    def pair_addresses(self):
+        return ["127.0.0.1", "127.0.0.1"]
 
     def cut(self, node):
         self.relays[node].open = False

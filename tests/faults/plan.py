@@ -188,7 +188,7 @@ class Runner:
         for index, (at, kind, target, lasts) in enumerate(self.plan):
             if self.world.stopping.wait(max(0, begin + at - time.monotonic())):
                 break
-            thread = threading.Thread(target=self.one, args=(index, kind, target, lasts))
+            thread = threading.Thread(target=self.one, args=(index, kind, target, lasts), daemon=True)
             thread.start()
             threads.append(thread)
         for thread in threads:

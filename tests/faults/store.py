@@ -92,9 +92,13 @@ class Store:
     def url(self, node):
         return f"{self.network.store_url(node, PORT)} user={USER} dbname=rota application_name=rota-{node}"
 
+    def place(self):
+        """Where it is for us, who are not in the nodes' network: its socket."""
+        return f"host={self.folder} port={PORT}"
+
     def own_url(self):
         """For commands of an operator beside the store."""
-        return f"host={self.folder} port={PORT} user={USER} dbname=rota"
+        return f"{self.place()} user={USER} dbname=rota"
 
     def sql(self, text, database="rota"):
         """Rows as lists of text, past the program; the first answer waits until the server is up."""
@@ -102,8 +106,9 @@ class Store:
 
     def try_sql(self, text, database="rota", empty=None):
         """None: it does not answer now. `empty` stands for no rows."""
-        got = subprocess.run(["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-F", "\t", "-h", str(self.folder), "-p",
-                              str(PORT), "-U", "root", "-d", database, "-c", text], capture_output=True, text=True)
+        where = f"{self.place()} user=root dbname={database}"
+        got = subprocess.run(["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-F", "\t", "-d", where, "-c", text],
+                             capture_output=True, text=True)
         if got.returncode == 0:
             return [line.split("\t") for line in got.stdout.splitlines()] or empty or [[]]
         if "ERROR" in got.stderr and "connect" not in got.stderr:
