@@ -52,7 +52,7 @@ void scene_tell(Scene *scene, unsigned node, const NodeHealth *health)
     MemberPulse pulse;
     g_autofree char *text = health_format(health);
     begin(scene);
-    member_renew(scene->members[node], scene->db, text, &pulse, &error);
+    member_renew(scene->members[node], scene->db, text, true, &pulse, &error);
     assert_no_error(error);
     commit(scene);
 }

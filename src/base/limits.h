@@ -23,6 +23,7 @@
 #define SHARD_RANGES_MAX 4096
 #define LEASE_MS         6000
 #define HEARTBEAT_MS     2000
+#define MEMBER_LOOKS     8 /* nodes that look at all members in one heartbeat's time */
 /* what a node gives away of its lease for clock drift and scheduling */
 #define LEASE_MARGIN_MS 500
 /* what a stop waits for running tasks by default; init systems kill after 90 s */
@@ -54,8 +55,7 @@
 #define CLUSTER_NAME_BYTES_MAX 100
 /* a node's clock that is further from the store's is said to be wrong; NTP keeps it far below */
 #define CLOCK_OFF_MS 5000
-/* between attempts to reach the store, of one process; the longest leaves a lease time for several
- */
+/* between attempts to reach the store, of one process; the longest leaves a lease several */
 #define CONNECT_PAUSE_MIN_MS 100
 #define CONNECT_PAUSE_MAX_MS 1000
 

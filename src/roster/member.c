@@ -4,7 +4,9 @@
  * cluster's counter; on PostgreSQL the counter's row is also the lock that puts joins one after the
  * other. A heartbeat is one UPDATE that brings back, by its RETURNING, all that a node must look
  * at: the operator's wish, the epoch of the table in force, whether some other lease has run out.
- * Only if there is something to do does another statement follow.
+ * Only if there is something to do does another statement follow. Of other leases it asks for its
+ * neighbours' by number, and with some heartbeats for all: so a cluster's heartbeats cost the store
+ * as much as it has nodes, and not the square of that.
  *
  * Failures of the world: those of the store; another life of this node (ERROR_CONFLICT). Known weak
  * point: a node that stalls between its commit and the next heartbeat for longer than the margin
@@ -34,17 +36,28 @@ static const DbSql SQL_JOIN = {
     " wish, proposed_table, proposed_digest, health)"
     " VALUES ($1, $2, $3, $4, $5, rota_now(), rota_now() + $6, 'up', '', $7, $8, '')", NULL,
 };
-static const DbSql SQL_RENEW = {
-    "UPDATE member SET lease_until = rota_now() + $3, health = COALESCE($4, health)"
-    " WHERE node = $1 AND incarnation = $2 AND state <> 'drained'"
+#define RUN_OUT \
+    "lease_until < rota_now()" \
+    " AND (state <> 'drained' OR lease_until < rota_now() - " DRAINED_KEPT_MS ")"
+#define RENEW \
+    "UPDATE member SET lease_until = rota_now() + $3, health = COALESCE($4, health)" \
+    " WHERE node = $1 AND incarnation = $2 AND state <> 'drained'" \
     " RETURNING rota_now(), wish, (SELECT epoch FROM cluster WHERE id = 1),"
-    " (SELECT count(*) FROM member m WHERE m.node <> $1 AND m.lease_until < rota_now()"
-    "  AND (m.state <> 'drained' OR m.lease_until < rota_now() - " DRAINED_KEPT_MS ")),"
+#define NEXT(from) \
+    "SELECT lease_until, state FROM member m WHERE " from " ORDER BY m.node LIMIT 3"
+/* The next members by number, and after the last the first again: whatever dies, somebody who lives
+ * looks at it with each heartbeat, and it costs the same with three members and with thousands. */
+static const DbSql SQL_RENEW = {
+    RENEW " (SELECT count(*) FROM (SELECT * FROM (" NEXT("m.node > $1") ") after"
+    " UNION ALL SELECT * FROM (" NEXT("m.node < $1") ") first) next WHERE " RUN_OUT ")", NULL,
+};
+static const DbSql SQL_RENEW_AND_LOOK = {
+    RENEW " (SELECT count(*) FROM member m WHERE m.node <> $1 AND " RUN_OUT "),"
     " (SELECT CASE WHEN min(m.proposed_digest) = max(m.proposed_digest)"
     "  AND min(m.proposed_digest) <> (SELECT digest FROM cluster WHERE id = 1) THEN 1 ELSE 0 END"
     "  FROM member m WHERE m.state <> 'drained'),"
     " (SELECT CAST(COALESCE(sum(m.incarnation * m.incarnation), 0) + count(*) AS BIGINT)"
-    " FROM member m  WHERE m.state = 'up')", NULL,
+    " FROM member m  WHERE m.state = 'up'), (SELECT count(*) FROM member)", NULL,
 };
 static const DbSql SQL_PROPOSE = {
     "UPDATE member SET proposed_table = $2, proposed_digest = $3 WHERE incarnation = $1", NULL,
@@ -56,9 +69,6 @@ static const DbSql SQL_DRAINED = {
     "UPDATE member SET state = 'drained', wish = '', lease_until = rota_now() - 1"
     " WHERE incarnation = $1", NULL,
 };
-#define RUN_OUT \
-    "lease_until < rota_now()" \
-    " AND (state <> 'drained' OR lease_until < rota_now() - " DRAINED_KEPT_MS ")"
 /* A row that is locked is being renewed or removed: it is left to that transaction. Without this
  * all nodes wait for each other in a circle when they come back from an outage of the store. */
 static const DbSql SQL_EXPIRE = {
@@ -143,10 +153,16 @@ bool member_join(Member *member, Db *db, const RoleTable *table, GError **error)
     return true;
 }
 
-bool member_renew(Member *member, Db *db, const char *health, MemberPulse *ret_pulse,
+bool member_should_look(const Member *member, int64_t beat, int64_t members)
+{
+    int64_t every = MAX((members + MEMBER_LOOKS - 1) / MEMBER_LOOKS, 1);
+    return (beat + member->incarnation) % every == 0;
+}
+
+bool member_renew(Member *member, Db *db, const char *health, bool look, MemberPulse *ret_pulse,
                   GError **error)
 {
-    g_autoptr(DbRows) rows = db_query(db, &SQL_RENEW,
+    g_autoptr(DbRows) rows = db_query(db, look ? &SQL_RENEW_AND_LOOK : &SQL_RENEW,
                                       DB_ARGS(db_int(member->node), db_int(member->incarnation),
                                               db_int(member->lease_ms), db_text(health)),
                                       error);
@@ -163,9 +179,12 @@ bool member_renew(Member *member, Db *db, const char *health, MemberPulse *ret_p
         .now = db_rows_int(rows, 0),
         .epoch = db_rows_int(rows, 2),
         .expired = db_rows_int(rows, 3),
-        .agreed = db_rows_int(rows, 4) != 0,
-        .fingerprint = db_rows_int(rows, 5),
     };
+    if (look) {
+        ret_pulse->agreed = db_rows_int(rows, 4) != 0;
+        ret_pulse->fingerprint = db_rows_int(rows, 5);
+        ret_pulse->members = db_rows_int(rows, 6);
+    }
     return true;
 }
 

@@ -62,16 +62,23 @@ typedef struct {
     bool drain, reload; /* an operator wishes it; seen until member_clear_wish */
     int64_t now;        /* store's clock */
     int64_t epoch;      /* of the table in force */
-    int64_t expired;    /* other members whose lease has run out: call member_expire */
+    /* Of the neighbours; after a look, of all. */
+    int64_t expired; /* other members whose lease has run out: call member_expire */
+    /* After a look; else as nothing. */
     bool
         agreed; /* all members propose the same table, and it is not in force: call adoption_step */
     int64_t fingerprint; /* changes when the set of members that work changes */
+    int64_t members;     /* rows, this one too */
 } MemberPulse;
 
-/* Renews the lease, and writes `health` (JSON; NULL: as it was). ERROR_CONFLICT: the lease was
- * taken: member_forget, then join anew. */
-bool member_renew(Member *member, Db *db, const char *health, MemberPulse *ret_pulse,
+/* Renews the lease, and writes `health` (JSON; NULL: as it was). `look`: at all members, which
+ * costs as much as there are. ERROR_CONFLICT: the lease was taken: member_forget, then join anew.
+ */
+bool member_renew(Member *member, Db *db, const char *health, bool look, MemberPulse *ret_pulse,
                   GError **error);
+/* Shall a node's heartbeat number `beat` look at all, of `members` (0: not known) that there were
+ * at its last look? Of any cluster MEMBER_LOOKS do, within the time of one heartbeat. */
+bool member_should_look(const Member *member, int64_t beat, int64_t members);
 /* The transaction that was begun at `sent_us` (monotonic) is done. */
 void member_confirm(Member *member, int64_t sent_us);
 /* Not joined any more. */

@@ -29,6 +29,7 @@
 typedef struct {
     MemberPulse pulse;
     int64_t wall_ms; /* ours, when the pulse was taken */
+    bool looked;     /* at all members */
     bool adopted;
     TableInForce in_force;
     GArray *expired; /* of int64 */
@@ -218,7 +219,8 @@ static bool beat_body(Node *node, Beat *beat, GError **error)
     Db *db = node->config.db;
     g_autofree char *health = node->config.health ? node->config.health(node->config.data) : NULL;
     int64_t before = clock_wall_ms(node->config.clock);
-    if (!member_renew(node->member, db, health, &beat->pulse, error))
+    beat->looked = member_should_look(node->member, ++node->beats, node->members);
+    if (!member_renew(node->member, db, health, beat->looked, &beat->pulse, error))
         return false;
     beat->wall_ms = before + (clock_wall_ms(node->config.clock) - before) / 2;
     if (beat->pulse.expired > 0 && member_expire(db, beat->expired, error) < 0)
@@ -283,11 +285,12 @@ static void believe(Node *node, Beat *beat)
         log_event(LOG_LEVEL_INFO, "node.draining", "claims no more, finishes %d tasks", node->held);
         wake_all = true;
     }
-    if (beat->pulse.fingerprint != node->fingerprint || beat->expired->len > 0) {
+    bool changed = beat->looked && beat->pulse.fingerprint != node->fingerprint;
+    if (beat->looked) {
         node->fingerprint = beat->pulse.fingerprint;
-        node->look_at_coverage = true;
+        node->members = beat->pulse.members;
     }
-    if (beat->pulse.now >= node->takeover_at)
+    if (changed || beat->expired->len > 0 || beat->pulse.now >= node->takeover_at)
         node->look_at_coverage = true;
     if (wake_all || beat->rounds.enqueued > 0)
         node_wake(node, NULL);

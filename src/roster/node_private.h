@@ -40,6 +40,8 @@ struct Node {
     int64_t give_back_us; /* not before this: the store did not take the lease back */
     int64_t rounds_at;    /* store's wall ms of the next slot; INT64_MAX none */
     int64_t fingerprint;  /* of the members that coverage was last looked at for */
+    int64_t beats;        /* heartbeats of this life */
+    int64_t members;      /* at the last look; 0: none yet */
     bool look_at_coverage;
     int64_t takeover_at;   /* store's wall ms: there may be more to take over */
     GHashTable *uncovered; /* of char *: what the log has been told */

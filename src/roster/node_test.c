@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/limits.h"
 #include "base/log.h"
 #include "roster/coverage.h"
 
@@ -375,6 +376,67 @@ static void test_poll_wakes_the_role_that_has_work(void **state)
     box_clear(&box);
 }
 
+/* Without a look at all, a heartbeat sees the next three by number, and the first three. */
+static void test_neighbours_are_watched(void **state)
+{
+    TestStore *store = *state;
+    g_autoptr(RoleTable) table = box_table("1");
+    g_autoptr(GError) error = NULL;
+    Member *members[11] = {NULL};
+    for (int64_t node = 1; node <= 10; node++) {
+        members[node] = member_new(node, 6000, "box", node, "1");
+        test_begin(store->db);
+        assert_true(member_join(members[node], store->db, table, &error));
+        test_commit(store->db);
+        member_confirm(members[node], 0);
+    }
+    for (int64_t dead = 1; dead <= 10; dead++) {
+        box_age(store, dead);
+        for (int64_t node = 1; node <= 10; node++) {
+            MemberPulse near, all;
+            test_begin(store->db);
+            assert_true(member_renew(members[node], store->db, NULL, true, &all, &error));
+            assert_true(member_renew(members[node], store->db, NULL, false, &near, &error));
+            db_rollback(store->db);
+            bool next = dead > node && dead <= node + 3, first = dead < node && dead <= 3;
+            assert_int_equal(near.expired, next || first ? 1 : 0);
+            assert_int_equal(all.expired, dead == node ? 0 : 1);
+            assert_int_equal(all.members, 10);
+        }
+        MemberPulse alive;
+        test_begin(store->db);
+        assert_true(member_renew(members[dead], store->db, NULL, false, &alive, &error));
+        test_commit(store->db);
+    }
+    for (int64_t node = 1; node <= 10; node++)
+        member_free(members[node]);
+}
+
+/* Each member looks in its turn, and a cluster of any size has as many looks in a heartbeat's time.
+ */
+static void test_looks_are_shared(void **state)
+{
+    (void)state;
+    static const int64_t sizes[] = {1, 8, 9, 16, 1000};
+    for (unsigned i = 0; i < G_N_ELEMENTS(sizes); i++) {
+        int64_t size = sizes[i], turns = (size + MEMBER_LOOKS - 1) / MEMBER_LOOKS, most = 0;
+        g_autofree unsigned *looked = g_new0(unsigned, size);
+        for (int64_t beat = 1; beat <= turns; beat++) {
+            int64_t looks = 0;
+            for (int64_t node = 0; node < size; node++) {
+                Member member = {.incarnation = 100 + node};
+                bool look = member_should_look(&member, beat, size);
+                looked[node] += look;
+                looks += look;
+            }
+            most = MAX(most, looks);
+        }
+        for (int64_t node = 0; node < size; node++)
+            assert_int_equal(looked[node], 1);
+        assert_in_range(most, 1, MEMBER_LOOKS);
+    }
+}
+
 /* A wrong clock is told once when it is seen and once when it is right; nothing depends on it. */
 static void test_clock_far_from_the_stores_is_told(void **state)
 {
@@ -416,6 +478,8 @@ int main(void)
         cmocka_unit_test(test_stop_gives_up_waiting),
         cmocka_unit_test(test_table_comes_into_force_when_all_agree),
         cmocka_unit_test(test_reload_and_adopt),
+        cmocka_unit_test(test_neighbours_are_watched),
+        cmocka_unit_test(test_looks_are_shared),
         cmocka_unit_test(test_clock_far_from_the_stores_is_told),
         cmocka_unit_test(test_idle_node_makes_few_queries),
         cmocka_unit_test(test_poll_wakes_the_role_that_has_work),
