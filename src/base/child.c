@@ -192,7 +192,8 @@ static void hear(Child *child)
         /* The guard is gone without a word: what it watched got the kernel's signal. */
         if (child->command > 0)
             kill(-child->command, SIGKILL);
-        take_end(child, (ChildEnd){.kind = CHILD_LOST});
+        bool late = clock_monotonic_us(clock_real()) >= child->until_us;
+        take_end(child, (ChildEnd){.kind = CHILD_LOST, .late = late});
     } else if (message.verb == GUARD_STARTED) {
         child->command = (pid_t)message.value;
     } else if (message.verb == GUARD_FAILED) {

@@ -14,7 +14,7 @@
 
 #define SECOND  INT64_C(1000000)
 #define WAIT_MS 20000 /* far more than any of these takes */
-#define FOREVER "exec sleep 1000"
+#define FOREVER "exec sleep 100"
 
 static const char *const plain_env[] = {"PATH=/usr/bin:/bin", "A=b c", NULL};
 
@@ -100,10 +100,10 @@ static void commands_end(void **state)
          "a [31mb c\xef\xbf\xbd"
          "d",
          false},
-        {"in the background", "sleep 1000 & exit 0", CHILD_EXITED, 0, "", true},
-        {"a daemon", "setsid sh -c 'setsid sleep 1000 & exec sleep 1000' & exit 4", CHILD_EXITED, 4,
+        {"in the background", "sleep 100 & exit 0", CHILD_EXITED, 0, "", true},
+        {"a daemon", "setsid sh -c 'setsid sleep 100 & exec sleep 100' & exit 4", CHILD_EXITED, 4,
          "", true},
-        {"deaf", "trap '' TERM; (sleep 1000 & sleep 1000) & exit 0", CHILD_EXITED, 0, "", true},
+        {"deaf", "trap '' TERM; (sleep 100 & sleep 100) & exit 0", CHILD_EXITED, 0, "", true},
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
         g_autoptr(Child) child = start(rows[i].script, 60 * SECOND);

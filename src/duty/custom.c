@@ -213,6 +213,8 @@ static bool end_well(const Command *command, const Child *child, GError **error)
     g_autofree char *output = child_output(child, DETAIL_BYTES);
     g_strdelimit(output, "\n", ' ');
     g_string_append(command->run->detail, *output ? output : "done");
+    if (command->again)
+        g_string_append(command->run->detail, " (an earlier try was cut off)");
     if (child_end(child).left)
         g_string_append(command->run->detail, " (it left processes running, which were ended)");
     return note_end(command, error);
@@ -236,7 +238,9 @@ static bool run_command(Command *command, GError **error)
     follow(command, child);
     ChildEnd end = child_end(child);
     g_autofree char *why = describe_end(command, end);
-    if (command->stopped || end.late)
+    /* A service manager may have ended the command before we have heard of the stop ourselves. */
+    bool stopped = command->stopped || (why && !command->timed_out && run_should_stop(run));
+    if (stopped || end.late)
         return fail(error, ERROR_STOPPED, "the command was ended: the node %s",
                     end.late ? "could not renew its lease" : "stops");
     return why ? end_badly(command, child, why, error) : end_well(command, child, error);

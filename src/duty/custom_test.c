@@ -10,6 +10,7 @@
 #include "base/child.h"
 #include "base/error.h"
 #include "base/limits.h"
+#include "db/fault.h"
 #include "duty/duty.h"
 #include "roster/node.h"
 #include "roster/task.h"
@@ -56,6 +57,30 @@ static int64_t test_wall(const Clock *clock)
     return clock_wall_ms(clock_real());
 }
 
+static void bench_start_lane(Bench *bench, Db *take_db)
+{
+    const Role *role = role_find(&bench->set, ROLE);
+    bench->lane_db = take_db;
+    bench->worker = worker_new(&(WorkerConfig){.db = bench->lane_db,
+                                               .clock = &bench->clock.clock,
+                                               .node = bench->node,
+                                               .role = role,
+                                               .batch = role->batch,
+                                               .attempts = role->attempts,
+                                               .retry_min_ms = role->retry_min_ms,
+                                               .retry_max_ms = role->retry_max_ms,
+                                               .settings = &bench->settings,
+                                               .seed = 1,
+                                               .poll_ms = 1000});
+}
+
+static void bench_end_lane(Bench *bench)
+{
+    worker_crash(bench->worker);
+    worker_free(bench->worker);
+    db_close(bench->lane_db);
+}
+
 static void bench_start(Bench *bench, TestStore *store, const char *script, int64_t lease_ms)
 {
     *bench = (Bench){.store = store, .clock = {{test_monotonic, test_wall}, NULL, 0}};
@@ -75,7 +100,6 @@ static void bench_start(Bench *bench, TestStore *store, const char *script, int6
     bench->set = (RoleSet){duty_roles_with(&bench->duty, 1), duty_roles.count + 1};
     bench->folder = g_dir_make_tmp("rota-custom-XXXXXX", NULL);
     bench->node_db = test_store_open(store);
-    bench->lane_db = test_store_open(store);
     g_autoptr(RoleTableBuilder) builder = table_builder_new(&bench->set);
     g_autoptr(RoleTable) table = table_builder_seal(builder);
     bench->node = node_new(&(NodeConfig){.db = bench->node_db,
@@ -91,26 +115,13 @@ static void bench_start(Bench *bench, TestStore *store, const char *script, int6
     bench->clock.node = bench->node;
     node_step(bench->node);
     assert_int_equal(node_state(bench->node), NODE_UP);
-    const Role *role = role_find(&bench->set, ROLE);
-    bench->worker = worker_new(&(WorkerConfig){.db = bench->lane_db,
-                                               .clock = &bench->clock.clock,
-                                               .node = bench->node,
-                                               .role = role,
-                                               .batch = role->batch,
-                                               .attempts = role->attempts,
-                                               .retry_min_ms = role->retry_min_ms,
-                                               .retry_max_ms = role->retry_max_ms,
-                                               .settings = &bench->settings,
-                                               .seed = 1,
-                                               .poll_ms = 1000});
+    bench_start_lane(bench, test_store_open(store));
 }
 
 static void bench_end(Bench *bench)
 {
-    worker_crash(bench->worker);
-    worker_free(bench->worker);
+    bench_end_lane(bench);
     node_free(bench->node);
-    db_close(bench->lane_db);
     db_close(bench->node_db);
     g_free((gpointer)(uintptr_t)bench->set.roles);
     g_autofree char *command = g_strdup_printf("rm -rf %s", bench->folder);
@@ -193,10 +204,9 @@ static void each_end_becomes_the_tasks(void **state)
          60000, 1},
         {"kill -9 $$", "failed signal 9 (Killed)", 60000, 1},
         {"exit 75", "failed exit status 75: it is to be tried again", 60000, 1},
-        {"echo begun; exec sleep 1000",
+        {"echo begun; exec sleep 100",
          "failed ran longer than 300ms (timeout) and was ended; its output ends: begun", 300, 1},
-        {"sleep 1000 & exit 0", "done done (it left processes running, which were ended)", 60000,
-         0},
+        {"sleep 100 & exit 0", "done done (it left processes running, which were ended)", 60000, 0},
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
         Bench bench;
@@ -275,7 +285,7 @@ static void it_is_told_what_to_do(void **state)
 static void a_stop_ends_it_and_gives_it_back(void **state)
 {
     Bench bench;
-    bench_start(&bench, *state, "exec sleep 1000", 60000);
+    bench_start(&bench, *state, "exec sleep 100", 60000);
     ask_round(&bench);
     bench.clock.stop_us = clock_monotonic_us(clock_real()) + 200000;
     step(&bench);
@@ -310,6 +320,107 @@ static void a_lease_that_is_over_ends_it(void **state)
     path = g_build_filename(bench.folder, "again", NULL);
     assert_true(g_file_get_contents(path, &got, NULL, NULL));
     assert_string_equal(got, "1\n");
+    bench_end(&bench);
+}
+
+static void exec(Bench *bench, const DbSql *sql)
+{
+    assert_true(db_begin(bench->node_db, DB_WRITE, NULL));
+    assert_true(db_exec(bench->node_db, sql, DB_NO_ARGS, NULL) >= 0);
+    assert_int_equal(db_commit(bench->node_db, NULL), DB_DONE);
+}
+
+static const DbSql SQL_NO_MEMBER = {"DELETE FROM member", NULL};
+
+static void what_is_no_longer_ours_is_not_begun(void **state)
+{
+    Bench bench;
+    g_autofree char *script = NULL, *path = NULL;
+    int64_t next_us;
+    bench_start(&bench, *state, "", 60000);
+    set_script(&bench, &script, "touch @F/begun");
+    ask_round(&bench);
+    renew(&bench);
+    assert_true(worker_claim(bench.worker, &next_us));
+    exec(&bench, &SQL_NO_MEMBER); /* the node trusts itself still; the store says no */
+    worker_finish(bench.worker);
+    path = g_build_filename(bench.folder, "begun", NULL);
+    assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
+    assert_int_equal(ask_number(&bench, "SELECT count(*) FROM expiring"), 0);
+    bench_end(&bench);
+}
+
+/* A door that nothing comes through from one call on, as if its process had died there. */
+typedef struct {
+    uint64_t calls, last;
+} Death;
+
+static Fault die_at(FaultPoint point, uint64_t call, void *data)
+{
+    Death *death = data;
+    (void)point;
+    (void)call;
+    return ++death->calls > death->last ? FAULT_RETRY : FAULT_NONE;
+}
+
+/* The node's life ends, and the next one begins. */
+static void live_anew(Bench *bench)
+{
+    bench_end_lane(bench);
+    exec(bench, &SQL_NO_MEMBER);
+    for (int i = 0; i < 100 && ask_number(bench, "SELECT count(*) FROM member") == 0; i++) {
+        g_usleep(20000); /* its heartbeat comes ten times a second */
+        renew(bench);
+    }
+    bench_start_lane(bench, test_store_open(bench->store));
+}
+
+/* Kills the lane after each call of the store in turn, and lets the next life end the work; `check`
+ * looks at it then. Gives the number of places. */
+static unsigned die_everywhere(Bench *bench, void (*check)(Bench *bench, bool died))
+{
+    for (Death death = {.last = 1}; death.last < 100; death.last++) {
+        g_autoptr(Db) behind = test_store_open(bench->store);
+        Db *door = db_open_fault(behind, die_at, &death);
+        bench_end_lane(bench);
+        bench_start_lane(bench, door);
+        death.calls = 0;
+        ask_round(bench);
+        step(bench);
+        bool died = death.calls > death.last;
+        live_anew(bench);
+        for (int i = 0; i < 50 && tasks_left(bench) > 0; i++)
+            step(bench);
+        assert_int_equal(tasks_left(bench), 0);
+        assert_int_equal(ask_number(bench, "SELECT count(*) FROM expiring"), 0);
+        assert_int_equal(ask_number(bench, "SELECT count(*) FROM dead_letter"), 0);
+        check(bench, died);
+        if (!died)
+            return (unsigned)death.last - 1;
+    }
+    fail_msg("it has no end");
+    return 0;
+}
+
+/* Once; or twice, and then the second was told of the first. */
+static void check_told(Bench *bench, bool died)
+{
+    g_autofree char *path = g_build_filename(bench->folder, "ran", NULL), *got = NULL;
+    assert_true(g_file_get_contents(path, &got, NULL, NULL));
+    if (strcmp(got, "0\n") != 0 && (!died || (strcmp(got, "0\n1\n") != 0 && strcmp(got, "1\n"))))
+        fail_msg("it ran with ROTA_AGAIN = %s", got);
+    unlink(path);
+}
+
+static void each_step_of_a_command_may_be_the_last(void **state)
+{
+    Bench bench;
+    g_autofree char *script = NULL;
+    bench_start(&bench, *state, "", 60000);
+    set_script(&bench, &script, "echo $ROTA_AGAIN >> @F/ran");
+    unsigned points = die_everywhere(&bench, check_told);
+    print_message("# a command: killed at %u points\n", points);
+    assert_true(points >= 10);
     bench_end(&bench);
 }
 
@@ -431,6 +542,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(it_is_told_what_to_do),
         cmocka_unit_test(a_stop_ends_it_and_gives_it_back),
         cmocka_unit_test(a_lease_that_is_over_ends_it),
+        cmocka_unit_test(what_is_no_longer_ours_is_not_begun),
+        cmocka_unit_test(each_step_of_a_command_may_be_the_last),
         cmocka_unit_test(each_account_has_its_run),
         cmocka_unit_test(many_accounts_come_page_by_page),
         cmocka_unit_test(what_is_left_of_a_taken_for_each_ends),

@@ -242,6 +242,20 @@ static void limits_hold(void **state)
     assert_non_null(strstr(too_long->message, "more than 4096 items"));
 }
 
+/* While nodes restart one by one, one that has a new custom role works by a table without it. */
+static void a_custom_role_that_it_lacks_has_no_nodes(void **state)
+{
+    (void)state;
+    g_autoptr(RoleTable) table = table_parse(&set, "custom.old = 1\n", NULL);
+    assert_non_null(table);
+    assert_true(table_may(table, "custom.old", 1, 1));
+    assert_false(table_may(table, "custom.new", 1, 1));
+    assert_true(table_role_is_none(table, "custom.new"));
+    assert_int_equal(table_shards(table, "custom.new"), 1);
+    assert_true(table_may(table, "purge.stores", 1, 1));
+    assert_true(table_role_is_all(table, "purge.stores"));
+}
+
 /* printf KEY | sha256sum; the first 16 digits modulo 1024. */
 static void buckets_have_known_values(void **state)
 {
@@ -271,6 +285,7 @@ int main(void)
         cmocka_unit_test(text_reads_back),
         cmocka_unit_test(same_meaning_same_digest),
         cmocka_unit_test(limits_hold),
+        cmocka_unit_test(a_custom_role_that_it_lacks_has_no_nodes),
         cmocka_unit_test(buckets_have_known_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

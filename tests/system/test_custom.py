@@ -87,14 +87,14 @@ def test_what_is_not_there(rota):
 
 
 def test_a_hanging_one_is_ended(rota):
-    custom(rota, "trap '' HUP INT; echo $$ > @F/pid; exec sleep 1000", 'timeout = "1s"\nattempts = 1\n')
+    custom(rota, "trap '' HUP INT; echo $$ > @F/pid; exec sleep 100", 'timeout = "1s"\nattempts = 1\n')
     rota.serve().ready()
     assert "timeout" in rota.run("run", "custom.job", status=1)
     assert not is_alive(lines(rota.folder / "pid")[0])
 
 
 def test_a_daemon_ends_with_its_task(rota):
-    custom(rota, "setsid sh -c 'echo $$ > @F/pid; exec sleep 1000' & while ! [ -s @F/pid ]; do sleep 0.01; done")
+    custom(rota, "setsid sh -c 'echo $$ > @F/pid; exec sleep 100' & while ! [ -s @F/pid ]; do sleep 0.01; done")
     rota.serve().ready()
     assert "which were ended" in rota.run("run", "custom.job")
     assert not is_alive(lines(rota.folder / "pid")[0])
@@ -102,7 +102,7 @@ def test_a_daemon_ends_with_its_task(rota):
 
 def test_a_stop_gives_it_back(rota):
     """SIGTERM: the command is ended, the task waits for the next life, which hears of it."""
-    custom(rota, "echo $$ $ROTA_AGAIN >> @F/pids; [ $ROTA_AGAIN = 1 ] || exec sleep 1000")
+    custom(rota, "echo $$ $ROTA_AGAIN >> @F/pids; [ $ROTA_AGAIN = 1 ] || exec sleep 100")
     node = rota.serve().ready()
     rota.run("run", "custom.job", "--no-wait")
     first = until(lambda: lines(rota.folder / "pids"), "the command")[0].split()[0]
@@ -115,7 +115,7 @@ def test_a_stop_gives_it_back(rota):
 
 def test_kill_9_ends_the_command_too(rota):
     """The guard sees it; the task is run again by the next life, once, and told so."""
-    custom(rota, "echo $$ $ROTA_AGAIN >> @F/pids; trap '' TERM; [ $ROTA_AGAIN = 1 ] || sleep 1000 & wait")
+    custom(rota, "echo $$ $ROTA_AGAIN >> @F/pids; trap '' TERM; [ $ROTA_AGAIN = 1 ] || sleep 100 & wait")
     node = rota.serve().ready()
     rota.run("run", "custom.job", "--no-wait")
     first = until(lambda: lines(rota.folder / "pids"), "the command")[0].split()[0]
@@ -127,7 +127,7 @@ def test_kill_9_ends_the_command_too(rota):
 
 
 def test_sigstop_of_the_node_ends_the_command_with_its_lease(rota):
-    custom(rota, "echo $$ >> @F/pids; exec sleep 1000")
+    custom(rota, "echo $$ >> @F/pids; exec sleep 100")
     node = rota.serve().ready()
     rota.run("run", "custom.job", "--no-wait")
     first = until(lambda: lines(rota.folder / "pids"), "the command")[0]
