@@ -73,8 +73,6 @@ static void join(Scene *scene, unsigned node)
 
 void scene_init(Scene *scene, TestStore *store, unsigned nodes, const char *roles)
 {
-    static const DbSql age = {"UPDATE cluster SET in_force_at = in_force_at - $1 WHERE id = 1",
-                              NULL};
     g_autoptr(GError) error = NULL;
     bool adopted = false;
     g_autoptr(Settings) settings = settings_of(roles, true);
@@ -86,7 +84,6 @@ void scene_init(Scene *scene, TestStore *store, unsigned nodes, const char *role
     assert_no_error(error);
     commit(scene);
     assert_true(adopted);
-    exec(scene, &age, DB_ARGS(db_int(2 * SCENE_MS)));
 }
 
 void scene_clear(Scene *scene)
@@ -149,6 +146,29 @@ void scene_load(const Scene *scene, unsigned node, const char *role, unsigned sh
     int64_t busy_us = (int64_t)(threads * (double)SCENE_MS * 1000);
     load_add(load, role, shard, &(LoadCounts){.done = runs, .busy_us = busy_us});
     flush(scene, load, node);
+}
+
+void scene_fail(const Scene *scene, unsigned node, const char *role, unsigned shard, int64_t runs)
+{
+    g_autoptr(Load) load = load_new();
+    load_add(load, role, shard, &(LoadCounts){.failed = runs, .retried = runs, .busy_us = 1000});
+    flush(scene, load, node);
+}
+
+void scene_age(const Scene *scene, int64_t ms)
+{
+    static const DbSql sql = {"UPDATE load_sample SET minute = minute - $1", NULL};
+    exec(scene, &sql, DB_ARGS(db_int(ms / 60000)));
+}
+
+void scene_propose(const Scene *scene, unsigned node, const char *roles)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Settings) settings = settings_of(roles, true);
+    begin(scene);
+    member_propose(scene->members[node], scene->db, settings->table, &error);
+    assert_no_error(error);
+    commit(scene);
 }
 
 void scene_task(const Scene *scene, const char *role, int64_t account, int64_t due_ms_ago)

@@ -44,6 +44,12 @@ void scene_load_key(const Scene *scene, const SceneLoad *load);
 /* A task of the account that has been due for so long. */
 void scene_task(const Scene *scene, const char *role, int64_t account, int64_t due_ms_ago);
 void scene_quota(const Scene *scene, int64_t account, int64_t quota, int64_t used);
+/* Runs of the shard that failed. */
+void scene_fail(const Scene *scene, unsigned node, const char *role, unsigned shard, int64_t runs);
+/* All loads so far are older by so much. */
+void scene_age(const Scene *scene, int64_t ms);
+/* The node's file has another table than the one in force. */
+void scene_propose(const Scene *scene, unsigned node, const char *roles);
 void scene_bury(const Scene *scene, const char *role, const char *key);
 /* The audit of it; every table that it gives is read as a settings file is. */
 Audit *scene_audit(const Scene *scene);

@@ -185,6 +185,115 @@ static void test_lag_without_a_handler(void **state)
     scene_clear(&scene);
 }
 
+/* ---------------------------------------------------------------- the other kinds */
+
+static void plant_dead_letter(Scene *scene)
+{
+    scene_bury(scene, "fts-indexing", "3");
+}
+
+static void plant_failures(Scene *scene)
+{
+    scene_load(scene, 5, "fts-indexing", 1, 0.01, 100);
+    scene_fail(scene, 6, "fts-indexing", 1, 25);
+}
+
+static void plant_full_shard(Scene *scene)
+{
+    scene_load(scene, 5, "bayes-training", 1, 0.8, 1000);
+    scene_load(scene, 6, "bayes-training", 1, 0.8, 1000);
+}
+
+static void plant_overload(Scene *scene)
+{
+    scene_tell(scene, 5, &(NodeHealth){.cores = 4, .load = 9, .lease_ms = 6000});
+}
+
+static void plant_gap(Scene *scene)
+{
+    scene_tell(scene, 5,
+               &(NodeHealth){.cores = 4, .load = 1, .lease_ms = 6000, .beat_gap_ms = 5000});
+}
+
+static void plant_other_table(Scene *scene)
+{
+    scene_propose(scene, 6, PURGES WAITED HEAVY);
+}
+
+static void plant_needless_shards(Scene *scene)
+{
+    scene_load(scene, 5, "metrics.calculate", 1, 0.001, 1000);
+    scene_age(scene, INT64_C(86400000));
+}
+
+#define EIGHT                                                                                      \
+    "[cluster.roles.metrics]\ncalculate = [\"1\", \"2\", \"3\", \"4\", \"5\", \"6\", \"1\", "      \
+    "\"2\"]\n"
+
+static const struct {
+    const char *name, *role, *roles;
+    int64_t node;
+    void (*plant)(Scene *scene);
+} others[] = {
+    {"dead-letters", "fts-indexing", PURGES WAITED HEAVY REST, 0, plant_dead_letter},
+    {"failing-role", "fts-indexing", PURGES WAITED HEAVY REST, 0, plant_failures},
+    {"full-shard", "bayes-training", PURGES WAITED HEAVY REST, 0, plant_full_shard},
+    {"overloaded-node", NULL, PURGES WAITED HEAVY REST, 5, plant_overload},
+    {"slow-node", NULL, PURGES WAITED HEAVY REST, 5, plant_gap},
+    {"table-differs", NULL, PURGES WAITED HEAVY REST, 0, plant_other_table},
+    {"needless-shards", "metrics.calculate", PURGES WAITED HEAVY EIGHT, 0, plant_needless_shards},
+};
+
+static void test_other(TestStore *store, unsigned index)
+{
+    Scene scene;
+    scene_init(&scene, store, 6, others[index].roles);
+    g_autoptr(Audit) before = scene_audit(&scene);
+    assert_int_equal(scene_find(before, others[index].name, NULL, 0), -1);
+    others[index].plant(&scene);
+    g_autoptr(Audit) audit = scene_audit(&scene);
+    g_autofree char *text = scene_text(audit);
+    int at = scene_find(audit, others[index].name, others[index].role, others[index].node);
+    if (at < 0 || at > 1)
+        fail_msg("%s is at %d of:\n%s", others[index].name, at, text);
+    scene_clear(&scene);
+}
+
+static void test_dead_letters(void **state)
+{
+    test_other(*state, 0);
+}
+
+static void test_failing_role(void **state)
+{
+    test_other(*state, 1);
+}
+
+static void test_full_shard(void **state)
+{
+    test_other(*state, 2);
+}
+
+static void test_overloaded_node(void **state)
+{
+    test_other(*state, 3);
+}
+
+static void test_slow_heartbeats(void **state)
+{
+    test_other(*state, 4);
+}
+
+static void test_table_differs(void **state)
+{
+    test_other(*state, 5);
+}
+
+static void test_needless_shards(void **state)
+{
+    test_other(*state, 6);
+}
+
 /* The last: how many were named first. */
 static void test_count(void **state)
 {
@@ -232,6 +341,13 @@ int main(void)
         cmocka_unit_test(test_the_examples_table),
         cmocka_unit_test(test_table_alone),
         cmocka_unit_test(test_lag_without_a_handler),
+        cmocka_unit_test(test_dead_letters),
+        cmocka_unit_test(test_failing_role),
+        cmocka_unit_test(test_full_shard),
+        cmocka_unit_test(test_overloaded_node),
+        cmocka_unit_test(test_slow_heartbeats),
+        cmocka_unit_test(test_table_differs),
+        cmocka_unit_test(test_needless_shards),
         cmocka_unit_test(test_count),
         cmocka_unit_test(test_manual),
     };

@@ -55,8 +55,10 @@ static void find_uncovered(const AuditView *view, const Role *role)
         view, AUDIT_UNCOVERED_SHARD, AUDIT_ERROR,
         g_strdup_printf("%s: %s %s no running node: %" PRId64 " tasks are due and wait.",
                         role->name, which, uncovered > 1 ? "have" : "has", due),
-        g_strdup_printf("Start one of its nodes (%s), or give the shard to nodes that run.",
-                        shards[first].report->nodes));
+        strcmp(shards[first].report->nodes, "*") == 0
+            ? g_strdup("Any node may do it: start one.")
+            : g_strdup_printf("Start one of its nodes (%s), or give the shard to nodes that run.",
+                              shards[first].report->nodes));
     audit_set_figure(finding, uncovered, 0, "shards");
     finding->role = role;
     finding->shard = first + 1;
@@ -92,7 +94,8 @@ static void find_single(const AuditView *view, const Role *role)
         g_strdup_printf("%s: %s %s on one node (%" PRId64 "%s): if it fails, this work stops.",
                         role->name, which, single > 1 ? "each hang" : "hangs", node,
                         single > 1 ? " and so on" : ""),
-        named ? g_strdup("Give each of these shards a second node.")
+        named ? g_strdup(single > 1 ? "Give each of these shards a second node."
+                                    : "Give it a second node.")
               : g_strdup_printf("The table gives it more nodes (%s), and they do not run: start "
                                 "them, or give it others.",
                                 shards[first].report->nodes));

@@ -173,18 +173,38 @@ static void find_gap(const AuditView *view, const AuditNode *node)
     finding->node = node->member->node;
 }
 
-static void find_overloaded(const AuditView *view, const AuditNode *node)
+static bool is_overloaded(const AuditNode *node)
 {
     const NodeHealth *health = &node->health;
-    if (health->cores == 0 || health->load < OVERLOAD_TIMES * (double)health->cores)
+    return health->cores > 0 && health->load >= OVERLOAD_TIMES * (double)health->cores;
+}
+
+/* One finding for all of them. */
+static void find_overloaded(const AuditView *view)
+{
+    g_autoptr(GString) who = g_string_new(NULL);
+    const AuditNode *worst = NULL;
+    unsigned count = 0;
+    for (unsigned i = 0; i < view->nodes->len; i++) {
+        const AuditNode *node = &g_array_index(view->nodes, AuditNode, i);
+        if (!is_overloaded(node))
+            continue;
+        g_string_append_printf(who, "%s%" PRId64, count++ ? ", " : "", node->member->node);
+        if (!worst || node->health.load > worst->health.load)
+            worst = node;
+    }
+    if (!worst)
         return;
-    Finding *finding = audit_add(
-        view, AUDIT_OVERLOADED_NODE, AUDIT_WARNING,
-        g_strdup_printf("Node %" PRId64 " (%s) has a load average of %.1f on %" PRId64 " cores.",
-                        node->member->node, node->member->host, health->load, health->cores),
-        g_strdup("Let another node do its heavy roles, or lower their concurrency."));
-    audit_set_figure(finding, health->load / (double)health->cores, OVERLOAD_TIMES, "times");
-    finding->node = node->member->node;
+    Finding *finding =
+        audit_add(view, AUDIT_OVERLOADED_NODE, AUDIT_WARNING,
+                  g_strdup_printf("Node%s %s: the load average of node %" PRId64
+                                  " (%s) is %.1f on %" PRId64 " cores.",
+                                  count > 1 ? "s" : "", who->str, worst->member->node,
+                                  worst->member->host, worst->health.load, worst->health.cores),
+                  g_strdup("Let another node do its heavy roles, or lower their concurrency."));
+    audit_set_figure(finding, worst->health.load / (double)worst->health.cores, OVERLOAD_TIMES,
+                     "times");
+    finding->node = worst->member->node;
 }
 
 /* ---------------------------------------------------------------- accounts */
@@ -266,7 +286,7 @@ void audit_work(const AuditView *view)
         const AuditNode *node = &g_array_index(view->nodes, AuditNode, i);
         find_slow(view, node);
         find_gap(view, node);
-        find_overloaded(view, node);
     }
+    find_overloaded(view);
     find_quota(view);
 }

@@ -111,15 +111,16 @@ static void join_refused(Node *node, int64_t now, const GError *error)
     log_event(LOG_LEVEL_ERROR, "node.refused", "%s", error->message);
 }
 
-/* The heartbeat sent at that time is confirmed; a join begins anew. */
-static void note_beat(Node *node, int64_t sent_us, bool join)
+/* The heartbeat, or join, sent at that time is confirmed. A lease that was lost in between is a gap
+ * too. */
+static void note_beat(Node *node, int64_t sent_us)
 {
     if (sent_us - node->gap_window_us >= GAP_WINDOW_US) {
         node->gap_window_us = sent_us;
         node->gaps_us[1] = node->gaps_us[0];
         node->gaps_us[0] = 0;
     }
-    if (!join)
+    if (node->confirmed_us != 0)
         node->gaps_us[0] = MAX(node->gaps_us[0], sent_us - node->confirmed_us);
     node->confirmed_us = sent_us;
 }
@@ -151,7 +152,7 @@ void node_join(Node *node)
     }
     say_well(node);
     member_confirm(node->member, sent);
-    note_beat(node, sent, true);
+    note_beat(node, sent);
     node->conflict_us = 0;
     node->propose = false;
     node->next_us = sent + node->config.heartbeat_ms * 1000;
@@ -317,7 +318,7 @@ void node_beat(Node *node)
     case DB_DONE:
         say_well(node);
         member_confirm(node->member, sent);
-        note_beat(node, sent, false);
+        note_beat(node, sent);
         node->next_us = sent + node->config.heartbeat_ms * 1000;
         look_at_clock(node, &beat);
         believe(node, &beat);

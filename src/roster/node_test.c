@@ -336,6 +336,7 @@ static void test_idle_node_makes_few_queries(void **state)
 
 static void test_heartbeats_tell_their_gap(void **state)
 {
+    static const DbSql taken = {"DELETE FROM member WHERE node = 1", NULL};
     TestStore *store = *state;
     Box box;
     int64_t gap, failed;
@@ -354,6 +355,13 @@ static void test_heartbeats_tell_their_gap(void **state)
         box_step(&box, 2000000);
     node_beats(box.node, &gap, &failed);
     assert_in_range(gap, 1, 2000);
+    /* it stood still for so long that its lease was taken */
+    test_exec(box.db, &taken, DB_NO_ARGS);
+    box_step(&box, 20000000);
+    box_join(&box);
+    node_beats(box.node, &gap, &failed);
+    assert_in_range(gap, 20000, 23000);
+    assert_int_equal(failed, 1);
     box_clear(&box);
 }
 
