@@ -27,7 +27,8 @@
     " due TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(), lease TIMESTAMPTZ,"                      \
     " attempts BIGINT NOT NULL DEFAULT 0, key TEXT NOT NULL, payload TEXT NOT NULL)"               \
     " WITH (fillfactor = 70); CREATE INDEX bare_task_due ON bare_task (due)"
-#define NEVER "-infinity"
+#define NEVER    "-infinity"
+#define DEADLOCK "40P01"
 
 static const char *url;
 static int tasks, batch, workers;
@@ -102,7 +103,13 @@ static void *work(void *data)
     g_autofree char *mark = g_strdup(NEVER);
     for (;;) {
         const char *args[] = {ids->str, mark};
-        PGresult *result = must(conn, PQexecPrepared(conn, "claim", 2, args, NULL, NULL, 0));
+        PGresult *result = PQexecPrepared(conn, "claim", 2, args, NULL, NULL, 0);
+        const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+        if (state && strcmp(state, DEADLOCK) == 0) { /* workers meet at the same rows */
+            PQclear(result);
+            continue;
+        }
+        must(conn, result);
         int rows = PQntuples(result);
         bool marked = strcmp(mark, NEVER) != 0;
         g_string_assign(ids, "{");

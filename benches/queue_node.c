@@ -45,7 +45,9 @@ Db *queue_store_open(const DbConfig *config)
     static bool migrated;
     GError *error = NULL;
     unsigned applied;
-    Db *db = db_open(config, &error);
+    DbConfig steady = *config;
+    steady.steady = true;
+    Db *db = db_open(&steady, &error);
     if (!db)
         queue_die("store", error);
     if (!migrated && !migrate_upgrade(db, &applied, &error))

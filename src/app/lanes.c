@@ -82,6 +82,7 @@ static bool lane_open(Lane *lane, GError **error)
     const LanesConfig *config = &lane->lanes->config;
     DbConfig store = config->settings->data.db;
     store.background = lane->role->heavy;
+    store.steady = true;
     lane->db = db_open(&store, error);
     if (!lane->db)
         return false;

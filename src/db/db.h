@@ -79,12 +79,12 @@ typedef struct {
     const char *schema;    /* PostgreSQL: the search_path; NULL: the connection's own */
     int statement_seconds; /* 0: DB_STATEMENT_SECONDS */
     bool background;       /* SQLite: yields the write lock to others, see db/writer_lock.h */
+    bool steady;           /* PostgreSQL: plans by index alone, whatever its statistics say */
     const Clock *clock;    /* SQLite: what rota_now() reads, borrowed; NULL: the real one */
 } DbConfig;
 
-/* Opens a handle; owned by the caller. SQLite: creates the file if it is not there (mode 0600).
- * Neither makes nor checks the schema (db/migrate.h does). ERROR_RETRY: cannot be reached now;
- * ERROR_REJECT: never will with this config. */
+/* Opens a handle, the caller's. SQLite: makes a missing file (mode 0600). Looks at no schema
+ * (db/migrate.h does). ERROR_RETRY: not to be reached now; ERROR_REJECT: never with this config. */
 Db *db_open(const DbConfig *config, GError **error);
 void db_close(Db *db); /* rolls back what is open; NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Db, db_close)

@@ -430,6 +430,7 @@ Db *postgresql_open(const DbConfig *config, GError **error)
     db->channel = config->schema ? g_strdup_printf("rota_%016" G_GINT64_MODIFIER "x",
                                                    hash64(config->schema, strlen(config->schema)))
                                  : g_strdup("rota");
+    db->steady = config->steady;
     db->statement_seconds =
         config->statement_seconds > 0 ? config->statement_seconds : DB_STATEMENT_SECONDS;
     db->pending = g_ptr_array_new_with_free_func(pending_free);

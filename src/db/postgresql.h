@@ -28,6 +28,7 @@ typedef struct {
     bool listening;
     char *url, *schema, *channel;
     int statement_seconds;
+    bool steady;
     GPtrArray *pending; /* of PendingCommand */
     GHashTable *
         statements; /* DbSql address -> Statement, see postgresql_statement.c; of this connection */

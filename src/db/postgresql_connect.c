@@ -79,6 +79,8 @@ static PGconn *connect_to(const char *url)
 
 /* The session's settings, in one round. All statements are short: compiling one (jit), which the
  * planner wishes for a queue whose statistics are old, takes a hundred times as long as running it.
+ * A steady handle's statements are planned once, and all go by an index: a queue is empty when
+ * PostgreSQL looks at it, and full when it matters. A server may lack these settings.
  * *ret_pid is the number of the process that serves us. */
 static bool set_up(PostgresqlDb *db, int *ret_pid, GError **error)
 {
@@ -89,14 +91,17 @@ static bool set_up(PostgresqlDb *db, int *ret_pid, GError **error)
         " set_config('synchronous_commit', CASE current_setting('synchronous_commit')"
         " WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false),"
         " CASE WHEN current_setting('jit', true) = 'on' THEN set_config('jit', 'off', false) END,"
-        " set_config('search_path', coalesce($2, current_setting('search_path')), false)";
+        " set_config('search_path', coalesce($2, current_setting('search_path')), false),"
+        " (SELECT count(set_config(name, CASE name WHEN 'plan_cache_mode' THEN 'force_generic_plan'"
+        " ELSE 'off' END, false)) FROM pg_settings WHERE $3 = 'steady' AND name IN"
+        " ('enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'plan_cache_mode'))";
     if (!PQenterPipelineMode(db->conn))
         return postgresql_fail_connection(db, error);
     g_autofree char *path = db->schema ? db_quote_name(db->schema) : NULL;
     char seconds[32];
     g_snprintf(seconds, sizeof seconds, "%ds", db->statement_seconds);
-    const char *args[] = {seconds, path};
-    if (!PQsendQueryParams(db->conn, sql, 2, NULL, args, NULL, NULL, 0) ||
+    const char *args[] = {seconds, path, db->steady ? "steady" : ""};
+    if (!PQsendQueryParams(db->conn, sql, 3, NULL, args, NULL, NULL, 0) ||
         !postgresql_sync(db, error))
         return postgresql_fail_connection(db, error && *error ? NULL : error);
     PGresult *result = postgresql_result(db, error);

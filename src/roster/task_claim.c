@@ -11,8 +11,9 @@
  * our snapshot and our lock; its claim is then seen (the row is read again after the lock), but its
  * member row is not, and it would pass for dead.
  *
- * The rows are chosen here, in C, then written: who is buried, who runs alone. On PostgreSQL they
- * are locked by the choice (SKIP LOCKED); on SQLite the transaction has the whole store.
+ * Who is buried and who runs alone is decided here, in C, between the choice and the write: on
+ * SQLite the transaction has the whole store, on PostgreSQL the choice locks the rows (SKIP
+ * LOCKED). PostgreSQL first tries to do both at once, which it does unless a suspect is among them.
  *
  * Failures: those of the store. Known weak point: tasks that others hold stay in the index, so a
  * claim steps over at most what the shard's other lanes hold.
@@ -35,31 +36,47 @@
     " SELECT (SELECT min(bucket) FROM task WHERE role = $1 AND bucket >="                         \
     "  head.bucket + 1 + ((($4 - head.bucket - 1) % $3) + $3) % $3)"                              \
     " FROM head WHERE head.bucket < $5)"
+#define LANES  "1024" /* TASK_LANES_MAX */
+#define DEATHS "deaths + CASE WHEN owner = 0 THEN 0 ELSE 1 END AS deaths"
 #define FREE(lane_may)                                                                            \
     " AND (t.owner = 0 OR (t.owner <= (SELECT incarnations FROM cluster WHERE id = 1)"            \
     "  AND NOT EXISTS (SELECT 1 FROM member m WHERE m.incarnation = t.owner)))"                   \
     " AND (" lane_may " = 1 OR t.deaths + CASE WHEN t.owner = 0 THEN 0 ELSE 1 END < $8)"
-#define COLUMNS "bucket, key, payload, due_at, version, generation, attempts, deaths, owner"
 
-/* $6 limit, $7 suspects too, $8 TASK_DEATHS_SUSPECT, $9 epoch */
-static const DbSql SQL_CLAIM = {
+#define LOCKED(columns)                                                                            \
+    " SELECT t.* FROM head CROSS JOIN LATERAL (SELECT " columns " FROM task t"                     \
+    "  WHERE t.role = $1 AND t.bucket = head.bucket AND t.due_at <= (SELECT rota_now())"           \
+    FREE("$7")                                                                                     \
+    "  ORDER BY t.due_at LIMIT $6 FOR UPDATE SKIP LOCKED) t"                                       \
+    " WHERE head.bucket % $3 = $4 AND head.bucket < $5"                                            \
+    " AND ($9 = 0 OR (SELECT epoch FROM cluster WHERE id = 1) = $9)"                               \
+    " LIMIT $6"
+/* $6 limit, $7 suspects too, $8 TASK_DEATHS_SUSPECT, $9 epoch. Columns: see choose(). */
+static const DbSql SQL_CHOOSE = {
     HEADS
-    " SELECT t.bucket, t.key, t.payload, t.due_at, t.version, t.generation, t.attempts, t.deaths,"
-    " t.owner"
+    " SELECT t.bucket, t.key, t.payload, t.due_at, t.version, t.generation, t.attempts,"
+    " " DEATHS ", (SELECT rota_now())"
     " FROM head CROSS JOIN task t"
     " WHERE head.bucket % $3 = $4 AND head.bucket < $5"
     " AND ($9 = 0 OR (SELECT epoch FROM cluster WHERE id = 1) = $9)"
     " AND t.role = $1 AND t.bucket = head.bucket AND t.due_at <= (SELECT rota_now())"
     FREE("$7")
     " LIMIT $6",
-    HEADS
-    " SELECT t.* FROM head CROSS JOIN LATERAL (SELECT " COLUMNS " FROM task t"
-    "  WHERE t.role = $1 AND t.bucket = head.bucket AND t.due_at <= (SELECT rota_now())"
-    FREE("$7")
-    "  ORDER BY t.due_at LIMIT $6 FOR UPDATE SKIP LOCKED) t"
-    " WHERE head.bucket % $3 = $4 AND head.bucket < $5"
-    " AND ($9 = 0 OR (SELECT epoch FROM cluster WHERE id = 1) = $9)"
-    " LIMIT $6",
+    HEADS LOCKED("bucket, key, payload, due_at, version, generation, attempts, " DEATHS
+                 ", (SELECT rota_now())"),
+};
+/* The same for PostgreSQL alone, but with no suspect among them they are written at once.
+ * $10 owner, $11 lane */
+static const DbSql SQL_CHOOSE_AND_TAKE = {
+    NULL,
+    HEADS ", pick AS MATERIALIZED (" LOCKED("bucket, key, " DEATHS) ")"
+    " UPDATE task SET owner = $10,"
+    " generation = (task.generation / " LANES " + 1) * " LANES " + $11,"
+    " claimed_at = (SELECT rota_now()), deaths = pick.deaths FROM pick"
+    " WHERE task.bucket = pick.bucket AND task.role = $1 AND task.key = pick.key"
+    " AND NOT EXISTS (SELECT 1 FROM pick WHERE deaths >= $8)"
+    " RETURNING task.bucket, task.key, task.payload, task.due_at, task.version, task.generation,"
+    " task.attempts, task.deaths, task.claimed_at",
 };
 static const DbSql SQL_IDLE = {
     HEADS
@@ -68,7 +85,6 @@ static const DbSql SQL_IDLE = {
     " AND due_at > (SELECT rota_now())))"
     " FROM head WHERE head.bucket % $3 = $4", NULL,
 };
-static const DbSql SQL_NOW = {"SELECT rota_now()", NULL};
 static const DbSql SQL_TAKE = {
     "UPDATE task SET owner = $4, generation = $5, claimed_at = $6, deaths = $7"
     " WHERE bucket = $1 AND role = $2 AND key = $3",
@@ -99,6 +115,7 @@ static const DbSql SQL_OWNED = {
 /* clang-format on */
 
 #define TAKE_WIDTH 7
+G_STATIC_ASSERT(TASK_LANES_MAX == 1024); /* LANES */
 
 static TaskClaim *claim_new(const TaskClaimAsk *ask)
 {
@@ -129,6 +146,8 @@ typedef struct {
     bool alone;      /* the claim is one suspect */
     int64_t skipped; /* bucket of the first suspect that was left for the next claim; -1 none */
     unsigned last_bucket; /* of the last row taken */
+    unsigned written;     /* so many of the first tasks are ours in the store already */
+    int64_t now;
 } Choice;
 
 static void choose(Choice *choice, DbRows *rows)
@@ -140,8 +159,9 @@ static void choose(Choice *choice, DbRows *rows)
         .version = db_rows_int(rows, 4),
         .generation = db_rows_int(rows, 5),
         .attempts = (unsigned)db_rows_int(rows, 6),
-        .deaths = (unsigned)db_rows_int(rows, 7) + (db_rows_int(rows, 8) != 0),
+        .deaths = (unsigned)db_rows_int(rows, 7),
     };
+    choice->now = db_rows_int(rows, 8);
     bool suspect = task.deaths >= TASK_DEATHS_SUSPECT;
     bool poison = task.deaths >= TASK_DEATHS_MAX;
     if (!poison && (choice->alone || (suspect && claim->tasks->len > 0))) {
@@ -156,22 +176,44 @@ static void choose(Choice *choice, DbRows *rows)
     choice->last_bucket = task.bucket;
 }
 
-static bool read_rows(Db *db, const TaskClaimAsk *ask, unsigned first, unsigned end, Choice *choice,
+/* The buckets that a statement looks at. */
+typedef struct {
+    unsigned first, end;
+} Span;
+
+static bool read_rows(Db *db, const TaskClaimAsk *ask, Span span, bool take, Choice *choice,
                       GError **error)
 {
-    unsigned want = ask->batch - choice->claim->tasks->len;
-    g_autoptr(DbRows) rows =
-        db_query(db, &SQL_CLAIM,
-                 DB_ARGS(db_text(ask->role), db_int(first), db_int(ask->shards),
-                         db_int(ask->shard - 1), db_int(end), db_int(want), db_int(ask->suspects),
-                         db_int(TASK_DEATHS_SUSPECT), db_int(ask->epoch)),
-                 error);
+    const DbValue args[] = {
+        db_text(ask->role),    db_int(span.first),
+        db_int(ask->shards),   db_int(ask->shard - 1),
+        db_int(span.end),      db_int(ask->batch - choice->claim->tasks->len),
+        db_int(ask->suspects), db_int(TASK_DEATHS_SUSPECT),
+        db_int(ask->epoch),    db_int(ask->owner),
+        db_int(ask->lane),
+    };
+    g_autoptr(DbRows) rows = take ? db_query(db, &SQL_CHOOSE_AND_TAKE, args, 11, error)
+                                  : db_query(db, &SQL_CHOOSE, args, 9, error);
     if (!rows)
         return false;
     int more;
     while ((more = db_rows_next(rows, error)) > 0)
         choose(choice, rows);
+    if (take)
+        choice->written = choice->claim->tasks->len;
     return more == 0;
+}
+
+static bool read_span(Db *db, const TaskClaimAsk *ask, Span span, Choice *choice, GError **error)
+{
+    unsigned before = choice->claim->tasks->len;
+    if (db_kind(db) == DB_POSTGRESQL && choice->written == before) {
+        if (!read_rows(db, ask, span, true, choice, error))
+            return false;
+        if (choice->claim->tasks->len > before || !ask->suspects)
+            return true;
+    }
+    return read_rows(db, ask, span, false, choice, error);
 }
 
 static bool bury(Db *db, const TaskClaimAsk *ask, const Task *task, GError **error)
@@ -187,17 +229,17 @@ static bool bury(Db *db, const TaskClaimAsk *ask, const Task *task, GError **err
                    error) >= 0;
 }
 
-static bool write_claim(Db *db, const TaskClaimAsk *ask, TaskClaim *claim, int64_t now,
-                        GError **error)
+static bool write_claim(Db *db, const TaskClaimAsk *ask, const Choice *choice, GError **error)
 {
+    TaskClaim *claim = choice->claim;
     for (unsigned i = 0; i < claim->buried->len; i++)
         if (!bury(db, ask, &g_array_index(claim->buried, Task, i), error))
             return false;
-    unsigned count = claim->tasks->len;
+    unsigned count = claim->tasks->len - choice->written;
     g_autofree DbValue *args = g_new(DbValue, (size_t)count * TAKE_WIDTH + 1);
     g_autofree int64_t *changed = g_new0(int64_t, count + 1);
     for (unsigned i = 0; i < count; i++) {
-        Task *task = &g_array_index(claim->tasks, Task, i);
+        Task *task = &g_array_index(claim->tasks, Task, choice->written + i);
         task->generation = (task->generation / TASK_LANES_MAX + 1) * TASK_LANES_MAX + ask->lane;
         DbValue *row = args + (size_t)i * TAKE_WIDTH;
         row[0] = db_int(task->bucket);
@@ -205,16 +247,15 @@ static bool write_claim(Db *db, const TaskClaimAsk *ask, TaskClaim *claim, int64
         row[2] = db_text(task->key);
         row[3] = db_int(ask->owner);
         row[4] = db_int(task->generation);
-        row[5] = db_int(now);
+        row[5] = db_int(choice->now);
         row[6] = db_int(task->deaths);
     }
-    if (count > 0 &&
-        !db_exec_set(db, &SQL_TAKE, &(DbTuples){args, TAKE_WIDTH, count, changed}, error))
+    if (!db_exec_set(db, &SQL_TAKE, &(DbTuples){args, TAKE_WIDTH, count, changed}, error))
         return false;
     for (unsigned i = 0; i < count; i++)
         if (changed[i] != 1)
-            return fail(error, ERROR_CONFLICT, "task \"%s\" of %s went away while it was claimed",
-                        g_array_index(claim->tasks, Task, i).key, ask->role);
+            return fail(error, ERROR_CONFLICT, "a task of %s went away while it was claimed",
+                        ask->role);
     return true;
 }
 
@@ -249,11 +290,11 @@ bool task_claim(Db *db, const TaskClaimAsk *ask, TaskClaimed *ret, GError **erro
     unsigned first = bucket_of_shard_from(ask, *ask->cursor % BUCKETS);
     g_autoptr(TaskClaim) claim = claim_new(ask);
     Choice choice = {.claim = claim, .skipped = -1};
-    if (!read_rows(db, ask, first, BUCKETS, &choice, error))
+    if (!read_span(db, ask, (Span){first, BUCKETS}, &choice, error))
         return false;
     bool round_done = first < ask->shards;
     if (claim->tasks->len < ask->batch && !choice.alone && !round_done) {
-        if (!read_rows(db, ask, ask->shard - 1, first, &choice, error))
+        if (!read_span(db, ask, (Span){ask->shard - 1, first}, &choice, error))
             return false;
         round_done = true;
     }
@@ -265,8 +306,8 @@ bool task_claim(Db *db, const TaskClaimAsk *ask, TaskClaimed *ret, GError **erro
         *ret = claimed;
         return true;
     }
-    if (db_query_int(db, &SQL_NOW, DB_NO_ARGS, &claimed.now, error) < 0 ||
-        !write_claim(db, ask, claim, claimed.now, error))
+    claimed.now = choice.now;
+    if (!write_claim(db, ask, &choice, error))
         return false;
     if (choice.skipped >= 0)
         *ask->cursor = (unsigned)choice.skipped;
