@@ -64,20 +64,22 @@ class Pair(store.Store):
         self.folder, self.network = pathlib.Path(folder) / "store", network
         self.mounted, self.process, self.processes = False, None, {}
         self.hosts = dict(zip(NAMES, network.pair_addresses()))
+
+    def open(self):
         os.makedirs(self.folder)
         os.chmod(self.folder, 0o755)
         own(self.folder)
         # Run by another user, who may not be able to enter the checkout.
-        self.etcd = shutil.copy(etcd_program(), self.folder / "etcd")
+        etcd = shutil.copy(etcd_program(), self.folder / "etcd")
         url = f"http://127.0.0.1:{ETCD_PORT}"
-        self.run("etcd", [self.etcd, "--data-dir", str(self.folder / "etcd-data"), "--listen-client-urls", url,
+        self.run("etcd", [etcd, "--data-dir", str(self.folder / "etcd-data"), "--listen-client-urls", url,
                           "--advertise-client-urls", url, "--listen-peer-urls", f"http://127.0.0.1:{ETCD_PORT + 1}",
                           "--unsafe-no-fsync"])
         for name in NAMES:
             os.makedirs(self.folder / name)
             os.chmod(self.folder / name, 0o755)
             own(self.folder / name)
-            net = "10.77.0.0/24" if network.inside_store() else "127.0.0.1/32"
+            net = "10.77.0.0/24" if self.network.inside_store() else "127.0.0.1/32"
             (self.folder / f"{name}.yml").write_text(CONFIG.format(
                 name=name, host=self.hosts[name], port=self.port(name), rest=REST_PORT + NAMES.index(name),
                 etcd=ETCD_PORT, folder=self.folder / name, bin=BIN, net=net))

@@ -114,12 +114,10 @@ def main():
     options = parser.parse_args()
     options.long = options.minutes >= 5
     options.longest = options.longest or (60 if options.long else 10)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(130))
     print(f"seed {options.seed}, {options.minutes:g} minutes", flush=True)
-    try:
-        good = [run_part(name, options) for name in options.part or PARTS]
-    except KeyboardInterrupt:
-        return 130
+    good = [run_part(name, options) for name in options.part or PARTS]
     return 0 if all(good) else 1
 
 

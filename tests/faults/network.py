@@ -31,6 +31,8 @@ class Namespaces:
         self.hub = f"{self.prefix}-store"
         self.nodes = list(nodes)
         self.wires = {}
+
+    def open(self):
         remove_left_over()
         ip("netns", "add", self.hub)
         ip("-n", self.hub, "link", "add", "store", "type", "bridge")
@@ -181,6 +183,9 @@ class Relays:
 
     def __init__(self, nodes):
         self.nodes, self.relays = list(nodes), {}
+
+    def open(self):
+        pass
 
     def inside(self, node):
         return []

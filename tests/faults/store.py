@@ -50,6 +50,8 @@ class Store:
         self.network, self.process = network, None
         self.data = self.folder / "disk" / "data"
         self.mounted = False
+
+    def open(self):
         os.makedirs(self.data)
         os.chmod(self.folder, 0o755)
         if os.geteuid() == 0:

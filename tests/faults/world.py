@@ -24,8 +24,11 @@ class World:
         self.people = []
 
     def start(self, people, table=cluster.SEED_TABLE, lease=3000, make_store=store.Store):
+        # Each is known before it begins, so that what was cut off in the midst is taken away too.
         self.network = network.make(NODES)
+        self.network.open()
         self.store = make_store(self.folder, self.network)
+        self.store.open()
         self.cluster = cluster.Cluster(self.folder, self.network, self.store, table, lease)
         self.cluster.run("store", "init")
         audit.install(self.store)
