@@ -254,8 +254,11 @@ static int run_real(RunCommand *run)
 {
     g_autoptr(GError) error = NULL;
     if (table_role_is_none(run->table, run->role->name)) {
+        bool own = table_role_is_none(run->context->settings->table, run->role->name);
         fail(&error, ERROR_GONE,
-             "the role table says that no node shall do %s (\"none\"): nothing was asked for",
+             own ? "the role table says that no node shall do %s (\"none\"): nothing was asked for"
+                 : "the table in force has no node for %s, though these settings do: nothing was "
+                   "asked for; `rota status` says which nodes work by another table",
              run->role->name);
         return command_fail(error);
     }

@@ -10,19 +10,31 @@
 #include "roster/adoption.h"
 #include "roster/coverage.h"
 #include "roster/member.h"
+#include "roster/takeover.h"
 
 #include "app/roles_explain.h"
 #include "app/ui.h"
 
-static char *format_living(const GArray *living)
+static char *format_nodes(const GArray *nodes)
 {
     GString *text = g_string_new(NULL);
-    for (unsigned i = 0; i < living->len; i++)
-        g_string_append_printf(text, "%s%" PRId64, i ? ", " : "",
-                               g_array_index(living, int64_t, i));
-    if (living->len == 0)
-        g_string_append(text, "nobody: this shard is uncovered");
+    for (unsigned i = 0; i < nodes->len; i++)
+        g_string_append_printf(text, "%s%" PRId64, i ? ", " : "", g_array_index(nodes, int64_t, i));
     return g_string_free(text, FALSE);
+}
+
+static char *format_living(const GArray *living)
+{
+    return living->len == 0 ? g_strdup("nobody: this shard is uncovered") : format_nodes(living);
+}
+
+/* The nodes of other shards that do its work meanwhile. */
+static void add_takers(json_t *way, const GPtrArray *takeovers, const GPtrArray *members,
+                       const char *role, unsigned shard)
+{
+    g_autoptr(GArray) takers = takeover_nodes(takeovers, members, role, shard);
+    if (takers->len > 0)
+        explain_add(way, "taken over", format_nodes(takers));
 }
 
 /* The table in force, and who of the shard lives by it. */
@@ -67,9 +79,11 @@ static bool read_store(json_t *way, Db *db, const Settings *settings, const Role
     if (!adoption_read(db, &settings->roles, 0, &in_force, error))
         return false;
     g_autoptr(GPtrArray) members = member_list(db, error);
-    if (!members)
+    g_autoptr(GPtrArray) takeovers = members ? takeover_list(db, in_force.epoch, error) : NULL;
+    if (!takeovers)
         return false;
     add_table(way, &in_force, members, role->name, shard, table_digest(settings->table));
+    add_takers(way, takeovers, members, role->name, shard);
     return true;
 }
 

@@ -9,8 +9,8 @@
  * that it costs time and no memory. Its pipe is not waited for: who holds it open is nobody's
  * concern once the guard says that all have ended.
  *
- * Failures: no process, no descriptors (ERROR_RETRY). Known weak point: the program's file is
- * loaded anew for each command, about as long as it takes to load a shell.
+ * Failures: no process, no descriptors (ERROR_RETRY). Known weak point: the program and its
+ * libraries are loaded anew for each command, which costs about ten milliseconds.
  */
 #include "base/child.h"
 

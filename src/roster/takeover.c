@@ -164,14 +164,15 @@ static bool step_shard(const Step *step, const char *role, unsigned shard, bool 
                    error) >= 0;
 }
 
-static bool step_role(const Step *step, const char *role, GError **error)
+static bool step_role(const Step *step, const Role *what, GError **error)
 {
+    const char *role = what->name;
     const RoleTable *table = step->ask->table;
     unsigned shards = table_shards(table, role);
     g_autoptr(GArray) own = table_shards_of_node(table, role, step->ask->node);
     for (unsigned shard = 1; shard <= shards && !table_role_is_none(table, role); shard++)
         if (!is_served(table, role, shard, step->members) &&
-            !step_shard(step, role, shard, own->len > 0, error))
+            !step_shard(step, role, shard, own->len > 0 && what->handler, error))
             return false;
     return true;
 }
@@ -204,7 +205,7 @@ bool takeover_step(Db *db, const TakeoverAsk *ask, TakeoverStep *ret, GError **e
         step.members = members;
         step.rows = rows;
         for (size_t i = 0; i < ask->set->count; i++)
-            if (!step_role(&step, ask->set->roles[i].name, error))
+            if (!step_role(&step, &ask->set->roles[i], error))
                 return false;
     }
     *ret = found;

@@ -198,6 +198,29 @@ static void a_node_takes_over_and_hands_back(void **state)
     box_takeover_ms = 0;
 }
 
+static void rounds_of_what_is_taken_over_come_too(void **state)
+{
+    Db *db = db_of(state);
+    static const DbSql past = {"UPDATE round SET last_slot = last_slot - 600000", NULL};
+    static const DbSql tasks = {
+        "SELECT count(*) FROM task WHERE role = 'rounds' AND key = 'round//2'", NULL};
+    g_autoptr(RoleTable) table = box_table("1|2");
+    g_autoptr(GPtrArray) taken = takeovers_new();
+    Takeover *takeover = g_new0(Takeover, 1);
+    *takeover = (Takeover){g_strdup("rounds"), 2, 1, 1};
+    g_ptr_array_add(taken, takeover);
+    Round round = {.role = role_find(&test_roles, "rounds"), .unit = "", .schedule = "every 1m"};
+    for (unsigned turn = 0; turn < 2; turn++) {
+        RoundAsk ask = {.table = table, .node = 1, .taken = taken, .rounds = &round, .count = 1};
+        RoundStep found;
+        test_begin(db);
+        assert_true(round_step(db, &ask, &found, NULL));
+        test_commit(db);
+        test_exec(db, &past, DB_NO_ARGS);
+    }
+    assert_int_equal(test_int(db, &tasks, DB_NO_ARGS), 1);
+}
+
 static void off_is_never(void **state)
 {
     Db *db = db_of(state);
@@ -217,6 +240,7 @@ int main(void)
         cmocka_unit_test(a_member_that_may_renew_keeps_its_shard),
         cmocka_unit_test(another_table_begins_anew),
         cmocka_unit_test(a_node_takes_over_and_hands_back),
+        cmocka_unit_test(rounds_of_what_is_taken_over_come_too),
         cmocka_unit_test(off_is_never),
     };
     return test_on_both_stores("takeover_test", tests, G_N_ELEMENTS(tests));
