@@ -21,6 +21,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "content/classifier.h"
+#include "duty/account_run.h"
 #include "duty/duty.h"
 #include "model/account.h"
 #include "model/blob.h"
@@ -41,12 +42,6 @@ typedef struct {
     ClassifierModel *model;
 } Work;
 
-typedef struct {
-    Run *run;
-    unsigned messages, unreadable;
-    size_t bytes;
-} Budget;
-
 static void made_clear(gpointer data)
 {
     Made *made = data;
@@ -62,7 +57,7 @@ static void work_free(gpointer data)
     g_free(work);
 }
 
-static bool budget_left(const Budget *budget)
+static bool budget_left(const AccountBudget *budget)
 {
     return budget->messages < SPAM_BATCH_MESSAGES && budget->bytes < SPAM_BATCH_BYTES &&
            !run_should_stop(budget->run);
@@ -73,7 +68,7 @@ static bool should_stop(void *run)
     return run_should_stop(run);
 }
 
-static bool make_features(Budget *budget, const Digest *digest, Made *ret, GError **error)
+static bool make_features(AccountBudget *budget, const Digest *digest, Made *ret, GError **error)
 {
     g_autoptr(GError) why = NULL;
     g_autoptr(GBytes) bytes = blob_get(budget->run->db, digest, &why);
@@ -96,7 +91,7 @@ static bool make_features(Budget *budget, const Digest *digest, Made *ret, GErro
     return true;
 }
 
-static bool make_waiting(Budget *budget, Work *work, GError **error)
+static bool make_waiting(AccountBudget *budget, Work *work, GError **error)
 {
     g_autoptr(GArray) waiting =
         spam_waiting(budget->run->db, work->account, SPAM_BATCH_MESSAGES, error);
@@ -120,7 +115,7 @@ static bool set_is_enough(const ClassifierSet *set, int64_t least)
 
 /* What the fold needs, in one snapshot. *ret_set stays NULL where there is not enough, *ret_base
  * where the account has none. */
-static bool read_set(Budget *budget, int64_t account, ClassifierSet **ret_set,
+static bool read_set(AccountBudget *budget, int64_t account, ClassifierSet **ret_set,
                      ClassifierModel **ret_base, GError **error)
 {
     Db *db = budget->run->db;
@@ -162,7 +157,7 @@ static void give_back_memory(void)
 }
 
 /* Trains, outside any transaction. */
-static bool fold(Budget *budget, Work *work, GError **error)
+static bool fold(AccountBudget *budget, Work *work, GError **error)
 {
     g_autoptr(ClassifierModel) base = NULL;
     g_autoptr(ClassifierSet) set = NULL;
@@ -182,7 +177,7 @@ static bool fold(Budget *budget, Work *work, GError **error)
     return true;
 }
 
-static bool compute(Budget *budget, Work *work, GError **error)
+static bool compute(AccountBudget *budget, Work *work, GError **error)
 {
     if (work->account != SPAM_CLUSTER) {
         if (!db_begin(budget->run->db, DB_READ, error))
@@ -218,30 +213,23 @@ static bool write_work(Db *db, const Work *work, GError **error)
     return work->account == SPAM_CLUSTER || spam_fold_later(db, SPAM_FOLD_MS, error);
 }
 
-static bool parse_account(const char *key, int64_t *ret_account, GError **error)
-{
-    guint64 value = 0;
-    if (!g_ascii_string_to_unsigned(key, 10, 0, INT32_MAX, &value, NULL))
-        return fail(error, ERROR_REJECT, "\"%s\" is not an account's number", key);
-    *ret_account = (int64_t)value;
-    return true;
-}
-
 static bool run_training(Run *run, GError **error)
 {
-    Budget budget = {.run = run};
+    AccountBudget budget = {.run = run};
     g_autoptr(GPtrArray) works = g_ptr_array_new_with_free_func(work_free);
     for (unsigned i = 0; i < run->count; i++) {
         Work *work = g_new0(Work, 1);
         work->made = g_array_new(FALSE, TRUE, sizeof(Made));
         g_array_set_clear_func(work->made, made_clear);
         g_ptr_array_add(works, work);
-        if (!parse_account(run->tasks[i].key, &work->account, error))
+        if (!account_run_parse(run, i, 0, &work->account, error))
             return false;
+        unsigned before = budget.messages;
         if (!budget_left(&budget))
             work->more = true;
         else if (!compute(&budget, work, error))
             return false;
+        run_note_work(run, i, budget.messages - before);
     }
     if (!run_begin(run, true, error))
         return false;
@@ -252,10 +240,7 @@ static bool run_training(Run *run, GError **error)
         if (work->more)
             run_again(run, i, 0);
     }
-    run->bytes += (int64_t)budget.bytes;
-    g_string_append_printf(run->detail, "%u messages", budget.messages);
-    if (budget.unreadable)
-        g_string_append_printf(run->detail, ", %u of them unreadable", budget.unreadable);
+    account_run_tell(&budget);
     return true;
 }
 

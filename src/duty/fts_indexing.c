@@ -26,6 +26,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "content/words.h"
+#include "duty/account_run.h"
 #include "duty/duty.h"
 #include "model/account.h"
 #include "model/blob.h"
@@ -49,13 +50,6 @@ typedef struct {
     GArray *rows;
 } Work;
 
-typedef struct {
-    Run *run;
-    unsigned messages, unreadable;
-    size_t bytes;
-    int64_t slice_us; /* when the transaction began, monotonic */
-} Budget;
-
 static void row_clear(gpointer data)
 {
     Row *row = data;
@@ -70,7 +64,7 @@ static void work_free(gpointer data)
     g_free(work);
 }
 
-static bool budget_left(const Budget *budget)
+static bool budget_left(const AccountBudget *budget)
 {
     return budget->messages < INDEX_BATCH_MESSAGES && budget->bytes < INDEX_BATCH_BYTES &&
            !run_should_stop(budget->run);
@@ -90,7 +84,7 @@ static bool read_bytes(Db *db, int64_t account, int64_t id, bool *ret_living, GB
     return false;
 }
 
-static bool add_email(Budget *budget, Work *work, int64_t id, GError **error)
+static bool add_email(AccountBudget *budget, Work *work, int64_t id, GError **error)
 {
     Row row = {.email = id};
     bool living;
@@ -114,7 +108,7 @@ static bool add_email(Budget *budget, Work *work, int64_t id, GError **error)
 }
 
 /* The changes after the index's position: for each email its last one counts. */
-static bool follow_changes(Budget *budget, Work *work, GError **error)
+static bool follow_changes(AccountBudget *budget, Work *work, GError **error)
 {
     g_autoptr(GError) why = NULL;
     g_autoptr(GArray) changes =
@@ -149,7 +143,7 @@ static bool follow_changes(Budget *budget, Work *work, GError **error)
     return true;
 }
 
-static bool rebuild_range(Budget *budget, Work *work, GError **error)
+static bool rebuild_range(AccountBudget *budget, Work *work, GError **error)
 {
     g_autoptr(GPtrArray) emails = email_list(
         budget->run->db, work->account, 0, work->before.rebuild_after, INDEX_BATCH_MESSAGES, error);
@@ -172,7 +166,7 @@ static bool rebuild_range(Budget *budget, Work *work, GError **error)
 }
 
 /* Everything that is read for one account, in one snapshot. */
-static bool compute(Budget *budget, Work *work, GError **error)
+static bool compute(AccountBudget *budget, Work *work, GError **error)
 {
     Db *db = budget->run->db;
     if (!db_begin(db, DB_READ, error))
@@ -198,7 +192,7 @@ static bool restart(Db *db, Work *work, GError **error)
     return false;
 }
 
-static bool begin_slice(Budget *budget, GError **error)
+static bool begin_slice(AccountBudget *budget, GError **error)
 {
     if (!run_begin(budget->run, true, error))
         return false;
@@ -206,7 +200,7 @@ static bool begin_slice(Budget *budget, GError **error)
     return true;
 }
 
-static bool slice_is_over(const Budget *budget)
+static bool slice_is_over(const AccountBudget *budget)
 {
     return clock_monotonic_us(budget->run->clock) - budget->slice_us >= INDEX_SLICE_US &&
            db_is_wanted(budget->run->db);
@@ -236,14 +230,14 @@ static bool check_work(Db *db, Work *work, bool *ret_valid, GError **error)
 /* Somebody for whom people wait wants to write: commits what there is, and goes on after them. A
  * row that is there before the position has moved does no harm: it is of a living message, and is
  * written again by who comes after a crash. */
-static bool give_way(Budget *budget, Work *work, bool *ret_valid, GError **error)
+static bool give_way(AccountBudget *budget, Work *work, bool *ret_valid, GError **error)
 {
     if (!run_checkpoint(budget->run, error) || !begin_slice(budget, error))
         return false;
     return check_work(budget->run->db, work, ret_valid, error);
 }
 
-static bool write_rows(Budget *budget, Work *work, bool *ret_valid, GError **error)
+static bool write_rows(AccountBudget *budget, Work *work, bool *ret_valid, GError **error)
 {
     Db *db = budget->run->db;
     /* Half a range of a rebuild would be missing from what is found. */
@@ -258,7 +252,7 @@ static bool write_rows(Budget *budget, Work *work, bool *ret_valid, GError **err
     return true;
 }
 
-static bool write_work(Budget *budget, Work *work, GError **error)
+static bool write_work(AccountBudget *budget, Work *work, GError **error)
 {
     Db *db = budget->run->db;
     bool valid;
@@ -276,15 +270,6 @@ static bool write_work(Budget *budget, Work *work, GError **error)
     return !valid || search_state_set(db, work->account, &work->after, error);
 }
 
-static bool parse_account(const char *key, int64_t *ret_account, GError **error)
-{
-    guint64 value = 0;
-    if (!g_ascii_string_to_unsigned(key, 10, 1, EMAIL_LAST, &value, NULL))
-        return fail(error, ERROR_REJECT, "\"%s\" is not an account's number", key);
-    *ret_account = (int64_t)value;
-    return true;
-}
-
 static bool has_effect(const Work *work)
 {
     return work->trimmed || work->rows->len || work->after.position != work->before.position ||
@@ -293,7 +278,7 @@ static bool has_effect(const Work *work)
 
 static bool run_index(Run *run, GError **error)
 {
-    Budget budget = {.run = run};
+    AccountBudget budget = {.run = run};
     g_autoptr(GPtrArray) works = g_ptr_array_new_with_free_func(work_free);
     bool effect = false;
     for (unsigned i = 0; i < run->count; i++) {
@@ -302,7 +287,7 @@ static bool run_index(Run *run, GError **error)
         g_array_set_clear_func(work->rows, row_clear);
         work->clear_first = 1;
         g_ptr_array_add(works, work);
-        if (!parse_account(run->tasks[i].key, &work->account, error))
+        if (!account_run_parse(run, i, 1, &work->account, error))
             return false;
         unsigned before = budget.messages;
         if (!budget_left(&budget))
@@ -321,10 +306,7 @@ static bool run_index(Run *run, GError **error)
         if (work->more)
             run_again(run, i, 0);
     }
-    run->bytes += (int64_t)budget.bytes;
-    g_string_append_printf(run->detail, "%u messages", budget.messages);
-    if (budget.unreadable)
-        g_string_append_printf(run->detail, ", %u of them unreadable", budget.unreadable);
+    account_run_tell(&budget);
     return true;
 }
 
