@@ -140,8 +140,8 @@ static int alias(CommandContext *context, int argc, char **argv)
 {
     (void)argc;
     g_autoptr(GError) error = NULL;
-    g_autoptr(Db) db = command_open_db(context, COMMAND_STORE_EXISTING, &error);
-    g_autoptr(Account) account = db ? command_find_account(db, argv[0], &error) : NULL;
+    g_autoptr(Db) db = NULL;
+    g_autoptr(Account) account = command_open_account(context, argv[0], &db, &error);
     if (!account)
         return command_fail(error);
     if (!option_remove)

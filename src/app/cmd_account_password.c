@@ -16,8 +16,8 @@ static int run(CommandContext *context, int argc, char **argv)
     g_autoptr(GError) error = NULL;
     if (option_stdin + option_generate + option_remove > 1)
         return command_misuse(context, "one of --password-stdin, --generate and --remove");
-    g_autoptr(Db) db = command_open_db(context, COMMAND_STORE_EXISTING, &error);
-    g_autoptr(Account) account = db ? command_find_account(db, argv[0], &error) : NULL;
+    g_autoptr(Db) db = NULL;
+    g_autoptr(Account) account = command_open_account(context, argv[0], &db, &error);
     if (!account)
         return command_fail(error);
     g_autofree char *password = option_remove     ? g_strdup("")

@@ -290,8 +290,8 @@ static int run(CommandContext *context, int argc, char **argv)
     g_autofree char *typed = option_folder;
     option_folder = mail_compose_path(typed);
     g_autoptr(GError) error = NULL;
-    g_autoptr(Db) db = command_open_db(context, COMMAND_STORE_EXISTING, &error);
-    g_autoptr(Account) account = db ? command_find_account(db, option_account, &error) : NULL;
+    g_autoptr(Db) db = NULL;
+    g_autoptr(Account) account = command_open_account(context, option_account, &db, &error);
     int root = account ? open_root(argv[0], &error) : -1;
     if (root < 0)
         return command_fail(error);

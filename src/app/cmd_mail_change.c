@@ -19,6 +19,17 @@ static char *option_account;
 static char **option_set, **option_unset;
 static gboolean option_destroy;
 
+/* What the three have in common: the messages that are named, and whose they are. An exit status.
+ */
+static int begin(CommandContext *context, int count, char **words, MailHome *ret_home,
+                 GArray **ret_ids)
+{
+    g_autoptr(GError) error = NULL;
+    *ret_ids = mail_parse_ids(count, words, &error);
+    return *ret_ids ? mail_home_open(context, option_account, ret_home)
+                    : command_misuse(context, "%s", error->message);
+}
+
 static bool move_one(const MailHome *home, int64_t id, void *data, GError **error)
 {
     return email_move(home->db, home->account, id, *(const int64_t *)data, error);
@@ -39,11 +50,9 @@ static bool find_target(const MailHome *home, const char *path, const char *role
 static int move(CommandContext *context, int argc, char **argv)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(GArray) ids = mail_parse_ids(argc - 1, argv + 1, &error);
-    if (!ids)
-        return command_misuse(context, "%s", error->message);
+    g_autoptr(GArray) ids = NULL;
     g_auto(MailHome) home = {0};
-    int status = mail_home_open(context, option_account, &home);
+    int status = begin(context, argc - 1, argv + 1, &home, &ids);
     if (status != EXIT_FINE)
         return status;
     int64_t to;
@@ -73,18 +82,15 @@ static bool has_empty(char **keywords)
 
 static int mark(CommandContext *context, int argc, char **argv)
 {
-    g_autoptr(GError) error = NULL;
     if (!option_set && !option_unset)
         return command_misuse(context, "which keyword? --set or --unset");
     if (has_empty(option_set) || has_empty(option_unset))
         return command_misuse(context,
                               "a keyword is empty; write '$seen' in quotes, so that the shell "
                               "leaves the $ alone");
-    g_autoptr(GArray) ids = mail_parse_ids(argc, argv, &error);
-    if (!ids)
-        return command_misuse(context, "%s", error->message);
+    g_autoptr(GArray) ids = NULL;
     g_auto(MailHome) home = {0};
-    int status = mail_home_open(context, option_account, &home);
+    int status = begin(context, argc, argv, &home, &ids);
     return status == EXIT_FINE ? mail_change_all(context, &home, ids, mark_one, NULL, "marked")
                                : status;
 }
@@ -100,11 +106,9 @@ static bool destroy_one(const MailHome *home, int64_t id, void *data, GError **e
 static int delete_mail(CommandContext *context, int argc, char **argv)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(GArray) ids = mail_parse_ids(argc, argv, &error);
-    if (!ids)
-        return command_misuse(context, "%s", error->message);
+    g_autoptr(GArray) ids = NULL;
     g_auto(MailHome) home = {0};
-    int status = mail_home_open(context, option_account, &home);
+    int status = begin(context, argc, argv, &home, &ids);
     if (status != EXIT_FINE)
         return status;
     if (option_destroy)

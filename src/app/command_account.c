@@ -45,3 +45,10 @@ Account *command_find_account(Db *db, const char *address, GError **error)
     g_propagate_error(error, g_steal_pointer(&why));
     return NULL;
 }
+
+Account *command_open_account(CommandContext *context, const char *address, Db **ret_db,
+                              GError **error)
+{
+    *ret_db = command_open_db(context, COMMAND_STORE_EXISTING, error);
+    return *ret_db ? command_find_account(*ret_db, address, error) : NULL;
+}

@@ -10,9 +10,15 @@
 
 #include "model/account.h"
 
+#include "app/command.h"
+
 /* account_find for a person: ERROR_GONE names the nearest address that there is, or how to make the
  * account. Opens and ends a transaction of its own. */
 Account *command_find_account(Db *db, const char *address, GError **error);
+/* The account of a command's argument, and *ret_db, the store that it is in; both are the caller's,
+ * and the latter may be there without the former. */
+Account *command_open_account(CommandContext *context, const char *address, Db **ret_db,
+                              GError **error);
 /* Adds to an error of account_delete and its like what a person can do about it. No transaction is
  * open; `error` may hold none. */
 void command_explain_account(Db *db, const char *address, GError **error);

@@ -26,8 +26,7 @@ int mail_home_open(CommandContext *context, const char *address, MailHome *ret)
     if (!address)
         return command_misuse(context, "whose mail? -a ADDRESS");
     g_autoptr(GError) error = NULL;
-    ret->db = command_open_db(context, COMMAND_STORE_EXISTING, &error);
-    g_autoptr(Account) account = ret->db ? command_find_account(ret->db, address, &error) : NULL;
+    g_autoptr(Account) account = command_open_account(context, address, &ret->db, &error);
     if (!account)
         return command_fail(error);
     ret->account = account->id;
