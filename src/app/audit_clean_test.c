@@ -78,6 +78,16 @@ static void test_a_node_is_away(void **state)
     scene_clear(&scene);
 }
 
+/* Nodes that never came cost nothing, also where a range names them. */
+static void test_ranges(void **state)
+{
+    Scene scene;
+    scene_init(
+        &scene, *state, 6,
+        "[cluster.roles.purge]\nstores = [\"1-3\", \"4-2000000000\"]\naccounts = [\"1,4\"]\n");
+    judge(&scene, 0);
+}
+
 static void test_light_heavy_work_beside_waiting(void **state)
 {
     Scene scene;
@@ -176,6 +186,7 @@ int main(void)
         cmocka_unit_test(test_light_roles_on_one_node),
         cmocka_unit_test(test_nearly_equal_shards),
         cmocka_unit_test(test_a_node_is_away),
+        cmocka_unit_test(test_ranges),
         cmocka_unit_test(test_light_heavy_work_beside_waiting),
         cmocka_unit_test(test_not_slow),
         cmocka_unit_test(test_not_hot),

@@ -226,6 +226,18 @@ static void plant_needless_shards(Scene *scene)
     scene_age(scene, INT64_C(86400000));
 }
 
+static void plant_unequal_load(Scene *scene)
+{
+    scene_load(scene, 5, "fts-indexing", 1, 0.4, 4000);
+    scene_load(scene, 6, "fts-indexing", 2, 0.1, 1000);
+}
+
+static void plant_other_cores(Scene *scene)
+{
+    scene_tell(scene, 5, &(NodeHealth){.cores = 32, .load = 1, .lease_ms = 6000});
+}
+
+#define HALVES "[cluster.roles]\nfts-indexing = [\"5\", \"6\"]\nbayes-training = [\"5,6\"]\n"
 #define EIGHT                                                                                      \
     "[cluster.roles.metrics]\ncalculate = [\"1\", \"2\", \"3\", \"4\", \"5\", \"6\", \"1\", "      \
     "\"2\"]\n"
@@ -241,6 +253,8 @@ static const struct {
     {"overloaded-node", NULL, PURGES WAITED HEAVY REST, 5, plant_overload},
     {"slow-node", NULL, PURGES WAITED HEAVY REST, 5, plant_gap},
     {"table-differs", NULL, PURGES WAITED HEAVY REST, 0, plant_other_table},
+    {"unequal-shards", "fts-indexing", PURGES WAITED HALVES REST, 0, plant_unequal_load},
+    {"unequal-shards", "fts-indexing", PURGES WAITED HALVES REST, 0, plant_other_cores},
     {"needless-shards", "metrics.calculate", PURGES WAITED HEAVY EIGHT, 0, plant_needless_shards},
 };
 
@@ -289,9 +303,19 @@ static void test_table_differs(void **state)
     test_other(*state, 5);
 }
 
-static void test_needless_shards(void **state)
+static void test_unequal_load(void **state)
 {
     test_other(*state, 6);
+}
+
+static void test_unequal_cores(void **state)
+{
+    test_other(*state, 7);
+}
+
+static void test_needless_shards(void **state)
+{
+    test_other(*state, 8);
 }
 
 /* The last: how many were named first. */
@@ -347,6 +371,8 @@ int main(void)
         cmocka_unit_test(test_overloaded_node),
         cmocka_unit_test(test_slow_heartbeats),
         cmocka_unit_test(test_table_differs),
+        cmocka_unit_test(test_unequal_load),
+        cmocka_unit_test(test_unequal_cores),
         cmocka_unit_test(test_needless_shards),
         cmocka_unit_test(test_count),
         cmocka_unit_test(test_manual),

@@ -10,61 +10,86 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* How many nodes the table gives a shard, where that is not "every node". */
-static double count_nodes(NodeSet nodes)
+/* How many times the weakest shard the strongest is, and which they are. */
+typedef struct {
+    unsigned least, most;
+    double times;
+} Inequality;
+
+static Inequality compare_shards(const double *strength, unsigned count)
 {
-    double count = 0;
-    for (unsigned i = 0; i < nodes.count; i++)
-        count += (double)(nodes.ranges[i].last - nodes.ranges[i].first + 1);
-    return count;
+    Inequality found = {0};
+    for (unsigned i = 1; i < count; i++) {
+        found.least = strength[i] < strength[found.least] ? i : found.least;
+        found.most = strength[i] > strength[found.most] ? i : found.most;
+    }
+    found.times = strength[found.most] / MAX(strength[found.least], 1);
+    return found;
 }
 
-/* What a shard has to work with: cores, shared where a node serves several shards of the role.
- * Where a node of any shard is away, nodes as the table names them: an outage is not a bad table.
+/* By what there is: cores of running nodes, shared where a node serves several shards of the role.
  */
-static void weigh_shards(const AuditView *view, const Role *role, unsigned count, double *ret)
+static Inequality compare_running(const AuditView *view, const Role *role, unsigned count)
 {
     const RoleTable *table = view->ask->status->table;
-    bool all_run = true;
-    for (unsigned i = 0; i < count; i++) {
-        double running = 0;
-        ret[i] = 0;
-        for (unsigned n = 0; n < view->nodes->len; n++) {
-            const AuditNode *node = &g_array_index(view->nodes, AuditNode, n);
-            if (!table_may(table, role->name, i + 1, node->member->node))
-                continue;
-            g_autoptr(GArray) serves = table_shards_of_node(table, role->name, node->member->node);
-            running++;
-            ret[i] += (double)MAX(node->health.cores, 1) / serves->len;
-        }
-        all_run = all_run && running == count_nodes(table_nodes(table, role->name, i + 1));
+    g_autofree double *strength = g_new0(double, count);
+    for (unsigned n = 0; n < view->nodes->len; n++) {
+        const AuditNode *node = &g_array_index(view->nodes, AuditNode, n);
+        g_autoptr(GArray) serves = table_shards_of_node(table, role->name, node->member->node);
+        for (unsigned i = 0; i < serves->len; i++)
+            strength[g_array_index(serves, unsigned, i) - 1] +=
+                (double)MAX(node->health.cores, 1) / serves->len;
     }
-    for (unsigned i = 0; i < count && !all_run; i++)
-        ret[i] = count_nodes(table_nodes(table, role->name, i + 1));
+    return compare_shards(strength, count);
 }
 
+/* By what the table names: cores where a node runs; one that does not is as strong as the weakest.
+ */
+static double weigh_named(const AuditView *view, NodeSet nodes)
+{
+    double weight = 0;
+    int64_t named = 0, running = 0, weakest = G_MAXINT64;
+    for (unsigned i = 0; i < nodes.count; i++)
+        named += nodes.ranges[i].last - nodes.ranges[i].first + 1;
+    for (unsigned n = 0; n < view->nodes->len; n++) {
+        const AuditNode *node = &g_array_index(view->nodes, AuditNode, n);
+        int64_t cores = MAX(node->health.cores, 1);
+        weakest = MIN(weakest, cores);
+        for (unsigned i = 0; i < nodes.count; i++) {
+            bool is = nodes.ranges[i].first <= node->member->node &&
+                      node->member->node <= nodes.ranges[i].last;
+            running += is;
+            weight += is ? (double)cores : 0;
+        }
+    }
+    return weight + (double)(named - running) * (double)weakest;
+}
+
+static Inequality compare_named(const AuditView *view, const Role *role, unsigned count)
+{
+    g_autofree double *strength = g_new0(double, count);
+    for (unsigned i = 0; i < count; i++)
+        strength[i] = weigh_named(view, table_nodes(view->ask->status->table, role->name, i + 1));
+    return compare_shards(strength, count);
+}
+
+/* Both must say so: an outage is no fault of the table, nor is a range of nodes that never came. */
 static void find_unequal_strength(const AuditView *view, const Role *role, unsigned count)
 {
-    g_autofree double *strength = g_new(double, count);
-    unsigned least = 0, most = 0;
-    weigh_shards(view, role, count, strength);
-    for (unsigned i = 1; i < count; i++) {
-        least = strength[i] < strength[least] ? i : least;
-        most = strength[i] > strength[most] ? i : most;
-    }
-    if (strength[most] < UNEQUAL_TIMES * strength[least])
+    Inequality runs = compare_running(view, role, count);
+    if (MIN(runs.times, compare_named(view, role, count).times) < UNEQUAL_TIMES)
         return;
     const AuditShard *shards = audit_shards_of(view, role, &count);
     Finding *finding = audit_add(
         view, AUDIT_UNEQUAL_SHARDS, AUDIT_WARNING,
-        g_strdup_printf("%s: shard %u (nodes %s) has %.1f times the cores or nodes of shard %u "
-                        "(nodes %s), and each has the same part of the work.",
-                        role->name, most + 1, shards[most].report->nodes,
-                        strength[most] / strength[least], least + 1, shards[least].report->nodes),
+        g_strdup_printf("%s: shard %u (nodes %s) has %.1f times the cores of shard %u (nodes %s), "
+                        "and each has the same part of the work.",
+                        role->name, runs.most + 1, shards[runs.most].report->nodes, runs.times,
+                        runs.least + 1, shards[runs.least].report->nodes),
         g_strdup("Share the nodes evenly, so that each shard has about the same cores."));
-    audit_set_figure(finding, strength[most] / strength[least], UNEQUAL_TIMES, "times");
+    audit_set_figure(finding, runs.times, UNEQUAL_TIMES, "times");
     finding->role = role;
-    finding->shard = least + 1;
+    finding->shard = runs.least + 1;
     finding->toml = audit_table_even(view, role);
 }
 
