@@ -64,6 +64,9 @@ class Pair(store.Store):
         self.folder, self.network = pathlib.Path(folder) / "store", network
         self.mounted, self.process, self.processes = False, None, {}
         self.hosts = dict(zip(NAMES, network.pair_addresses()))
+        self.ports = {name: network.port(PORT + at) for at, name in enumerate(NAMES)}
+        self.rest = {name: network.port(REST_PORT + at) for at, name in enumerate(NAMES)}
+        self.etcd_port, self.etcd_peers = network.port(ETCD_PORT), network.port(ETCD_PORT + 1)
 
     def open(self):
         os.makedirs(self.folder)
@@ -71,9 +74,9 @@ class Pair(store.Store):
         own(self.folder)
         # Run by another user, who may not be able to enter the checkout.
         etcd = shutil.copy(etcd_program(), self.folder / "etcd")
-        url = f"http://127.0.0.1:{ETCD_PORT}"
+        url = f"http://127.0.0.1:{self.etcd_port}"
         self.run("etcd", [etcd, "--data-dir", str(self.folder / "etcd-data"), "--listen-client-urls", url,
-                          "--advertise-client-urls", url, "--listen-peer-urls", f"http://127.0.0.1:{ETCD_PORT + 1}",
+                          "--advertise-client-urls", url, "--listen-peer-urls", f"http://127.0.0.1:{self.etcd_peers}",
                           "--unsafe-no-fsync"])
         for name in NAMES:
             os.makedirs(self.folder / name)
@@ -81,18 +84,14 @@ class Pair(store.Store):
             own(self.folder / name)
             net = "10.77.0.0/24" if self.network.inside_store() else "127.0.0.1/32"
             (self.folder / f"{name}.yml").write_text(CONFIG.format(
-                name=name, host=self.hosts[name], port=self.port(name), rest=REST_PORT + NAMES.index(name),
-                etcd=ETCD_PORT, folder=self.folder / name, bin=BIN, net=net))
+                name=name, host=self.hosts[name], port=self.ports[name], rest=self.rest[name],
+                etcd=self.etcd_port, folder=self.folder / name, bin=BIN, net=net))
             self.start_one(name)
             if name == NAMES[0]:
                 until(self.primary, "the first PostgreSQL", 120)
         until(self.is_safe, "a synchronous standby", 120)
         self.sql(f"CREATE ROLE {USER} LOGIN", database="postgres")
         self.sql(f"CREATE DATABASE rota OWNER {USER}", database="postgres")
-
-    @staticmethod
-    def port(name):
-        return PORT + NAMES.index(name)
 
     def run(self, name, argv):
         with open(self.folder / f"{name}.log", "ab") as log:
@@ -104,7 +103,7 @@ class Pair(store.Store):
         self.run(name, ["/usr/bin/patroni", str(self.folder / f"{name}.yml")])
 
     def addresses(self, places):
-        return f"host={','.join(str(place) for place in places)} port={','.join(str(self.port(n)) for n in NAMES)}"
+        return f"host={','.join(str(place) for place in places)} port={','.join(str(self.ports[n]) for n in NAMES)}"
 
     def url(self, node):
         return (f"{self.addresses(self.hosts.values())} user={USER} dbname=rota target_session_attrs=read-write"
@@ -117,7 +116,7 @@ class Pair(store.Store):
     def members(self):
         """By name, as Patroni sees them; {} when neither answers."""
         for name in NAMES:
-            url = f"http://{self.hosts[name]}:{REST_PORT + NAMES.index(name)}/cluster"
+            url = f"http://{self.hosts[name]}:{self.rest[name]}/cluster"
             got = subprocess.run([*self.network.inside_store(), "/usr/bin/python3", "-c", "import sys, urllib.request;"
                                   "print(urllib.request.urlopen(sys.argv[1], timeout=2).read().decode())", url],
                                  capture_output=True, text=True)

@@ -12,6 +12,7 @@ import asyncio
 import os
 import random
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -84,6 +85,9 @@ class Namespaces:
 
     def pair_addresses(self):
         return PAIR_ADDRESSES
+
+    def port(self, wish):
+        return wish
 
     def cut(self, node):
         ip("-n", self.hub, "link", "set", f"n{node}", "nomaster")
@@ -203,6 +207,11 @@ class Relays:
 
     def pair_addresses(self):
         return ["127.0.0.1", "127.0.0.1"]
+
+    def port(self, wish):
+        """A free one: others use this network too."""
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            return server.getsockname()[1] or wish
 
     def cut(self, node):
         self.relays[node].open = False

@@ -49,7 +49,7 @@ class Store:
         self.folder = pathlib.Path(folder) / "store"
         self.network, self.process = network, None
         self.data = self.folder / "disk" / "data"
-        self.mounted = False
+        self.mounted, self.port = False, network.port(PORT)
 
     def open(self):
         os.makedirs(self.data)
@@ -58,6 +58,8 @@ class Store:
             self.mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={self.DISK_MB}m", "tmpfs",
                                            self.folder / "disk"], stderr=subprocess.DEVNULL).returncode == 0
             os.makedirs(self.data, exist_ok=True)
+        if not self.mounted:
+            print("no file system can be mounted here: PostgreSQL's disk does not fill", flush=True)
         for path in (self.folder, self.folder / "disk", self.data):
             own(path)
         with open(self.folder / "initdb.log", "w", encoding="utf-8") as log:
@@ -70,7 +72,7 @@ class Store:
         self.sql(f"CREATE DATABASE rota OWNER {USER}", database="postgres")
 
     def start(self):
-        argv = [f"{BIN}/postgres", "-D", str(self.data), "-k", str(self.folder), "-p", str(PORT),
+        argv = [f"{BIN}/postgres", "-D", str(self.data), "-k", str(self.folder), "-p", str(self.port),
                 "-c", f"listen_addresses={self.network.listen_address()}", "-c", f"max_connections={self.CONNECTIONS}",
                 "-c", "track_commit_timestamp=on", "-c", "shared_buffers=128MB", "-c", "max_wal_size=256MB",
                 "-c", "log_checkpoints=off"]
@@ -92,11 +94,11 @@ class Store:
         self.process.wait()
 
     def url(self, node):
-        return f"{self.network.store_url(node, PORT)} user={USER} dbname=rota application_name=rota-{node}"
+        return f"{self.network.store_url(node, self.port)} user={USER} dbname=rota application_name=rota-{node}"
 
     def place(self):
         """Where it is for us, who are not in the nodes' network: its socket."""
-        return f"host={self.folder} port={PORT}"
+        return f"host={self.folder} port={self.port}"
 
     def own_url(self):
         """For commands of an operator beside the store."""
@@ -136,7 +138,8 @@ class Store:
         return True
 
     def empty(self):
-        until(lambda: self.resize(self.DISK_MB << 20), "room on the disk", 10)
+        if self.mounted:
+            until(lambda: self.resize(self.DISK_MB << 20), "room on the disk", 10)
 
     def used(self):
         disk = os.statvfs(self.folder / "disk")
@@ -159,7 +162,7 @@ class Storm:
     CLIENTS = 300
 
     def __init__(self, store):
-        self.path = f"{store.folder}/.s.PGSQL.{PORT}"
+        self.path = f"{store.folder}/.s.PGSQL.{store.port}"
         self.ending, self.held = threading.Event(), []
         self.refused = 0
         parts = b"".join(word + b"\0" for word in (b"user", USER.encode(), b"database", b"rota", b"application_name",
