@@ -136,8 +136,8 @@
 /* store */
 #define DB_ROWS_FETCH_MAX    10000 /* rows of one query that a caller may hold at once */
 #define DB_STATEMENT_SECONDS 30
-/* one text or blob in a row; five times the largest message */
-#define DB_VALUE_BYTES_MAX (256 * 1024 * 1024)
+#define DB_IDLE_SECONDS      10 /* an open transaction's rest: a stopped process holds locks */
+#define DB_VALUE_BYTES_MAX   (256 * 1024 * 1024) /* a text or blob; five of the largest message */
 /* values of one statement; they are laid out on the stack */
 #define DB_ARGS_MAX 128
 /* wait for another writer before ERROR_RETRY; its longest transaction is far shorter */

@@ -86,7 +86,7 @@ static bool set_up(PostgresqlDb *db, int *ret_pid, GError **error)
 {
     static const char sql[] =
         "SELECT pg_backend_pid(), set_config('statement_timeout', $1, false),"
-        " set_config('idle_in_transaction_session_timeout', $1, false),"
+        " set_config('idle_in_transaction_session_timeout', $4, false),"
         " set_config('client_encoding', 'UTF8', false),"
         " set_config('synchronous_commit', CASE current_setting('synchronous_commit')"
         " WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false),"
@@ -98,10 +98,11 @@ static bool set_up(PostgresqlDb *db, int *ret_pid, GError **error)
     if (!PQenterPipelineMode(db->conn))
         return postgresql_fail_connection(db, error);
     g_autofree char *path = db->schema ? db_quote_name(db->schema) : NULL;
-    char seconds[32];
+    char seconds[32], idle[32];
     g_snprintf(seconds, sizeof seconds, "%ds", db->statement_seconds);
-    const char *args[] = {seconds, path, db->steady ? "steady" : ""};
-    if (!PQsendQueryParams(db->conn, sql, 3, NULL, args, NULL, NULL, 0) ||
+    g_snprintf(idle, sizeof idle, "%ds", MIN(db->statement_seconds, DB_IDLE_SECONDS));
+    const char *args[] = {seconds, path, db->steady ? "steady" : "", idle};
+    if (!PQsendQueryParams(db->conn, sql, 4, NULL, args, NULL, NULL, 0) ||
         !postgresql_sync(db, error))
         return postgresql_fail_connection(db, error && *error ? NULL : error);
     PGresult *result = postgresql_result(db, error);

@@ -2,6 +2,7 @@
 #include "support.h"
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "db/driver.h"
 
 static const DbSql own_pid = {.sql = "SELECT pg_backend_pid()"};
@@ -54,6 +55,30 @@ static void lost_between_transactions_connects_anew(void **state)
     kill_backend(killer, pid);
     assert_int_equal(ask_alone(store->db, &get_epoch, DB_NO_ARGS), 0); /* prepared anew, too */
     assert_true(ask_alone(store->db, &own_pid, DB_NO_ARGS) != pid);
+}
+
+/* What a stopped process has locked, the server frees by itself. */
+static void a_transaction_that_rests_is_ended(void **state)
+{
+    static const DbSql idle = {.sql = "SELECT CAST(setting AS BIGINT) FROM pg_settings"
+                                      " WHERE name = 'idle_in_transaction_session_timeout'"};
+    if (!is_postgresql(state))
+        return;
+    const TestStore *store = *state;
+    assert_int_equal(ask_alone(store->db, &idle, DB_NO_ARGS), DB_IDLE_SECONDS * 1000);
+    DbConfig config = store->config;
+    config.statement_seconds = 1;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Db) resting = db_open(&config, &error);
+    assert_no_error(error);
+    static const DbSql locks = {.sql = "UPDATE cluster SET epoch = epoch WHERE id = 1"};
+    assert_true(db_begin(resting, DB_WRITE, &error));
+    assert_int_equal(db_exec(resting, &locks, DB_NO_ARGS, &error), 1);
+    assert_true(db_begin(store->db, DB_WRITE, &error));
+    assert_int_equal(db_exec(store->db, &locks, DB_NO_ARGS, &error), 1); /* waits for a second */
+    assert_int_equal(db_commit(store->db, &error), DB_DONE);
+    assert_no_error(error);
+    assert_int_not_equal(db_commit(resting, NULL), DB_DONE);
 }
 
 static void lost_in_a_transaction_is_not_done(void **state)
@@ -232,6 +257,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lost_between_transactions_connects_anew),
+        cmocka_unit_test(a_transaction_that_rests_is_ended),
         cmocka_unit_test(lost_in_a_transaction_is_not_done),
         cmocka_unit_test(lost_in_a_statement_is_not_done),
         cmocka_unit_test(lost_in_the_commit_is_unknown),

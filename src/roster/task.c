@@ -84,16 +84,30 @@ static gboolean new_equal(const void *a, const void *b)
     return strcmp(left->key, right->key) == 0 && strcmp(left->role, right->role) == 0;
 }
 
-bool task_add_many(Db *db, const TaskNew *tasks, unsigned count, GError **error)
+/* The order in which all transactions of several tasks lock them: two that meet wait for each other
+ * in one direction only. */
+static int compare_new(const void *a, const void *b, void *data)
 {
+    const TaskNew *left = a, *right = b;
+    (void)data;
+    if (left->bucket != right->bucket)
+        return left->bucket < right->bucket ? -1 : 1;
+    int order = strcmp(left->key, right->key);
+    return order != 0 ? order : strcmp(left->role, right->role);
+}
+
+bool task_add_many(Db *db, const TaskNew *unsorted, unsigned count, GError **error)
+{
+    g_autofree TaskNew *tasks = g_memdup2(unsorted, count * sizeof *unsorted);
+    if (count > 1)
+        g_qsort_with_data(tasks, (int)count, sizeof *tasks, compare_new, NULL); /* it is stable */
     g_autofree DbValue *args = g_new(DbValue, MIN(count, ADD_CHUNK) * ADD_WIDTH + 1);
     g_autoptr(GHashTable) seen = g_hash_table_new(new_hash, new_equal);
     for (unsigned at = 0; at < count;) {
         /* One statement merges no task with itself: a second one waits for the next. */
         unsigned rows = 0;
         g_hash_table_remove_all(seen);
-        while (rows < MIN(count - at, ADD_CHUNK) &&
-               g_hash_table_add(seen, (void *)(uintptr_t)&tasks[at + rows])) {
+        while (rows < MIN(count - at, ADD_CHUNK) && g_hash_table_add(seen, &tasks[at + rows])) {
             bind_add(args + (size_t)rows * ADD_WIDTH, &tasks[at + rows]);
             rows++;
         }

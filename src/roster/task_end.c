@@ -92,22 +92,34 @@ static bool free_again(Db *db, const TaskClaim *claim, const Task *task, int64_t
     return rows == 0 ? lost(error, claim, task) : rows > 0;
 }
 
-/* All DONE ones in one go: it is what nearly all ends are. */
+static int compare_tasks(const void *a, const void *b, void *data)
+{
+    const GArray *tasks = data;
+    const Task *left = &g_array_index(tasks, Task, *(const unsigned *)a);
+    const Task *right = &g_array_index(tasks, Task, *(const unsigned *)b);
+    if (left->bucket != right->bucket)
+        return left->bucket < right->bucket ? -1 : 1;
+    return strcmp(left->key, right->key);
+}
+
+/* All DONE ones in one go, in the order in which task_add_many locks: it is what nearly all ends
+ * are. */
 static bool end_done(Db *db, const TaskClaim *claim, const TaskEnd *ends, GError **error)
 {
     g_autofree DbValue *args = g_new(DbValue, (size_t)claim->tasks->len * WIDTH_DONE);
     g_autofree unsigned *which = g_new(unsigned, claim->tasks->len);
     unsigned count = 0;
-    for (unsigned i = 0; i < claim->tasks->len; i++) {
-        if (ends[i].kind != TASK_DONE)
-            continue;
-        const Task *task = &g_array_index(claim->tasks, Task, i);
-        bind_task(args + (size_t)count * WIDTH_DONE, claim, task);
-        args[(size_t)count * WIDTH_DONE + 5] = db_int(task->version);
-        which[count++] = i;
-    }
+    for (unsigned i = 0; i < claim->tasks->len; i++)
+        if (ends[i].kind == TASK_DONE)
+            which[count++] = i;
     if (count == 0)
         return true;
+    g_qsort_with_data(which, (int)count, sizeof *which, compare_tasks, claim->tasks);
+    for (unsigned i = 0; i < count; i++) {
+        const Task *task = &g_array_index(claim->tasks, Task, which[i]);
+        bind_task(args + (size_t)i * WIDTH_DONE, claim, task);
+        args[(size_t)i * WIDTH_DONE + 5] = db_int(task->version);
+    }
     g_autofree int64_t *changed = g_new0(int64_t, count);
     if (!db_exec_set(db, &SQL_DONE, &(DbTuples){args, WIDTH_DONE, count, changed}, error))
         return false;

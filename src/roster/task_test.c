@@ -91,6 +91,29 @@ static void test_merge(void **state)
     assert_int_equal(task_of(held, 0)->version, 3);
 }
 
+/* Two deliveries, or a delivery and the end of a batch, that lock the same tasks in two orders wait
+ * for each other. New rows lie in the order in which they were written. Found by tests/faults. */
+static void test_many_are_locked_in_one_order(void **state)
+{
+    TestStore *store = *state;
+    if (store->config.kind != DB_POSTGRESQL)
+        return;
+    g_autoptr(GError) error = NULL;
+    static const TaskNew tasks[] = {{.role = "r", .bucket = 7, .key = "a"},
+                                    {.role = "r", .bucket = 3, .key = "c"},
+                                    {.role = "r", .bucket = 3, .key = "b"},
+                                    {.role = "q", .bucket = 3, .key = "b"}};
+    test_begin(store->db);
+    assert_true(task_add_many(store->db, tasks, G_N_ELEMENTS(tasks), &error));
+    test_commit(store->db);
+    static const DbSql orderly = {
+        "SELECT count(*) FROM (SELECT row_number() OVER (ORDER BY ctid) AS laid,"
+        " row_number() OVER (ORDER BY bucket, key, role) AS sorted FROM task) x"
+        " WHERE laid = sorted",
+        NULL};
+    assert_int_equal(test_int(store->db, &orderly, DB_NO_ARGS), 4);
+}
+
 static void test_enqueue_during_run_runs_again(void **state)
 {
     Db *db = db_of(state);
@@ -417,6 +440,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_done_is_removed),
         cmocka_unit_test(test_merge),
+        cmocka_unit_test(test_many_are_locked_in_one_order),
         cmocka_unit_test(test_enqueue_during_run_runs_again),
         cmocka_unit_test(test_two_living_never_hold_one),
         cmocka_unit_test(test_claim_skips_locked),
