@@ -80,7 +80,7 @@ bool postgresql_fail_result(PostgresqlDb *db, const PGresult *result, GError **e
         (kind == ERROR_RETRY && (strcmp(state, "25006") == 0 || strcmp(state, "26000") == 0)) ||
         PQstatus(db->conn) == CONNECTION_BAD)
         db->lost = true;
-    g_autofree char *plain = g_strstrip(g_strdup(primary ? primary : PQresultErrorMessage(result)));
+    g_autofree char *plain = postgresql_one_line(primary ? primary : PQresultErrorMessage(result));
     const char *why = stale ? ": the schema has changed"
                       : state && strcmp(state, "26000") == 0
                           ? ": is a pooler in transaction mode between us?"
@@ -92,7 +92,7 @@ bool postgresql_fail_result(PostgresqlDb *db, const PGresult *result, GError **e
 bool postgresql_fail_connection(PostgresqlDb *db, GError **error)
 {
     db->lost = true;
-    g_autofree char *reason = g_strstrip(g_strdup(db->conn ? PQerrorMessage(db->conn) : ""));
+    g_autofree char *reason = postgresql_one_line(db->conn ? PQerrorMessage(db->conn) : "");
     return fail(error, ERROR_RETRY, "PostgreSQL: the connection is lost%s%s", *reason ? ": " : "",
                 reason);
 }

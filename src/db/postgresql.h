@@ -65,6 +65,8 @@ bool postgresql_fail_connection(PostgresqlDb *db, GError **error);
 bool postgresql_send_text(PostgresqlDb *db, const char *sql, GError **error);
 bool postgresql_result_is_good(const PGresult *result);
 
+/* libpq's text, which may have several lines; owned by the caller. */
+char *postgresql_one_line(const char *text);
 /* Connects anew, with an empty session. While this process cannot reach the store, only one handle
  * at a time tries, and not before a pause is over (connect_pause.h): the others fail at once. */
 bool postgresql_connect(PostgresqlDb *db, GError **error);

@@ -45,8 +45,7 @@ static void no_notice(void *data, const PGresult *result)
     (void)result;
 }
 
-/* libpq's text has a line for each host that it tried, and more. */
-static char *one_line(const char *text)
+char *postgresql_one_line(const char *text)
 {
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
     GString *line = g_string_new(NULL);
@@ -162,7 +161,7 @@ static bool connect_now(PostgresqlDb *db, GError **error)
     int pid = 0;
     db->conn = connect_to(db->url);
     if (PQstatus(db->conn) != CONNECTION_OK) {
-        g_autofree char *reason = one_line(PQerrorMessage(db->conn));
+        g_autofree char *reason = postgresql_one_line(PQerrorMessage(db->conn));
         return fail(error, ERROR_RETRY, "could not connect to PostgreSQL: %s", reason);
     }
     return check_version(db->conn, error) && set_up(db, &pid, error) &&
