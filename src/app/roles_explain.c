@@ -66,7 +66,9 @@ static json_t *explain_settings(const Settings *settings, const Role *role, unsi
     if (schedule)
         explain_add(way, "schedule",
                     g_strdup_printf("%s (%s, time zone %s)", schedule,
-                                    role->schedule_setting ? role->schedule_setting : "fixed",
+                                    role->schedule_setting       ? role->schedule_setting
+                                    : role_is_custom(role->name) ? "set there"
+                                                                 : "fixed",
                                     settings->time_zone));
     else
         explain_add(way, "schedule",

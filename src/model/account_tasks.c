@@ -57,7 +57,7 @@ bool account_tasks_add(Db *db, AccountTasks *page, GError **error)
     }
     page->added = accounts->len;
     page->ended = accounts->len < page->limit;
-    return task_add_many(db, tasks, accounts->len, error);
+    return task_add_many(db, tasks, accounts->len, error) && task_notify(db, page->role, error);
 }
 
 bool account_tasks_next(Db *db, const AccountTasks *page, const char *key, const char *payload,

@@ -18,7 +18,7 @@ typedef struct {
 } AccountTasks;
 
 /* Adds, or merges, a task for each living account of the next page: its bucket, and its id in
- * decimal as the key. */
+ * decimal as the key; and wakes the nodes that do them. */
 bool account_tasks_add(Db *db, AccountTasks *page, GError **error);
 /* Adds a task of the role's own that goes on with the next page: in the first bucket of the shard.
  */
