@@ -178,7 +178,7 @@ static const Role *waited_for_on(const AuditView *view, int64_t node)
     return NULL;
 }
 
-static void find_mixed(const AuditView *view)
+static bool find_mixed(const AuditView *view)
 {
     g_autoptr(GString) who = g_string_new(NULL);
     const AuditNode *worst = NULL;
@@ -190,8 +190,8 @@ static void find_mixed(const AuditView *view)
         if (!worst || node->heavy_us > worst->heavy_us)
             worst = node;
     }
-    if (!worst || view->nodes->len < 2)
-        return;
+    if (!worst)
+        return false;
     const Role *heavy = heaviest_of(view, worst->member->node);
     const Role *waited = waited_for_on(view, worst->member->node);
     double threads = audit_threads(view, worst->heavy_us);
@@ -212,6 +212,7 @@ static void find_mixed(const AuditView *view)
     finding->role = heavy;
     finding->node = worst->member->node;
     finding->toml = toml;
+    return true;
 }
 
 /* Does the table itself, not by "every node", give the node a role of this sort? Rounds of the
@@ -229,7 +230,7 @@ static const Role *find_named(const AuditView *view, int64_t node, bool heavy)
     return NULL;
 }
 
-/* Before there is a measurement, the table alone. */
+/* The table alone, until a day's measurement has shown that there is little of it. */
 static void find_mixed_table(const AuditView *view)
 {
     for (unsigned i = 0; i < view->nodes->len; i++) {
@@ -266,8 +267,9 @@ static void find_unsharded_table(const AuditView *view, const Role *role)
         return;
     Finding *finding = audit_add(
         view, AUDIT_REDUNDANT_UNSHARDED, AUDIT_NOTE,
-        g_strdup_printf("%s: %u nodes do a heavy role as one shard. Nothing is measured yet.",
-                        role->name, shard->report->living->len),
+        g_strdup_printf("%s: %u nodes do a heavy role as one shard. Measured so far: %.2f threads.",
+                        role->name, shard->report->living->len,
+                        audit_threads(view, shard->busy_us)),
         g_strdup("If there will be much of it, cut it into shards: each node then has its own "
                  "part."));
     audit_set_figure(finding, shard->report->living->len, UNSHARDED_NODES, "nodes");
@@ -276,15 +278,15 @@ static void find_unsharded_table(const AuditView *view, const Role *role)
     finding->toml = audit_table_cut(view, role);
 }
 
-static void find_unsharded(const AuditView *view, const Role *role)
+static bool find_unsharded(const AuditView *view, const Role *role)
 {
     unsigned count;
     const AuditShard *shard = audit_shards_of(view, role, &count);
     if (!role->heavy || count != 1 || shard->report->living->len < 2)
-        return;
+        return false;
     double threads = audit_threads(view, shard->busy_us);
     if (threads < UNSHARDED_THREADS)
-        return;
+        return false;
     Finding *finding = audit_add(
         view, AUDIT_REDUNDANT_UNSHARDED, AUDIT_WARNING,
         g_strdup_printf("%s: %u nodes do %.2f threads of heavy work as one shard, each of them on "
@@ -296,6 +298,7 @@ static void find_unsharded(const AuditView *view, const Role *role)
     finding->role = role;
     finding->shard = 1;
     finding->toml = audit_table_cut(view, role);
+    return true;
 }
 
 static void find_needless(const AuditView *view, const Role *role)
@@ -305,7 +308,7 @@ static void find_needless(const AuditView *view, const Role *role)
     const AuditShard *shards = audit_shards_of(view, role, &count);
     for (unsigned i = 0; i < count; i++)
         busy_us += shards[i].busy_us;
-    if (count < NEEDLESS_SHARDS || role->must_shard || view->ms < NEEDLESS_MS ||
+    if (count < NEEDLESS_SHARDS || role->must_shard || view->ms < TRUSTED_MS ||
         audit_threads(view, busy_us) >= NEEDLESS_THREADS)
         return;
     Finding *finding =
@@ -321,15 +324,12 @@ void audit_balance(const AuditView *view)
 {
     if (view->nodes->len < 2)
         return;
-    if (view->ms > 0)
-        find_mixed(view);
-    else
+    bool young = view->ms < TRUSTED_MS;
+    if (!find_mixed(view) && young)
         find_mixed_table(view);
     for (size_t i = 0; i < view->ask->set->count; i++) {
         find_unequal(view, &view->ask->set->roles[i]);
-        if (view->ms > 0)
-            find_unsharded(view, &view->ask->set->roles[i]);
-        else
+        if (!find_unsharded(view, &view->ask->set->roles[i]) && young)
             find_unsharded_table(view, &view->ask->set->roles[i]);
         find_needless(view, &view->ask->set->roles[i]);
     }

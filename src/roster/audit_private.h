@@ -9,13 +9,14 @@
 
 /* The thresholds; docs/audit.md tells the reasons. Loads are threads that were busy on average. */
 #define LAG_WAITING_MS    60000    /* of roles people wait for */
-#define LAG_OTHER_MS      600000   /* of the others */
+#define LAG_OTHER_MS      300000   /* of the others, as `rota status` colours it */
 #define LAG_ERROR         10       /* times these: an error */
 #define HEAVY_THREADS     0.5      /* of heavy roles, on a node that has another kind too */
 #define HEAVY_CORES       0.25     /* or this part of its cores, if that is less */
 #define SLOW_TIMES        3.0      /* as long for a run as the others */
 #define SLOW_RUNS         50       /* of it, and of the others: fewer say nothing */
-#define SLOW_BUSY_US      60000000 /* it has worked for at least a minute */
+#define SLOW_BUSY_US      5000000  /* it has worked for so long */
+#define SLOW_APART        2.0      /* times as long again, where it shares no shard with others */
 #define GAP_OF_LEASE      0.75     /* between two heartbeats */
 #define OVERLOAD_TIMES    2.0      /* load average for each core */
 #define UNEQUAL_TIMES     2.0      /* the greatest shard to the least; the busiest to the others */
@@ -23,14 +24,15 @@
 #define HOT_SHARE         0.5      /* of its shard's load */
 #define HOT_THREADS       0.05     /* the shard has at least */
 #define HOT_ACCOUNTS      10       /* the shard has at least */
+#define HOT_NOTE_US       1000000  /* of work at least, for a note */
 #define FULL_SHARE        0.7      /* of the threads that its nodes have for it */
 #define UNSHARDED_THREADS 0.5      /* of a heavy role in one shard of several nodes */
-#define UNSHARDED_NODES   3        /* of it, while nothing is measured */
+#define UNSHARDED_NODES   3        /* of it, while little is measured */
 #define FAILED_RUNS       20       /* at least, and */
 #define FAILED_SHARE      0.1      /* of all */
 #define NEEDLESS_SHARDS   8        /* and more, of a role with hardly any work, */
 #define NEEDLESS_THREADS  0.01     /* less than this, */
-#define NEEDLESS_MS       86400000 /* over a day at least */
+#define TRUSTED_MS        86400000 /* a load that is small for so long will stay so */
 
 /* A node that runs. */
 typedef struct {

@@ -105,39 +105,52 @@ static void find_failing(const AuditView *view, const Role *role)
 
 /* ---------------------------------------------------------------- nodes */
 
-typedef struct {
-    int64_t busy_us, runs;
-} Pace;
-
-/* What this node, and all others, have done of a role; but for shards with a hot account, whose
- * runs are longer wherever they run. */
-static void read_pace(const AuditView *view, const char *role, int64_t node, Pace *ret_own,
-                      Pace *ret_others)
+/* How long others take for a run of this role, in µs: the nodes of the same shard, or, where there
+ * are none, those of the role's other shards; 0: nobody to compare with. Shards with a hot account
+ * are left out, for their runs are longer wherever they run. */
+static double pace_of_others(const AuditView *view, const LoadRow *own)
 {
-    *ret_own = *ret_others = (Pace){0};
+    struct {
+        int64_t busy_us, runs;
+    } same = {0}, other = {0};
     for (unsigned i = 0; i < view->ask->load->rows->len; i++) {
         const LoadRow *row = g_ptr_array_index(view->ask->load->rows, i);
         const AuditShard *shard = audit_find_shard(view, row->role, row->shard);
-        if (strcmp(row->role, role) != 0 || (shard && audit_is_hot(shard)))
+        int64_t runs = row->counts.done + row->counts.failed;
+        if (strcmp(row->role, own->role) != 0 || row->node == own->node ||
+            (shard && audit_is_hot(shard)))
             continue;
-        Pace *pace = row->node == node ? ret_own : ret_others;
-        pace->busy_us += row->counts.busy_us;
-        pace->runs += row->counts.done + row->counts.failed;
+        if (row->shard == own->shard) {
+            same.busy_us += row->counts.busy_us;
+            same.runs += runs;
+        } else {
+            other.busy_us += row->counts.busy_us;
+            other.runs += runs;
+        }
     }
+    if (same.runs >= SLOW_RUNS)
+        return (double)same.busy_us / (double)same.runs;
+    return other.runs >= SLOW_RUNS ? SLOW_APART * (double)other.busy_us / (double)other.runs : 0;
 }
 
 static void find_slow(const AuditView *view, const AuditNode *node)
 {
     double expected = 0;
-    Pace all = {0};
-    for (size_t i = 0; view->ms > 0 && i < view->ask->set->count; i++) {
-        Pace own, others;
-        read_pace(view, view->ask->set->roles[i].name, node->member->node, &own, &others);
-        if (own.runs == 0 || others.runs < SLOW_RUNS)
+    struct {
+        int64_t busy_us, runs;
+    } all = {0};
+    for (unsigned i = 0; view->ms > 0 && i < view->ask->load->rows->len; i++) {
+        const LoadRow *row = g_ptr_array_index(view->ask->load->rows, i);
+        const AuditShard *shard = audit_find_shard(view, row->role, row->shard);
+        if (row->node != node->member->node || (shard && audit_is_hot(shard)))
             continue;
-        expected += (double)own.runs * (double)others.busy_us / (double)others.runs;
-        all.busy_us += own.busy_us;
-        all.runs += own.runs;
+        int64_t runs = row->counts.done + row->counts.failed;
+        double pace = pace_of_others(view, row);
+        if (pace == 0)
+            continue;
+        expected += (double)runs * pace;
+        all.busy_us += row->counts.busy_us;
+        all.runs += runs;
     }
     double times = expected > 0 ? (double)all.busy_us / expected : 0;
     if (all.runs < SLOW_RUNS || all.busy_us < SLOW_BUSY_US || times < SLOW_TIMES)
@@ -223,13 +236,15 @@ static bool is_told(const AuditView *view, const char *key)
 static void find_hot(const AuditView *view, const AuditShard *shard)
 {
     const ShardReport *report = shard->report;
-    if (!audit_is_hot(shard) || audit_threads(view, shard->busy_us) < HOT_THREADS ||
-        shard->accounts < HOT_ACCOUNTS || is_told(view, shard->top->key))
+    bool much = audit_threads(view, shard->busy_us) >= HOT_THREADS;
+    bool some = view->ms > 0 && view->nodes->len > 1 && shard->busy_us >= HOT_NOTE_US;
+    if (!audit_is_hot(shard) || !(much || some) || shard->accounts < HOT_ACCOUNTS ||
+        is_told(view, shard->top->key))
         return;
     double share = (double)shard->top->busy_us / (double)MAX(shard->busy_us, 1);
     const char *address = g_hash_table_lookup(view->ask->names, shard->top->key);
     Finding *finding = audit_add(
-        view, AUDIT_HOT_ACCOUNT, AUDIT_WARNING,
+        view, AUDIT_HOT_ACCOUNT, much ? AUDIT_WARNING : AUDIT_NOTE,
         g_strdup_printf("Account %s%s%s%s makes at least %.0f %% of the work of %s shard %u of %u, "
                         "which has %" PRId64 " accounts.",
                         shard->top->key, address ? " (" : "", address ? address : "",
