@@ -24,6 +24,7 @@
 #include "queue_node.h"
 #include "roster/shard.h"
 #include "roster/task.h"
+#include "roster/task_marks.h"
 
 #define BATCH        100
 #define CLAIMS       40
@@ -176,6 +177,7 @@ int main(int argc, char **argv)
     Node *node = queue_node_join(db, 1, shards);
     bool pinned = strcmp(argv[1], "pinned") == 0;
     unsigned cursor = 0;
+    g_autoptr(TaskMarks) marks = task_marks_new();
     TaskClaimAsk ask = {
         .role = QUEUE_ROLE,
         .shard = 1,
@@ -183,6 +185,7 @@ int main(int argc, char **argv)
         .owner = node_member(node)->incarnation,
         .batch = BATCH,
         .cursor = &cursor,
+        .marks = marks,
         .node = 1,
     };
     if (pinned)

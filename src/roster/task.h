@@ -89,6 +89,8 @@ typedef struct {
     int64_t node;  /* for burials */
     unsigned *cursor; /* bucket to begin with; moved, so that all buckets get their turn; kept by
                          the caller */
+    struct TaskMarks *marks; /* of the lane and shard, task_marks.h, kept by the caller; NULL: none;
+                                PostgreSQL alone uses them */
 } TaskClaimAsk;
 
 typedef struct {

@@ -15,6 +15,10 @@
  * SQLite the transaction has the whole store, on PostgreSQL the choice locks the rows (SKIP
  * LOCKED). PostgreSQL first tries to do both at once, which it does unless a suspect is among them.
  *
+ * By floors. Rows that are gone stay in the index while a snapshot may see them, and a hop steps
+ * over them. When claims have become slow by that, the lane goes by its floors instead
+ * (task_marks.h): all buckets of the shard from the cursor on, each from its floor.
+ *
  * Failures: those of the store. Known weak point: tasks that others hold stay in the index, so a
  * claim steps over at most what the shard's other lanes hold.
  */
@@ -23,8 +27,8 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/must.h"
-#include "db/set.h"
 #include "roster/shard.h"
+#include "roster/task_marks.h"
 
 /* $1 role, $2 first bucket, $3 shards, $4 shard - 1, $5 end bucket (excluded). A bucket of another
  * shard may come up by a hop; the next hop leaves from it to one of ours. */
@@ -38,15 +42,22 @@
     " FROM head WHERE head.bucket < $5)"
 #define LANES  "1024" /* TASK_LANES_MAX */
 #define DEATHS "deaths + CASE WHEN owner = 0 THEN 0 ELSE 1 END AS deaths"
+#define CHOSEN                                                                                    \
+    "bucket, key, payload, due_at, version, generation, attempts, " DEATHS ", (SELECT rota_now())"
 #define FREE(lane_may)                                                                            \
     " AND (t.owner = 0 OR (t.owner <= (SELECT incarnations FROM cluster WHERE id = 1)"            \
     "  AND NOT EXISTS (SELECT 1 FROM member m WHERE m.incarnation = t.owner)))"                   \
     " AND (" lane_may " = 1 OR t.deaths + CASE WHEN t.owner = 0 THEN 0 ELSE 1 END < $8)"
 
-#define LOCKED(columns)                                                                            \
+/* The same buckets, all of them, with their floors: $12, $13 (task_marks.h). */
+#define MARKED                                                                                     \
+    "WITH head AS (SELECT * FROM unnest(CAST($12 AS BIGINT[]), CAST($13 AS BIGINT[]))"             \
+    " AS marked(bucket, floor))"
+#define ABOVE " AND t.due_at >= head.floor"
+#define LOCKED(columns, above)                                                                     \
     " SELECT t.* FROM head CROSS JOIN LATERAL (SELECT " columns " FROM task t"                     \
     "  WHERE t.role = $1 AND t.bucket = head.bucket AND t.due_at <= (SELECT rota_now())"           \
-    FREE("$7")                                                                                     \
+    above FREE("$7")                                                                               \
     "  ORDER BY t.due_at LIMIT $6 FOR UPDATE SKIP LOCKED) t"                                       \
     " WHERE head.bucket % $3 = $4 AND head.bucket < $5"                                            \
     " AND ($9 = 0 OR (SELECT epoch FROM cluster WHERE id = 1) = $9)"                               \
@@ -62,21 +73,23 @@ static const DbSql SQL_CHOOSE = {
     " AND t.role = $1 AND t.bucket = head.bucket AND t.due_at <= (SELECT rota_now())"
     FREE("$7")
     " LIMIT $6",
-    HEADS LOCKED("bucket, key, payload, due_at, version, generation, attempts, " DEATHS
-                 ", (SELECT rota_now())"),
+    HEADS LOCKED(CHOSEN, ""),
 };
+static const DbSql SQL_CHOOSE_MARKED = {NULL, MARKED LOCKED(CHOSEN, ABOVE)};
 /* The same for PostgreSQL alone, but with no suspect among them they are written at once.
  * $10 owner, $11 lane */
-static const DbSql SQL_CHOOSE_AND_TAKE = {
-    NULL,
-    HEADS ", pick AS MATERIALIZED (" LOCKED("bucket, key, " DEATHS) ")"
-    " UPDATE task SET owner = $10,"
-    " generation = (task.generation / " LANES " + 1) * " LANES " + $11,"
-    " claimed_at = (SELECT rota_now()), deaths = pick.deaths FROM pick"
-    " WHERE task.bucket = pick.bucket AND task.role = $1 AND task.key = pick.key"
-    " AND NOT EXISTS (SELECT 1 FROM pick WHERE deaths >= $8)"
-    " RETURNING task.bucket, task.key, task.payload, task.due_at, task.version, task.generation,"
-    " task.attempts, task.deaths, task.claimed_at",
+#define TAKE(chosen)                                                                               \
+    ", pick AS MATERIALIZED (" chosen ")"                                                          \
+    " UPDATE task SET owner = $10,"                                                                \
+    " generation = (generation / " LANES " + 1) * " LANES " + $11,"                                \
+    " claimed_at = (SELECT rota_now()), deaths = deaths + CASE WHEN owner = 0 THEN 0 ELSE 1 END"   \
+    " WHERE ctid = ANY(ARRAY(SELECT place FROM pick))"                                             \
+    " AND NOT EXISTS (SELECT 1 FROM pick WHERE deaths >= $8)"                                      \
+    " RETURNING bucket, key, payload, due_at, version, generation, attempts, deaths, claimed_at"
+#define PLACE "t.ctid AS place, " DEATHS
+static const DbSql SQL_CHOOSE_AND_TAKE = {NULL, HEADS TAKE(LOCKED(PLACE, ""))};
+static const DbSql SQL_CHOOSE_AND_TAKE_MARKED = {
+    NULL, MARKED TAKE(LOCKED(PLACE, ABOVE)),
 };
 static const DbSql SQL_IDLE = {
     HEADS
@@ -85,15 +98,17 @@ static const DbSql SQL_IDLE = {
     " AND due_at > (SELECT rota_now())))"
     " FROM head WHERE head.bucket % $3 = $4", NULL,
 };
+static const DbSql SQL_IDLE_MARKED = {
+    NULL,
+    "SELECT (SELECT rota_now()), (SELECT epoch FROM cluster WHERE id = 1),"
+    " min((SELECT min(due_at) FROM task WHERE role = $1 AND bucket = head.bucket"
+    " AND due_at > (SELECT rota_now())))"
+    " FROM unnest(CAST($2 AS BIGINT[])) AS head(bucket)",
+};
+static const DbSql SQL_NOW = {"SELECT rota_now()", NULL};
 static const DbSql SQL_TAKE = {
     "UPDATE task SET owner = $4, generation = $5, claimed_at = $6, deaths = $7"
-    " WHERE bucket = $1 AND role = $2 AND key = $3",
-    "UPDATE task SET owner = ours.owner, generation = ours.generation,"
-    " claimed_at = ours.claimed_at, deaths = ours.deaths"
-    " FROM unnest($1, $2, $3, $4, $5, $6, $7) WITH ORDINALITY AS"
-    " ours(bucket, role, key, owner, generation, claimed_at, deaths, number)"
-    " WHERE task.bucket = ours.bucket AND task.role = ours.role AND task.key = ours.key"
-    " RETURNING ours.number",
+    " WHERE bucket = $1 AND role = $2 AND key = $3", NULL,
 };
 static const DbSql SQL_BURY = {
     "INSERT INTO dead_letter (bucket, role, key, payload, attempts, deaths, created_at,"
@@ -114,7 +129,8 @@ static const DbSql SQL_OWNED = {
 };
 /* clang-format on */
 
-#define TAKE_WIDTH 7
+#define TAKE_WIDTH   7
+#define MARKED_FIRST 32                  /* buckets */
 G_STATIC_ASSERT(TASK_LANES_MAX == 1024); /* LANES */
 
 static TaskClaim *claim_new(const TaskClaimAsk *ask)
@@ -147,6 +163,7 @@ typedef struct {
     int64_t skipped; /* bucket of the first suspect that was left for the next claim; -1 none */
     unsigned last_bucket; /* of the last row taken */
     unsigned written;     /* so many of the first tasks are ours in the store already */
+    bool round_done;      /* all buckets of the shard were looked at */
     int64_t now;
 } Choice;
 
@@ -176,35 +193,64 @@ static void choose(Choice *choice, DbRows *rows)
     choice->last_bucket = task.bucket;
 }
 
-/* The buckets that a statement looks at. */
+/* The buckets that a statement looks at: from first to before end, or those of the marks. */
 typedef struct {
     unsigned first, end;
+    const TaskMarkSpan *marks; /* NULL: hops */
 } Span;
 
-static bool read_rows(Db *db, const TaskClaimAsk *ask, Span span, bool take, Choice *choice,
+/* In what order a statement that writes gives its rows is not said. */
+static int compare_tasks(const void *a, const void *b, void *first)
+{
+    const Task *left = a, *right = b;
+    unsigned from = *(const unsigned *)first;
+    unsigned left_at = (left->bucket + BUCKETS - from) % BUCKETS;
+    unsigned right_at = (right->bucket + BUCKETS - from) % BUCKETS;
+    if (left_at != right_at)
+        return left_at < right_at ? -1 : 1;
+    return (left->due_at > right->due_at) - (left->due_at < right->due_at);
+}
+
+static bool read_rows(Db *db, const TaskClaimAsk *ask, const Span *span, bool take, Choice *choice,
                       GError **error)
 {
+    const TaskMarkSpan *marks = span->marks;
     const DbValue args[] = {
-        db_text(ask->role),    db_int(span.first),
-        db_int(ask->shards),   db_int(ask->shard - 1),
-        db_int(span.end),      db_int(ask->batch - choice->claim->tasks->len),
-        db_int(ask->suspects), db_int(TASK_DEATHS_SUSPECT),
-        db_int(ask->epoch),    db_int(ask->owner),
+        db_text(ask->role),
+        db_int(span->first),
+        db_int(ask->shards),
+        db_int(ask->shard - 1),
+        db_int(span->end),
+        db_int(ask->batch - choice->claim->tasks->len),
+        db_int(ask->suspects),
+        db_int(TASK_DEATHS_SUSPECT),
+        db_int(ask->epoch),
+        db_int(ask->owner),
         db_int(ask->lane),
+        db_text(marks ? marks->buckets : ""),
+        db_text(marks ? marks->floors : ""),
     };
-    g_autoptr(DbRows) rows = take ? db_query(db, &SQL_CHOOSE_AND_TAKE, args, 11, error)
-                                  : db_query(db, &SQL_CHOOSE, args, 9, error);
+    const DbSql *sql = take ? (marks ? &SQL_CHOOSE_AND_TAKE_MARKED : &SQL_CHOOSE_AND_TAKE)
+                            : (marks ? &SQL_CHOOSE_MARKED : &SQL_CHOOSE);
+    unsigned count = marks ? G_N_ELEMENTS(args) : take ? 11 : 9;
+    g_autoptr(DbRows) rows = db_query(db, sql, args, count, error);
     if (!rows)
         return false;
     int more;
     while ((more = db_rows_next(rows, error)) > 0)
         choose(choice, rows);
-    if (take)
-        choice->written = choice->claim->tasks->len;
+    if (take && choice->claim->tasks->len > choice->written) {
+        GArray *tasks = choice->claim->tasks;
+        unsigned first = *ask->cursor % BUCKETS;
+        g_array_sort_with_data(tasks, compare_tasks, &first);
+        choice->written = tasks->len;
+        choice->last_bucket = g_array_index(tasks, Task, tasks->len - 1).bucket;
+    }
     return more == 0;
 }
 
-static bool read_span(Db *db, const TaskClaimAsk *ask, Span span, Choice *choice, GError **error)
+static bool read_span(Db *db, const TaskClaimAsk *ask, const Span *span, Choice *choice,
+                      GError **error)
 {
     unsigned before = choice->claim->tasks->len;
     if (db_kind(db) == DB_POSTGRESQL && choice->written == before) {
@@ -214,6 +260,55 @@ static bool read_span(Db *db, const TaskClaimAsk *ask, Span span, Choice *choice
             return true;
     }
     return read_rows(db, ask, span, false, choice, error);
+}
+
+static bool is_full(const TaskClaimAsk *ask, const Choice *choice)
+{
+    return choice->claim->tasks->len == ask->batch || choice->alone;
+}
+
+/* From `first` on, and once around to it while there is room. */
+static bool read_hopping(Db *db, const TaskClaimAsk *ask, unsigned first, Choice *choice,
+                         GError **error)
+{
+    const Span spans[] = {{first, BUCKETS, NULL}, {ask->shard - 1, first, NULL}};
+    if (!read_span(db, ask, &spans[0], choice, error))
+        return false;
+    choice->round_done = first < ask->shards;
+    if (is_full(ask, choice) || choice->round_done)
+        return true;
+    choice->round_done = true;
+    return read_span(db, ask, &spans[1], choice, error);
+}
+
+/* The same by floors: a few buckets first, since in a long queue they are enough. */
+static bool read_marked(Db *db, const TaskClaimAsk *ask, unsigned first, Choice *choice,
+                        GError **error)
+{
+    unsigned buckets[BUCKETS], total = 0, done = 0, of_shard = ask->shard - 1;
+    for (unsigned at = first; at < BUCKETS; at += ask->shards)
+        buckets[total++] = at;
+    for (unsigned at = of_shard; at < first; at += ask->shards)
+        buckets[total++] = at;
+    if (db_query_int(db, &SQL_NOW, DB_NO_ARGS, &choice->now, error) < 0)
+        return false;
+    while (done < total && !is_full(ask, choice)) {
+        unsigned count = MIN(total - done, done == 0 ? MARKED_FIRST : BUCKETS);
+        g_auto(TaskMarkSpan) marks =
+            task_marks_span(ask->marks, buckets + done, count, choice->now);
+        const Span span = {0, BUCKETS, &marks};
+        if (!read_span(db, ask, &span, choice, error))
+            return false;
+        done += count;
+    }
+    choice->round_done = done == total && !is_full(ask, choice);
+    if (is_full(ask, choice)) { /* what lies behind its last row was not looked at */
+        done = 0;
+        while (done < total && buckets[done++] != choice->last_bucket)
+            continue;
+    }
+    const TaskMarkLook look = {ask->role, buckets, done, choice->now};
+    return task_marks_learn(ask->marks, db, &look, error);
 }
 
 static bool bury(Db *db, const TaskClaimAsk *ask, const Task *task, GError **error)
@@ -250,7 +345,7 @@ static bool write_claim(Db *db, const TaskClaimAsk *ask, const Choice *choice, G
         row[5] = db_int(choice->now);
         row[6] = db_int(task->deaths);
     }
-    if (!db_exec_set(db, &SQL_TAKE, &(DbTuples){args, TAKE_WIDTH, count, changed}, error))
+    if (!db_exec_many(db, &SQL_TAKE, args, TAKE_WIDTH, count, changed, error))
         return false;
     for (unsigned i = 0; i < count; i++)
         if (changed[i] != 1)
@@ -268,13 +363,20 @@ static unsigned bucket_of_shard_from(const TaskClaimAsk *ask, unsigned bucket)
     return bucket < BUCKETS ? bucket : want;
 }
 
-static bool read_idle(Db *db, const TaskClaimAsk *ask, TaskClaimed *ret, GError **error)
+static bool read_idle(Db *db, const TaskClaimAsk *ask, bool marked, TaskClaimed *ret,
+                      GError **error)
 {
+    g_autoptr(GString) buckets = g_string_new("{");
+    for (unsigned at = ask->shard - 1; marked && at < BUCKETS; at += ask->shards)
+        g_string_append_printf(buckets, "%s%u", buckets->len > 1 ? "," : "", at);
+    g_string_append_c(buckets, '}');
     g_autoptr(DbRows) rows =
-        db_query(db, &SQL_IDLE,
-                 DB_ARGS(db_text(ask->role), db_int(ask->shard - 1), db_int(ask->shards),
-                         db_int(ask->shard - 1), db_int(BUCKETS)),
-                 error);
+        marked ? db_query(db, &SQL_IDLE_MARKED, DB_ARGS(db_text(ask->role), db_text(buckets->str)),
+                          error)
+               : db_query(db, &SQL_IDLE,
+                          DB_ARGS(db_text(ask->role), db_int(ask->shard - 1), db_int(ask->shards),
+                                  db_int(ask->shard - 1), db_int(BUCKETS)),
+                          error);
     if (!rows || db_rows_next(rows, error) < 0)
         return false;
     ret->now = db_rows_int(rows, 0);
@@ -283,24 +385,18 @@ static bool read_idle(Db *db, const TaskClaimAsk *ask, TaskClaimed *ret, GError 
     return true;
 }
 
-bool task_claim(Db *db, const TaskClaimAsk *ask, TaskClaimed *ret, GError **error)
+static bool claim_rows(Db *db, const TaskClaimAsk *ask, bool marked, TaskClaimed *ret,
+                       GError **error)
 {
-    MUST(ask->batch >= 1 && ask->batch <= TASK_BATCH_MAX && ask->lane < TASK_LANES_MAX);
-    MUST(ask->shard >= 1 && ask->shard <= ask->shards && ask->shards <= SHARDS_MAX);
     unsigned first = bucket_of_shard_from(ask, *ask->cursor % BUCKETS);
     g_autoptr(TaskClaim) claim = claim_new(ask);
     Choice choice = {.claim = claim, .skipped = -1};
-    if (!read_span(db, ask, (Span){first, BUCKETS}, &choice, error))
+    if (!(marked ? read_marked(db, ask, first, &choice, error)
+                 : read_hopping(db, ask, first, &choice, error)))
         return false;
-    bool round_done = first < ask->shards;
-    if (claim->tasks->len < ask->batch && !choice.alone && !round_done) {
-        if (!read_span(db, ask, (Span){ask->shard - 1, first}, &choice, error))
-            return false;
-        round_done = true;
-    }
     TaskClaimed claimed = {.next_due_at = INT64_MAX};
     if (claim->tasks->len == 0 && claim->buried->len == 0) {
-        if (!read_idle(db, ask, &claimed, error))
+        if (!read_idle(db, ask, marked, &claimed, error))
             return false;
         *ask->cursor = ask->shard - 1;
         *ret = claimed;
@@ -311,12 +407,26 @@ bool task_claim(Db *db, const TaskClaimAsk *ask, TaskClaimed *ret, GError **erro
         return false;
     if (choice.skipped >= 0)
         *ask->cursor = (unsigned)choice.skipped;
-    else if (round_done && claim->tasks->len < ask->batch)
+    else if (choice.round_done && claim->tasks->len < ask->batch)
         *ask->cursor = ask->shard - 1;
     else
         *ask->cursor = bucket_of_shard_from(ask, choice.last_bucket + 1);
     claimed.claim = g_steal_pointer(&claim);
     *ret = claimed;
+    return true;
+}
+
+bool task_claim(Db *db, const TaskClaimAsk *ask, TaskClaimed *ret, GError **error)
+{
+    MUST(ask->batch >= 1 && ask->batch <= TASK_BATCH_MAX && ask->lane < TASK_LANES_MAX);
+    MUST(ask->shard >= 1 && ask->shard <= ask->shards && ask->shards <= SHARDS_MAX);
+    bool may = ask->marks && db_kind(db) == DB_POSTGRESQL;
+    int64_t begin = clock_monotonic_us(clock_real());
+    if (!claim_rows(db, ask, may && task_marks_are_used(ask->marks), ret, error))
+        return false;
+    if (may)
+        task_marks_note(ask->marks, ret->claim ? ret->claim->tasks->len : 0,
+                        clock_monotonic_us(clock_real()) - begin);
     return true;
 }
 

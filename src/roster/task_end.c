@@ -21,13 +21,20 @@
 /* clang-format off */
 #define OURS " WHERE bucket = $1 AND role = $2 AND key = $3 AND owner = $4 AND generation = $5"
 #define WIDTH_DONE 6
+/* On PostgreSQL each row is found by its key, locked, and only then removed by its place: the
+ * planner may not turn that round, whatever it believes of the table's size. */
 static const DbSql SQL_DONE = {
     "DELETE FROM task" OURS " AND version = $6",
-    "DELETE FROM task USING unnest($1, $2, $3, $4, $5, $6) WITH ORDINALITY AS"
+    "WITH found AS MATERIALIZED (SELECT ours.number, t.place"
+    " FROM unnest($1, $2, $3, $4, $5, $6) WITH ORDINALITY AS"
     " ours(bucket, role, key, owner, generation, version, number)"
+    " CROSS JOIN LATERAL (SELECT task.ctid AS place FROM task"
     " WHERE task.bucket = ours.bucket AND task.role = ours.role AND task.key = ours.key"
     " AND task.owner = ours.owner AND task.generation = ours.generation"
-    " AND task.version = ours.version RETURNING ours.number",
+    " AND task.version = ours.version LIMIT 1 FOR UPDATE) t),"
+    " gone AS (DELETE FROM task WHERE ctid = ANY(ARRAY(SELECT place FROM found)) RETURNING 1)"
+    " SELECT number FROM found"
+    " WHERE (SELECT count(*) FROM gone) = (SELECT count(*) FROM found)",
 };
 /* Free again after a success: asked for once more meanwhile, or by the handler. $6 version,
  * $7 due at (0: now) */

@@ -20,6 +20,11 @@
 
 #define CLAIM_RETRY_US 200000 /* after a claim that failed: the store is busy or away */
 
+static void shard_clear(void *data)
+{
+    task_marks_free(((WorkerShard *)data)->marks);
+}
+
 Worker *worker_new(const WorkerConfig *config)
 {
     MUST(config->role->handler && config->batch >= 1 && config->batch <= TASK_BATCH_MAX);
@@ -28,6 +33,7 @@ Worker *worker_new(const WorkerConfig *config)
     worker->config = *config;
     worker->lane = node_new_lane(config->node);
     worker->shards = g_array_new(FALSE, FALSE, sizeof(WorkerShard));
+    g_array_set_clear_func(worker->shards, shard_clear);
     rand_init(&worker->rand, config->seed);
     return worker;
 }
@@ -153,6 +159,7 @@ bool worker_claim_next(Worker *worker, TaskClaimed *ret, GError **error)
             .epoch = worker->epoch,
             .node = node_member(config->node)->node,
             .cursor = &shard->cursor,
+            .marks = shard->marks,
         };
         if (!task_claim(config->db, &ask, &claimed, error))
             return false;

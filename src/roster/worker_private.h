@@ -5,12 +5,14 @@
 
 #include "base/rand.h"
 #include "roster/task.h"
+#include "roster/task_marks.h"
 #include "roster/worker.h"
 
 typedef struct {
     unsigned shard;
-    unsigned cursor; /* of task_claim */
-    bool taken;      /* it is others', and taken over */
+    unsigned cursor;  /* of task_claim */
+    TaskMarks *marks; /* owned */
+    bool taken;       /* it is others', and taken over */
 } WorkerShard;
 
 struct Worker {
