@@ -87,6 +87,8 @@ static int64_t fill_account(Db *db, const char *address, unsigned messages)
 static const char *const OTHER_TABLES[] = {
     "cluster",
     "member",
+    "uncovered",
+    "takeover",
     "migration",
     "round",
     "sequence",
