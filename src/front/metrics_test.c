@@ -172,12 +172,11 @@ static void asks_for_a_password(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest plain[] = {cmocka_unit_test(formats)};
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(formats),
         cmocka_unit_test(tells_of_node_and_cluster),
         cmocka_unit_test(asks_the_store_seldom),
         cmocka_unit_test(asks_for_a_password),
     };
-    return cmocka_run_group_tests(plain, NULL, NULL) +
-           test_on_both_stores("metrics", tests, G_N_ELEMENTS(tests));
+    return test_on_both_stores("metrics", tests, G_N_ELEMENTS(tests));
 }
