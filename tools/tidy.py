@@ -36,7 +36,8 @@ INCLUDES = {
     'roster': ['base', 'db', 'roster'],
     'model': ['base', 'content', 'db', 'model', 'roster/task.h', 'roster/shard.h'],
     'duty': ['base', 'content', 'remote', 'model', 'duty', 'roster/handler.h'],
-    'front': ['base', 'content', 'model', 'front', 'roster/report.h', 'roster/load.h'],
+    'front': ['base', 'content', 'model', 'front', 'roster/report.h', 'roster/load.h', 'roster/health.h',
+              'roster/task_admin.h', 'roster/wish.h'],
     'app': ['base', 'content', 'remote', 'db', 'roster', 'model', 'duty', 'front', 'app'],
 }
 INCLUDES_MORE = {

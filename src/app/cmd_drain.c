@@ -15,6 +15,7 @@
 #include "base/limits.h"
 #include "roster/health.h"
 #include "roster/report.h"
+#include "roster/wish.h"
 
 #include "app/command.h"
 #include "app/member_watch.h"
@@ -117,7 +118,7 @@ static int drain(CommandContext *context, Db *db, int64_t node)
         return command_fail(error);
     }
     bool drained = strcmp(member->state, "drained") == 0;
-    if (!drained && !member_watch_wish(db, node, "drain", &error))
+    if (!drained && !wish_set(db, node, "drain", &error))
         return command_fail(error);
     if (!drained && !option_no_wait &&
         !wait_until_empty(context, db, node, member->incarnation, &error))

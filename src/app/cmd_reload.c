@@ -16,6 +16,7 @@
 #include "base/limits.h"
 #include "roster/health.h"
 #include "roster/report.h"
+#include "roster/wish.h"
 
 #include "app/command.h"
 #include "app/member_watch.h"
@@ -191,7 +192,7 @@ static int reload(CommandContext *context, Db *db, int64_t node)
         fail(&error, ERROR_GONE, "%s",
              node ? "that node is not running; `rota status` shows who is"
                   : "no node is running on this store");
-    if (error || !member_watch_wish(db, node, "reload", &error) ||
+    if (error || !wish_set(db, node, "reload", &error) ||
         !wait_for_answers(context, db, list, &error))
         return command_fail(error);
     g_autoptr(StatusReport) report = wait_for_table(context, db, &error);

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "front/report_json.h"
 
 #include "app/command.h"
 #include "app/roles_explain.h"
@@ -20,15 +21,6 @@
 static gint64 option_node;
 static gboolean option_explain;
 
-static json_t *ranges_json(NodeSet nodes)
-{
-    json_t *list = json_array();
-    for (unsigned i = 0; i < nodes.count; i++)
-        json_array_append_new(list, json_pack("[I, I]", (json_int_t)nodes.ranges[i].first,
-                                              (json_int_t)nodes.ranges[i].last));
-    return list;
-}
-
 /* Where a role is set: "rota.toml:3", or "default". */
 static char *place_of(const Settings *settings, size_t index)
 {
@@ -36,33 +28,43 @@ static char *place_of(const Settings *settings, size_t index)
     return line ? g_strdup_printf("%s:%u", settings->file, line) : g_strdup("default");
 }
 
+static size_t index_of(const Settings *settings, const char *role)
+{
+    return (size_t)(role_find(&settings->roles, role) - settings->roles.roles);
+}
+
+static json_t *table_json(const Settings *settings)
+{
+    size_t index;
+    json_t *list = report_json_table(settings->table, &settings->roles), *row;
+    json_array_foreach(list, index, row)
+    {
+        const char *role = json_string_value(json_object_get(row, "role"));
+        g_autofree char *place = place_of(settings, index_of(settings, role));
+        json_object_set_new(row, "set", json_string(place));
+    }
+    return json_pack("{s:s, s:o}", "digest", table_digest(settings->table), "table", list);
+}
+
 static void print_table(const Settings *settings, bool json)
 {
+    if (json) {
+        ui_print_json(table_json(settings));
+        return;
+    }
     g_autoptr(UiTable) table = ui_table_new("role", "shard", "nodes", "set", NULL);
-    json_t *list = json_array();
     for (size_t i = 0; i < settings->roles.count; i++) {
         const char *role = settings->roles.roles[i].name;
         unsigned shards = table_shards(settings->table, role);
         g_autofree char *place = place_of(settings, i);
         for (unsigned shard = 1; shard <= shards; shard++) {
-            NodeSet set = table_nodes(settings->table, role, shard);
-            g_autofree char *nodes = node_set_format(set);
+            g_autofree char *nodes = node_set_format(table_nodes(settings->table, role, shard));
             g_autofree char *of = g_strdup_printf("%u of %u", shard, shards);
             ui_table_add(table, shard == 1 ? role : "", of,
                          strcmp(nodes, "*") == 0 ? "every node" : nodes, shard == 1 ? place : "",
                          NULL);
-            json_array_append_new(list,
-                                  json_pack("{s:s, s:i, s:i, s:s, s:o, s:s}", "role", role, "shard",
-                                            (int)shard, "shards", (int)shards, "nodes", nodes,
-                                            "ranges", ranges_json(set), "set", place));
         }
     }
-    if (json) {
-        ui_print_json(
-            json_pack("{s:s, s:o}", "digest", table_digest(settings->table), "table", list));
-        return;
-    }
-    json_decref(list);
     ui_table_print(table, stdout);
 }
 

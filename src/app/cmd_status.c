@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/must.h"
+#include "front/report_json.h"
 
 #include "app/command.h"
 #include "app/screen.h"
@@ -142,7 +143,7 @@ static bool end_watch(Watch *watch, int *ret_status)
     bool ended = watch->readers == 0;
     *ret_status = watch->trouble                      ? EXIT_UNREACHABLE
                   : !watch->report                    ? EXIT_FINE
-                  : status_view_is_bad(watch->report) ? EXIT_NO
+                  : report_is_bad(watch->report) ? EXIT_NO
                                                       : EXIT_FINE;
     g_mutex_unlock(&watch->lock);
     return ended;
@@ -198,11 +199,11 @@ static int run(CommandContext *context, int argc, char **argv)
     if (!report)
         return command_fail(error);
     if (context->json) {
-        ui_print_json(status_view_json(report));
-        return status_view_is_bad(report) ? EXIT_NO : EXIT_FINE;
+        ui_print_json(report_json_status(report));
+        return report_is_bad(report) ? EXIT_NO : EXIT_FINE;
     }
     status_view_print(report, stdout);
-    if (!status_view_is_bad(report))
+    if (!report_is_bad(report))
         return EXIT_FINE;
     /* Last, too, where a long table has pushed the first lines out of sight. */
     fflush(stdout);

@@ -10,36 +10,16 @@
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "front/report_json.h"
+#include "roster/report.h"
 
 #include "app/command.h"
 #include "app/ui.h"
-#include "roster/report.h"
 
 #define LIMIT_DEFAULT 50 /* a screen full */
 
 static char *option_role, *option_state;
 static gint64 option_limit = LIMIT_DEFAULT;
-
-static json_t *task_json(const TaskReport *task)
-{
-    return json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-        "s:s}",
-        "id", task->id, "role", task->role, "key", task->key, "state", task_state_name(task->state),
-        "payload", task->payload, "bucket", (int)task->bucket, "shard", (int)task->shard, "shards",
-        (int)task->shards, "due_at", (json_int_t)task->due_at, "created_at",
-        (json_int_t)task->created_at, "claimed_at", (json_int_t)task->claimed_at, "buried_at",
-        (json_int_t)task->buried_at, "node", (json_int_t)task->node, "attempts",
-        (json_int_t)task->attempts, "deaths", (json_int_t)task->deaths, "error", task->error);
-}
-
-static json_t *tasks_json(const GPtrArray *tasks)
-{
-    json_t *list = json_array();
-    for (unsigned i = 0; i < tasks->len; i++)
-        json_array_append_new(list, task_json(g_ptr_array_index(tasks, i)));
-    return list;
-}
 
 static void add_row(UiTable *table, const TaskReport *task)
 {
@@ -56,24 +36,12 @@ static void add_row(UiTable *table, const TaskReport *task)
         ui_table_colour(table, UI_YELLOW);
 }
 
-/* The state of --state; false: there is no such one. */
-static bool parse_state(const char *name, int *ret_state)
-{
-    for (TaskState state = TASK_STATE_DUE; state <= TASK_STATE_DEAD; state++) {
-        if (strcmp(name, task_state_name(state)) == 0) {
-            *ret_state = (int)state;
-            return true;
-        }
-    }
-    return false;
-}
-
 static int run_list(CommandContext *context, int argc, char **argv)
 {
     (void)argc, (void)argv;
     g_autoptr(GError) error = NULL;
     TaskFilter filter = {.state = -1};
-    if (option_state && !parse_state(option_state, &filter.state))
+    if (option_state && !task_state_parse(option_state, &filter.state))
         return command_misuse(
             context, "there is no state \"%s\"; write due, waiting, running or dead", option_state);
     if (option_limit < 1 || option_limit >= REPORT_TASKS_MAX)
@@ -91,7 +59,7 @@ static int run_list(CommandContext *context, int argc, char **argv)
     if (more)
         g_ptr_array_set_size(tasks, (int)option_limit);
     if (context->json) {
-        ui_print_json(json_pack("{s:o, s:b}", "tasks", tasks_json(tasks), "more", more));
+        ui_print_json(report_json_tasks(tasks, more));
         return EXIT_FINE;
     }
     g_autoptr(UiTable) table =
@@ -146,21 +114,6 @@ static void print_task(const TaskReport *task)
         print_line("last error", task->error);
 }
 
-static json_t *history_json(const GPtrArray *history)
-{
-    json_t *list = json_array();
-    for (unsigned i = 0; i < history->len; i++) {
-        const TaskPast *past = g_ptr_array_index(history, i);
-        json_array_append_new(list, json_pack("{s:I, s:I, s:I, s:s, s:I, s:i, s:s}", "started_at",
-                                              (json_int_t)past->started_at, "ended_at",
-                                              (json_int_t)past->ended_at, "node",
-                                              (json_int_t)past->node, "outcome", past->outcome,
-                                              "attempts", (json_int_t)past->attempts, "shard",
-                                              (int)past->shard, "detail", past->detail));
-    }
-    return list;
-}
-
 static void print_history(const GPtrArray *history)
 {
     g_autoptr(UiTable) table =
@@ -194,8 +147,7 @@ static int run_show(CommandContext *context, int argc, char **argv)
     if (!found)
         found = g_ptr_array_new();
     if (context->json) {
-        ui_print_json(
-            json_pack("{s:o, s:o}", "tasks", tasks_json(found), "history", history_json(history)));
+        ui_print_json(report_json_task(found, history));
         return EXIT_FINE;
     }
     for (unsigned i = 0; i < found->len; i++) {
@@ -218,18 +170,14 @@ static int run_why(CommandContext *context, int argc, char **argv)
         db ? report_why(db, &context->settings->roles, argv[0], &error) : NULL;
     if (!lines)
         return command_fail(error);
-    json_t *list = json_array();
-    for (unsigned i = 0; i < lines->len; i++) {
-        const char *line = g_ptr_array_index(lines, i);
-        g_autofree char *safe = ui_safe(line);
-        json_array_append_new(list, json_string(line));
-        if (!context->json)
-            printf("%s\n", safe);
+    if (context->json) {
+        ui_print_json(report_json_why(argv[0], lines));
+        return EXIT_FINE;
     }
-    if (context->json)
-        ui_print_json(json_pack("{s:s, s:o}", "id", argv[0], "why", list));
-    else
-        json_decref(list);
+    for (unsigned i = 0; i < lines->len; i++) {
+        g_autofree char *safe = ui_safe(g_ptr_array_index(lines, i));
+        printf("%s\n", safe);
+    }
     return EXIT_FINE;
 }
 

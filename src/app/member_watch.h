@@ -1,5 +1,5 @@
-/* member_watch.h: how a command asks something of nodes: the wish in a member's row. What becomes
- * of it, the node tells with its heartbeat (roster/health.h).
+/* member_watch.h: how a command waits for nodes that were asked something (roster/wish.h). What
+ * becomes of it, the node tells with its heartbeat (roster/health.h).
  *
  * All functions are transactions of their own; a handle, one thread.
  */
@@ -14,8 +14,6 @@
 GPtrArray *member_watch_read(Db *db, GError **error);
 /* The row of a node in a list; NULL if there is none. Borrowed. */
 const MemberRow *member_watch_find(const GPtrArray *members, int64_t node);
-/* Sets a wish ("drain", "reload") for a node, 0 for all. ERROR_GONE: there is none to hear it. */
-bool member_watch_wish(Db *db, int64_t node, const char *wish, GError **error);
 /* Waits MEMBER_WATCH_MS: nodes hear and answer with their heartbeats. */
 void member_watch_pause(void);
 

@@ -18,11 +18,6 @@
 #define LAG_LONG_MS     300000 /* work that waits so long is worth a colour */
 #define UNCOVERED_NAMED 5      /* in one line; the table has all */
 
-bool status_view_is_bad(const StatusReport *report)
-{
-    return report->epoch == 0 || report->uncovered > 0;
-}
-
 /* "12", ">= 10000" */
 static char *format_count(ReportCount count)
 {
@@ -240,85 +235,4 @@ void status_view_print(const StatusReport *report, FILE *out)
     if (report->differing->len > 0)
         fprintf(out, "A table comes into force when all living nodes propose it, or by `rota roles "
                      "adopt`.\n");
-}
-
-/* ---------------------------------------------------------------- for machines */
-
-static json_t *node_json(const StatusReport *report, const MemberRow *member)
-{
-    g_auto(NodeHealth) health;
-    health_parse(member, &health);
-    return json_pack(
-        "{s:I, s:s, s:I, s:s, s:b, s:I, s:I, s:I, s:s, s:b, s:I, s:f, s:I, s:I, s:I, "
-        "s:I, s:I, s:I, s:I}",
-        "node", (json_int_t)member->node, "host", member->host, "pid", (json_int_t)member->pid,
-        "state", member->state, "living", member->living, "incarnation",
-        (json_int_t)member->incarnation, "started_at", (json_int_t)member->started_at,
-        "lease_until", (json_int_t)member->lease_until, "version", member->version, "differs",
-        strcmp(member->proposed_digest, report->digest) != 0, "held", (json_int_t)health.held,
-        "load", health.load, "cores", (json_int_t)health.cores, "memory_bytes",
-        (json_int_t)health.memory_bytes, "memory_free_bytes", (json_int_t)health.memory_free_bytes,
-        "statements", (json_int_t)health.statements, "beat_gap_ms", (json_int_t)health.beat_gap_ms,
-        "beats_failed", (json_int_t)health.beats_failed, "clock_ahead_ms",
-        (json_int_t)health.clock_ahead_ms);
-}
-
-static void set_count(json_t *json, const char *name, ReportCount count)
-{
-    g_autofree char *at_least = g_strdup_printf("%s_at_least", name);
-    json_object_set_new(json, name, json_integer(count.count));
-    json_object_set_new(json, at_least, json_boolean(count.more));
-}
-
-static json_t *nodes_json(const GArray *nodes)
-{
-    json_t *list = json_array();
-    for (unsigned i = 0; i < nodes->len; i++)
-        json_array_append_new(list, json_integer(g_array_index(nodes, int64_t, i)));
-    return list;
-}
-
-static json_t *shard_json(const ShardReport *shard)
-{
-    json_t *json =
-        json_pack("{s:s, s:i, s:i, s:s, s:o, s:o, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:s}", "role",
-                  shard->role->name, "shard", (int)shard->shard, "shards", (int)shard->shards,
-                  "nodes", shard->nodes, "living", nodes_json(shard->living), "taken_over_by",
-                  nodes_json(shard->takers), "covered", shard->covered, "in_this_version",
-                  shard->role->handler != NULL, "lag_ms", (json_int_t)shard->lag_ms, "done_hour",
-                  (json_int_t)shard->done_hour, "failed_hour", (json_int_t)shard->failed_hour,
-                  "round_started_at", (json_int_t)shard->round_started_at, "round_done_at",
-                  (json_int_t)shard->round_done_at, "round_result", shard->round_result);
-    set_count(json, "due", shard->due);
-    set_count(json, "waiting", shard->waiting);
-    set_count(json, "running", shard->running);
-    set_count(json, "dead", shard->dead);
-    return json;
-}
-
-static json_t *unknown_json(const UnknownReport *unknown)
-{
-    json_t *json =
-        json_pack("{s:s, s:I}", "role", unknown->role, "dead", (json_int_t)unknown->dead);
-    set_count(json, "tasks", unknown->tasks);
-    return json;
-}
-
-json_t *status_view_json(const StatusReport *report)
-{
-    json_t *unknown = json_array();
-    for (unsigned i = 0; i < report->unknown->len; i++)
-        json_array_append_new(unknown, unknown_json(g_ptr_array_index(report->unknown, i)));
-    json_t *nodes = json_array(), *shards = json_array(), *differing = json_array();
-    for (unsigned i = 0; i < report->members->len; i++)
-        json_array_append_new(nodes, node_json(report, g_ptr_array_index(report->members, i)));
-    for (unsigned i = 0; i < report->shards->len; i++)
-        json_array_append_new(shards, shard_json(g_ptr_array_index(report->shards, i)));
-    for (unsigned i = 0; i < report->differing->len; i++)
-        json_array_append_new(differing, json_string(g_ptr_array_index(report->differing, i)));
-    return json_pack("{s:b, s:I, s:I, s:s, s:i, s:o, s:o, s:o, s:o}", "good",
-                     !status_view_is_bad(report), "at", (json_int_t)report->at, "epoch",
-                     (json_int_t)report->epoch, "digest", report->digest, "uncovered",
-                     (int)report->uncovered, "nodes", nodes, "shards", shards, "differing",
-                     differing, "unknown", unknown);
 }

@@ -69,6 +69,8 @@ typedef enum {
     TASK_STATE_DEAD,    /* a dead letter */
 } TaskState;
 const char *task_state_name(TaskState state); /* "due", "waiting", "running", "dead" */
+/* False: there is no such state. */
+bool task_state_parse(const char *name, int *ret_state);
 
 typedef struct {
     char *id; /* "fts-indexing:17": ROLE:KEY, what people type */

@@ -102,6 +102,17 @@ const char *task_state_name(TaskState state)
     return NULL;
 }
 
+bool task_state_parse(const char *name, int *ret_state)
+{
+    for (TaskState state = TASK_STATE_DUE; state <= TASK_STATE_DEAD; state++) {
+        if (strcmp(name, task_state_name(state)) == 0) {
+            *ret_state = (int)state;
+            return true;
+        }
+    }
+    return false;
+}
+
 void task_report_free(TaskReport *report)
 {
     if (!report)
