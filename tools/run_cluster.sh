@@ -222,6 +222,7 @@ make_accounts()
         rota account show "$name" >/dev/null 2>&1 || quietly rota account add "$name" ||
             give_up "the account $name could not be made; see above"
     done
+    make_administrator
     say "accounts: user01@example.org … user$ACCOUNTS@example.org"
 }
 
@@ -303,6 +304,7 @@ tell_verbs()
     say "rota drain 3                   do no more background work; mail comes in all the same"
     say "rota roles --explain fts-indexing 1   one shard, from the line of the settings to who works now"
     say "rota tasks list                what waits, runs, failed"
+    say "curl http://$(sed -n 's/^http\.listen = \["\(.*\)"\]$/\1/p' "$(settings_of 1)")/metrics   more: docs/http.md"
     say "tail -f $cluster/node*.log"
 }
 

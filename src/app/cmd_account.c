@@ -20,7 +20,7 @@
 
 static char *option_name, *option_quota;
 static char **option_aliases;
-static gboolean option_password_stdin, option_generate, option_remove;
+static gboolean option_password_stdin, option_generate, option_remove, option_admin;
 
 /* Answers with the account as it is now, or only says it. */
 static int say(const CommandContext *context, const char *address, const char *result)
@@ -64,6 +64,7 @@ static bool check_aliases(Db *db, GError **error)
 static bool dress(Db *db, const char *address, const char *password, GError **error)
 {
     bool good = !password || account_set_password(db, address, password, error);
+    good = good && (!option_admin || account_set_admin(db, address, true, error));
     for (char **alias = option_aliases; good && alias && *alias; alias++)
         good = account_add_alias(db, address, *alias, error);
     if (!good)
@@ -182,6 +183,8 @@ static const GOptionEntry ADD_OPTIONS[] = {
     {"password-stdin", 0, 0, G_OPTION_ARG_NONE, &option_password_stdin,
      "read its password from standard input", NULL},
     {"generate", 0, 0, G_OPTION_ARG_NONE, &option_generate, "make a password, and print it", NULL},
+    {"admin", 0, 0, G_OPTION_ARG_NONE, &option_admin,
+     "make it an administrator's, for the admin API", NULL},
     {0},
 };
 
@@ -195,7 +198,8 @@ const Command cmd_account_add = {
     .usage = "ADDRESS",
     .summary = "makes an account, with its mailboxes",
     .example = "rota account add ada@example.org --name \"Ada Example\" --quota 5gb\n"
-               "rota account add ada@example.org --alias postmaster@example.org --generate",
+               "rota account add ada@example.org --alias postmaster@example.org --generate\n"
+               "rota account add admin@example.org --admin --generate",
     .options = ADD_OPTIONS,
     .args_min = 1,
     .args_max = 1,

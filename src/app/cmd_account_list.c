@@ -20,13 +20,14 @@ static json_t *account_json(const Account *account)
     json_t *aliases = json_array();
     for (guint i = 0; i < account->aliases->len; i++)
         json_array_append_new(aliases, json_string(account->aliases->pdata[i]));
-    return json_pack("{s:I, s:s, s:s, s:o, s:I, s:I, s:I, s:b, s:i, s:I, s:I}", "id",
+    return json_pack("{s:I, s:s, s:s, s:o, s:I, s:I, s:I, s:b, s:b, s:i, s:I, s:I}", "id",
                      (json_int_t)account->id, "address", account->address, "name", account->name,
                      "aliases", aliases, "quota_bytes", (json_int_t)account->quota_bytes,
                      "used_bytes", (json_int_t)account->used_bytes, "used_messages",
                      (json_int_t)account->used_messages, "has_password", account->has_password,
-                     "bucket", (int)account->bucket, "created_at", (json_int_t)account->created_at,
-                     "deleted_at", (json_int_t)account->deleted_at);
+                     "administrator", account->is_admin, "bucket", (int)account->bucket,
+                     "created_at", (json_int_t)account->created_at, "deleted_at",
+                     (json_int_t)account->deleted_at);
 }
 
 /* "1.5 MB of 5 GB" */
@@ -116,9 +117,10 @@ static int show(CommandContext *context, int argc, char **argv)
                     *aliases = format_aliases(account),
                     *created = ui_format_time(account->created_at);
     printf("address   %s\nname      %s\naliases   %s\nmail      %" PRId64 " messages, %s\n"
-           "password  %s\nmade      %s\nid        %" PRId64 ", bucket %u\n",
+           "password  %s%s\nmade      %s\nid        %" PRId64 ", bucket %u\n",
            account->address, name, aliases, account->used_messages, room,
-           account->has_password ? "yes" : "none", created, account->id, account->bucket);
+           account->has_password ? "yes" : "none", account->is_admin ? ", an administrator's" : "",
+           created, account->id, account->bucket);
     return EXIT_FINE;
 }
 

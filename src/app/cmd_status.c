@@ -141,10 +141,10 @@ static bool end_watch(Watch *watch, int *ret_status)
     while (watch->readers > 0 && g_cond_wait_until(&watch->changed, &watch->lock, until))
         continue;
     bool ended = watch->readers == 0;
-    *ret_status = watch->trouble                      ? EXIT_UNREACHABLE
-                  : !watch->report                    ? EXIT_FINE
+    *ret_status = watch->trouble                 ? EXIT_UNREACHABLE
+                  : !watch->report               ? EXIT_FINE
                   : report_is_bad(watch->report) ? EXIT_NO
-                                                      : EXIT_FINE;
+                                                 : EXIT_FINE;
     g_mutex_unlock(&watch->lock);
     return ended;
 }

@@ -86,6 +86,7 @@ int command_main(int argc, char **argv);
 /* clang-format off */
 #define COMMANDS(X) \
     X(cmd_account_add) \
+    X(cmd_account_admin) \
     X(cmd_account_alias) \
     X(cmd_account_delete) \
     X(cmd_account_list) \

@@ -13,6 +13,7 @@
 
 #define TIMEOUT_MS 30000
 #define SOON_MS    300
+#define TYPE       "Content-Type: application/json\r\n"
 
 typedef struct {
     GMutex lock;
@@ -137,8 +138,8 @@ static void keeps_a_connection(void **state)
     for (int i = 0; i < 3; i++)
         expect(fd, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200", "well\n");
     expect(fd, "GET /held HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200", "held");
-    expect(fd, "POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", "HTTP/1.1 200",
-           "\r\n\r\n3");
+    expect(fd, "POST /length HTTP/1.1\r\nHost: a\r\n" TYPE "Content-Length: 3\r\n\r\nabc",
+           "HTTP/1.1 200", "\r\n\r\n3");
     expect(fd, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200", "well\n");
     assert_true(http_server_stop(server, 5000));
     expect_hang_up(fd); /* idle: at once */
@@ -151,7 +152,7 @@ static void hangs_up_on_the_slow(void **state)
     HttpServer *server = start_well(10, 10, SOON_MS);
     int idle = dial(server), head = dial(server), body = dial(server);
     say(head, "GET /healthz HTTP/1.1\r\nHo");
-    say(body, "POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 30000\r\n\r\n");
+    say(body, "POST /length HTTP/1.1\r\nHost: a\r\n" TYPE "Content-Length: 30000\r\n\r\n");
     bool hung_up = false;
     for (int i = 0; i < 30000 && !hung_up; i++) {
         struct timeval tick = {.tv_usec = 1000};
@@ -211,7 +212,7 @@ static void bounds_a_request(void **state)
     g_autofree char *large = g_strnfill(HTTP_BODY_BYTES_MAX + 1, 'b');
     g_autofree char *head =
         g_strdup_printf("GET /healthz HTTP/1.1\r\nHost: a\r\nX: %s\r\n\r\n", long_field);
-    g_autofree char *chunked = g_strdup_printf("POST /length HTTP/1.1\r\nHost: a\r\n"
+    g_autofree char *chunked = g_strdup_printf("POST /length HTTP/1.1\r\nHost: a\r\n" TYPE ""
                                                "Transfer-Encoding: chunked\r\n\r\n%zx\r\n%s\r\n0"
                                                "\r\n\r\n",
                                                strlen(large), large);
@@ -220,7 +221,8 @@ static void bounds_a_request(void **state)
     close(fd);
     expect(fd = dial(server), chunked, "HTTP/1.1 413", "a body has at most");
     close(fd);
-    expect(fd = dial(server), "POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 99999\r\n\r\n",
+    expect(fd = dial(server),
+           "POST /length HTTP/1.1\r\nHost: a\r\n" TYPE "Content-Length: 99999\r\n\r\n",
            "HTTP/1.1 413", "a body has at most");
     close(fd);
     assert_true(http_server_stop(server, 5000));

@@ -11,10 +11,12 @@
 
 #include "base/error.h"
 #include "base/must.h"
+#include "front/api.h"
+#include "front/http_auth.h"
 
 #include "app/serve_metrics.h"
 
-#define ROUTES_MAX 8
+#define ROUTES_MAX 32
 
 struct ServeHttp {
     ServeHttpConfig config;
@@ -65,7 +67,10 @@ static void make_house(ServeHttp *door)
     door->routes[count++] = &http_route_readyz;
     if (metrics->prometheus)
         door->routes[count++] = &http_route_metrics;
-    MUST(count < ROUTES_MAX);
+    for (const HttpRoute *const *route = api_routes; *route; route++) {
+        MUST(count + 1 < ROUTES_MAX);
+        door->routes[count++] = *route;
+    }
     door->parts.settings = config->settings;
     door->parts.clock = config->clock;
     door->parts.load = config->load;
@@ -87,12 +92,16 @@ static void make_house(ServeHttp *door)
         .unready = unready,
         .data = door,
         .metrics = &door->metrics,
+        .roles = &config->settings->roles,
+        .clock = config->clock,
+        .logins = http_logins_new(config->clock),
     };
 }
 
 static void door_free(ServeHttp *door)
 {
     metrics_cluster_free(door->metrics.cluster);
+    http_logins_free(door->house.logins);
     g_free(door);
 }
 

@@ -20,6 +20,19 @@
 #define HTTP_WORKERS 4
 /* requests that wait for a worker; at some milliseconds each they are answered within a second */
 #define HTTP_QUEUE_MAX 200
+/* of one list of the admin API: some 500 kB */
+#define API_TASKS_MAX 1000
+/* wrong passwords that cost no wait: a person mistypes */
+#define LOGIN_FREE 3
+/* the longest wait: guessing is 1,440 tries a day, and a person whom another's tries shut out comes
+ * in between two of them */
+#define LOGIN_WAIT_MAX_MS 60000
+#define LOGIN_FORGET_MS   3600000
+/* passwords that a node compares at one time: each costs 64 MB and a core for 100 ms */
+#define LOGIN_CHECKS_MAX 2
+/* a password that was right is not compared again for so long; nor is a change of it seen */
+#define LOGIN_CACHE_MS  60000
+#define LOGIN_CACHE_MAX 1000 /* people at one node */
 /* a node asks the store for the cluster's metrics so often at most, however often it is scraped */
 #define METRICS_CLUSTER_MS 5000
 /* and tells what it knows from before for so long, when the store does not answer */

@@ -8,13 +8,13 @@
  */
 #include "front/http.h"
 
-#include <jansson.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/limits_http.h"
 #include "base/must.h"
 
+#include "front/http_auth.h"
 #include "front/http_parse.h"
 
 /* ---------------------------------------------------------------- answers */
@@ -55,6 +55,8 @@ static const char *title_of(unsigned status)
         return "Bad Request";
     case 401:
         return "Unauthorized";
+    case 403:
+        return "Forbidden";
     case 404:
         return "Not Found";
     case 405:
@@ -65,6 +67,10 @@ static const char *title_of(unsigned status)
         return "Content Too Large";
     case 414:
         return "URI Too Long";
+    case 415:
+        return "Unsupported Media Type";
+    case 429:
+        return "Too Many Requests";
     case 503:
         return "Service Unavailable";
     default:
@@ -81,11 +87,18 @@ void http_answer_problem(HttpAnswer *answer, unsigned status, const char *detail
     g_autofree char *valid = g_utf8_make_valid(text, -1);
     json_t *json = json_pack("{s:s, s:i, s:s}", "title", title_of(status), "status", (int)status,
                              "detail", valid);
-    MUST(json);
-    char *dumped = json_dumps(json, JSON_INDENT(2));
-    json_decref(json);
-    answer->status = status;
+    http_answer_json(answer, status, json);
     answer->type = "application/problem+json";
+}
+
+void http_answer_json(HttpAnswer *answer, unsigned status, json_t *take)
+{
+    MUST(take);
+    char *dumped = json_dumps(take, JSON_INDENT(2));
+    json_decref(take);
+    MUST(dumped);
+    answer->status = status;
+    answer->type = "application/json";
     g_string_assign(answer->body, dumped);
     g_string_append_c(answer->body, '\n');
     free(dumped);
@@ -237,11 +250,57 @@ HttpStore http_call_store(const HttpCall *call)
     return call->route->store;
 }
 
+bool http_call_query_is(HttpCall *call, const char *const *names)
+{
+    GHashTableIter iter;
+    gpointer name;
+    g_hash_table_iter_init(&iter, call->query);
+    while (g_hash_table_iter_next(&iter, &name, NULL)) {
+        if (g_strv_contains(names, name))
+            continue;
+        http_answer_problem(call->answer, 400, "\"%.80s\" has no meaning in the query here",
+                            (const char *)name);
+        return false;
+    }
+    return true;
+}
+
+/* ---------------------------------------------------------------- what changes something */
+
+/* "https://mail.example.org" is of the host that was asked. */
+static bool is_same_origin(const HttpRequest *request)
+{
+    const char *site = request->header("Sec-Fetch-Site", request->data);
+    const char *origin = request->header("Origin", request->data);
+    const char *host = request->header("Host", request->data);
+    if (site && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0)
+        return false;
+    const char *origin_host = origin ? strstr(origin, "://") : NULL;
+    return !origin || (origin_host && host && g_ascii_strcasecmp(origin_host + 3, host) == 0);
+}
+
+/* False: the answer is made. */
+static bool may_change(HttpCall *call)
+{
+    const HttpRequest *request = call->request;
+    if (!is_same_origin(request))
+        http_answer_problem(call->answer, 403, "another site's page asked for this");
+    else if (!http_is_type(request->header("Content-Type", request->data), "application/json"))
+        http_answer_problem(call->answer, 415, "write Content-Type: application/json");
+    else
+        return true;
+    return false;
+}
+
 void http_call_run(HttpCall *call, Db *db)
 {
     MUST(db || call->route->store != HTTP_STORE_NEEDED);
+    MUST(call->route->access == HTTP_FOR_ALL || db);
+    bool changes = strcmp(call->route->method, "GET") != 0;
     call->db = db;
-    call->route->run(call);
+    if ((call->route->access == HTTP_FOR_ALL || http_auth_admin(call)) &&
+        (!changes || may_change(call)))
+        call->route->run(call);
     call->db = NULL;
 }
 
@@ -251,5 +310,6 @@ void http_call_free(HttpCall *call)
         return;
     g_strfreev(call->segments);
     g_hash_table_unref(call->query);
+    g_free(call->person);
     g_free(call);
 }

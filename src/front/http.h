@@ -7,7 +7,8 @@
  *     → http_call_run(call, db)              db: as http_call_store says
  *     → http_call_free
  * Every error is application/problem+json (RFC 9457): title, status, detail. GET and HEAD change
- * nothing. Bounded: target, segments, query, body.
+ * nothing; a POST is application/json, which no form of another site can send, and is refused where
+ * the browser says that another site sends it. Bounded: target, segments, query, body.
  *
  * A call belongs to one thread at a time; house and routes are read by many.
  */
@@ -15,9 +16,11 @@
 #define ROTA_FRONT_HTTP_H
 
 #include <glib.h>
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/clock.h"
 #include "roster/report.h"
 
 typedef struct {
@@ -55,10 +58,16 @@ typedef enum {
     HTTP_STORE_OR_NOT, /* runs without one too */
 } HttpStore;
 
+typedef enum {
+    HTTP_FOR_ALL,   /* or the route asks by itself */
+    HTTP_FOR_ADMIN, /* an administrator, by Basic; needs the store */
+} HttpAccess;
+
 typedef struct {
     const char *method; /* "GET" (HEAD comes with it), "POST" */
     const char *path;   /* "/api/tasks/{id}": a segment in braces takes any that is not empty */
     HttpStore store;
+    HttpAccess access;
     void (*run)(HttpCall *call);
 } HttpRoute;
 
@@ -71,6 +80,9 @@ typedef struct {
     char *(*unready)(void *data);
     void *data;
     const struct MetricsHouse *metrics; /* for /metrics: metrics.h */
+    const RoleSet *roles;               /* as all below: for /api/ */
+    const Clock *clock;
+    struct HttpLogins *logins; /* http_auth.h */
 } HttpHouse;
 
 struct HttpCall {
@@ -81,6 +93,7 @@ struct HttpCall {
     GHashTable *query; /* char * to char *, decoded */
     Db *db;            /* as the route's `store` says */
     HttpAnswer *answer;
+    char *person; /* HTTP_FOR_ADMIN: who asks, when the route runs */
 };
 
 /* House, request and answer are borrowed; `answer` is initialised. */
@@ -89,6 +102,11 @@ HttpStore http_call_store(const HttpCall *call);
 void http_call_run(HttpCall *call, Db *db);
 void http_call_free(HttpCall *call);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(HttpCall, http_call_free)
+
+/* The query has no other names than these, ended by NULL: else the answer is made, and false. */
+bool http_call_query_is(HttpCall *call, const char *const *names);
+/* Ends the answer as JSON; takes the value. */
+void http_answer_json(HttpAnswer *answer, unsigned status, json_t *take);
 
 /* /healthz and /readyz: probes.c. */
 extern const HttpRoute http_route_healthz, http_route_readyz;

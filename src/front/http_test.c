@@ -159,6 +159,8 @@ static const HttpHouse house = {
 
 static const char *one_header(const char *name, void *data)
 {
+    if (strcmp(name, "Content-Type") == 0)
+        return "application/json";
     return strcmp(name, "Content-Length") == 0 ? data : NULL;
 }
 

@@ -124,7 +124,8 @@ bool account_add(Db *db, const char *address, const char *name, int64_t quota_by
 
 #define ACCOUNT_COLUMNS                                                                            \
     "a.id, a.bucket, a.address, a.name, a.quota_bytes, a.used_bytes, a.used_messages, "            \
-    "a.created_at, a.deleted_at, a.password"
+    "a.created_at, a.deleted_at, a.password, (SELECT count(*) FROM expiring e WHERE e.account = "  \
+    "a.id AND e.kind = '" ADMIN_KIND "' AND e.key = '')"
 
 static Account *account_read(DbRows *rows)
 {
@@ -141,6 +142,7 @@ static Account *account_read(DbRows *rows)
     account->used_messages = db_rows_int(rows, 6);
     account->created_at = db_rows_int(rows, 7);
     account->has_password = *db_rows_text(rows, 9) != '\0';
+    account->is_admin = db_rows_int(rows, 10) > 0;
     account->aliases = g_ptr_array_new_with_free_func(g_free);
     return account;
 }

@@ -20,7 +20,7 @@ typedef struct {
     char *address, *name;                           /* address: as it was, for a deleted one too */
     int64_t quota_bytes, used_bytes, used_messages; /* quota 0: none */
     int64_t created_at, deleted_at;                 /* deleted 0: living */
-    bool has_password;
+    bool has_password, is_admin;
     GPtrArray *aliases; /* of char *, without its own address; a deleted account has none */
 } Account;
 void account_free(Account *account);
@@ -64,6 +64,11 @@ bool account_set_password(Db *db, const char *address, const char *password, GEr
  * much as a wrong password. */
 bool account_check_password(Db *db, const char *address, const char *password, bool *ret_right,
                             GError **error);
+
+/* Makes it an administrator, or takes that away: the mark that the admin API asks for. It goes with
+ * the account. */
+#define ADMIN_KIND "administrator" /* in table expiring, key "" */
+bool account_set_admin(Db *db, const char *address, bool admin, GError **error);
 
 /* Locks its row until the end of the transaction: its counts and its change log are the caller's.
  * Deleted ones too; ERROR_GONE. (tx) */

@@ -1,7 +1,8 @@
 /* account_password: what proves a person: argon2id by libsodium.
  *
- * How it fits: `rota account password` sets; the doors that people log in by check. The digest is
- * made outside the transaction, since it takes some 100 ms by design.
+ * How it fits: `rota account password` sets; model/login checks for the doors. The administrator's
+ * mark is set here too: it is nothing without a password. The digest is made outside the
+ * transaction, since it takes some 100 ms by design.
  *
  * Failures: the store's; ERROR_RETRY where there is no memory for a digest (64 MB each).
  */
@@ -12,6 +13,8 @@
 #include <sodium.h>
 
 #include "base/error.h"
+
+#include "model/expiring.h"
 
 static bool library_ready(GError **error)
 {
@@ -88,4 +91,19 @@ bool account_check_password(Db *db, const char *address, const char *password, b
     }
     *ret_right = crypto_pwhash_str_verify(digest, password, strlen(password)) == 0;
     return true;
+}
+
+bool account_set_admin(Db *db, const char *address, bool admin, GError **error)
+{
+    if (!db_begin(db, DB_WRITE, error))
+        return false;
+    g_auto(DbScope) scope = db_scope(db);
+    int64_t id = 0;
+    bool added = false;
+    if (!account_resolve(db, address, &id, error))
+        return false;
+    ExpiringNew mark = {.account = id, .kind = ADMIN_KIND, .key = ""};
+    bool done = admin ? expiring_add_many(db, &mark, 1, &added, error)
+                      : expiring_remove(db, id, ADMIN_KIND, "", error);
+    return done && db_commit(db, error) == DB_DONE; /* unknown: the same again is the same */
 }

@@ -13,43 +13,12 @@ import time
 
 import pytest
 from conftest import until
+from door import Door
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_parser
 from prometheus_client.parser import text_string_to_metric_families as plain_parser
 from relay import Relay
 
 SOON = 'lease = "2s"\nheartbeat = "300ms"\n'
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
-class Door:
-    """A node with HTTP on a port of the loopback."""
-
-    def __init__(self, rota, more="", name="node", node=1, cluster="", context=None):
-        self.rota, self.context, self.port = rota, context, free_port()
-        self.settings = rota.write_settings(f"{name}.toml", node, rota.folder / f"lmtp-{name}", cluster=cluster,
-                                            http=f'listen = ["127.0.0.1:{self.port}"]\n{more}')
-        self.node = rota.serve(self.settings, name)
-
-    def connect(self):
-        if self.context:
-            return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=60, context=self.context)
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-
-    def ask(self, path, method="GET", body=None, headers=None):
-        """Status, header fields and body."""
-        client = self.connect()
-        client.request(method, path, body, headers or {})
-        answer = client.getresponse()
-        text = answer.read().decode()
-        client.close()
-        return answer.status, answer.headers, text
-
-    def raw(self):
-        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
 
 
 def test_probes(rota):

@@ -66,7 +66,7 @@ def test_twice_and_nothing_is_there_twice(way):
     mails = len(list((ROOT / "examples" / "mail").glob("*.eml")))
     first = way.run("--once")
     assert first.returncode == 0, first.stdout + first.stderr
-    assert first.stdout.count("password: ") == 1 and first.stdout.count(" Stored") >= mails
+    assert first.stdout.count("password: ") == 2 and first.stdout.count(" Stored") >= mails
     assert "removed 1 messages" in first.stdout and "removed 1 blobs" in first.stdout
     assert "X-Spam-Status: Yes" in first.stdout
     junk = json.loads(way.rota("mail", "list", "-a", "ada@example.org", "--folder", "Junk", "--json"))

@@ -1,0 +1,194 @@
+"""The admin API: it is what openapi.json says, tells what the commands print, and does what they do."""
+
+import json
+import os
+
+import jsonschema
+import pytest
+from conftest import ROOT, until
+from door import Door
+from relay import Relay
+
+SOON = 'lease = "2s"\nheartbeat = "300ms"\n'
+DOCUMENT = json.loads((ROOT / "src" / "front" / "openapi.json").read_text())
+OPERATIONS = [(path, method, operation) for path, item in DOCUMENT["paths"].items()
+              for method, operation in item.items() if method in ("get", "post")]
+FAR = 4102444800000  # due in the year 2100
+
+
+def resolve(item):
+    while "$ref" in item:
+        found = DOCUMENT
+        for word in item["$ref"].removeprefix("#/").split("/"):
+            found = found[word]
+        item = found
+    return item
+
+
+def people(rota):
+    rota.run("account", "add", "admin@example.org", "--admin", "--password-stdin", text="right\n")
+    rota.run("account", "add", "ada@example.org", "--password-stdin", text="right\n")
+
+
+def add_task(rota, key, owner=0):
+    """A task of a role that runs nowhere in this version, so that it stays."""
+    rota.query("INSERT INTO task (bucket, role, key, due_at, payload, version, owner, generation, claimed_at, "
+               "attempts, deaths, created_at, last_error) "
+               f"VALUES (7, 'acme.renew', '{key}', {FAR}, '', 1, {owner}, 1, 0, 0, 0, 1, '')")
+
+
+class Checker:
+    """Validates answers against the document, and knows which of them it has seen."""
+
+    def __init__(self, door):
+        self.door, self.seen = door, set()
+
+    def ask(self, path, method, operation, want, query="", **how):
+        filled = path.replace("{id}", how.pop("id", "acme.renew:1")).replace("{node}", how.pop("node", "1"))
+        status, headers, got = self.door.api(filled + query, method=method.upper(), **how)
+        name = operation["operationId"]
+        assert status == want, f"{name}: {status}, not {want}: {got}"
+        answer = resolve(operation["responses"][str(status)])
+        kind = headers["Content-Type"]
+        schema = {**answer["content"][kind]["schema"], "components": DOCUMENT["components"]}
+        jsonschema.Draft202012Validator(schema).validate(got)
+        self.seen.add((name, str(status)))
+        return got
+
+
+def test_the_document_is_one():
+    assert DOCUMENT["openapi"] == "3.1.0"
+    for schema in DOCUMENT["components"]["schemas"].values():
+        jsonschema.Draft202012Validator.check_schema(schema)
+    names = [operation["operationId"] for _, _, operation in OPERATIONS]
+    assert len(names) == len(set(names))
+    for path, method, operation in OPERATIONS:
+        shared = DOCUMENT["paths"][path].get("parameters", [])
+        inside = {p["name"] for p in operation.get("parameters", []) + shared if p["in"] == "path"}
+        assert inside == {word[1:-1] for word in path.split("/") if word.startswith("{")}
+        assert ("requestBody" in operation) == (method == "post")
+
+
+def test_each_documented_answer(rota_postgresql):
+    """Every status of every operation, produced and held against its schema."""
+    rota = rota_postgresql
+    people(rota)
+    own = rota.store
+    relay = Relay(rota.folder, os.environ["ROTA_TEST_PG"])
+    rota.store = rota.store.replace(os.environ["ROTA_TEST_PG"], relay.url)
+    door = Door(rota, cluster=SOON)
+    rota.store = own
+    door.node.ready()
+    check = Checker(door)
+    assert door.api("/api/openapi.json", who=None)[2] == DOCUMENT
+    check.ask("/api/openapi.json", "get", DOCUMENT["paths"]["/api/openapi.json"]["get"], 200, who=None)
+    guarded = [(path, method, operation) for path, method, operation in OPERATIONS
+               if operation["operationId"] != "document"]
+    guarded.sort(key=lambda one: one[2]["operationId"] == "nodeDrain")  # last: it hears nothing after
+    incarnation = rota.query("SELECT incarnation FROM member")[0][0]
+    for path, method, operation in guarded:
+        rota.query("DELETE FROM task WHERE role = 'acme.renew'")
+        add_task(rota, 1)
+        add_task(rota, 2, incarnation)
+        check.ask(path, method, operation, 401, who=None)
+        check.ask(path, method, operation, 403, who="ada@example.org:right")
+        check.ask(path, method, operation, 400, query="?nothing=1")
+        if "404" in operation["responses"]:
+            check.ask(path, method, operation, 404, id="acme.renew:9", node="9")
+        if "409" in operation["responses"]:
+            check.ask(path, method, operation, 409, id="acme.renew:2")
+        if method == "post":
+            check.ask(path, method, operation, 415, Content_Type="text/plain")
+            check.ask(path, method, operation, 403, Sec_Fetch_Site="cross-site")
+            check.ask(path, method, operation, 403, Origin="https://example.com")
+        check.ask(path, method, operation, next(int(s) for s in operation["responses"] if s.startswith("2")))
+    for password in "abcd":
+        assert door.api("/api/status", who=f"admin@example.org:{password}")[0] == 401
+    rota.query("UPDATE expiring SET value = '20' WHERE kind = 'login-failure'")
+    for path, method, operation in guarded:
+        check.ask(path, method, operation, 429, who="admin@example.org:e")
+    # Who was let in before is not shut out by another's guesses.
+    assert door.api("/api/status")[0] == 200
+    relay.cut()
+    for path, method, operation in guarded:
+        check.ask(path, method, operation, 503)
+    documented = {(operation["operationId"], status) for _, _, operation in OPERATIONS
+                  for status in operation["responses"]}
+    assert documented - check.seen == set(), "documented, and never seen"
+    relay.open()
+    until(lambda: door.ask("/readyz")[0] in (200, 503), "the node")
+    assert door.node.text().count("http.changed") == 4
+
+
+def test_tells_what_the_commands_print(rota):
+    people(rota)
+    door = Door(rota)
+    door.node.ready()
+    for key in (1, 2, "a b/c?"):
+        add_task(rota, key)
+
+    def command(*words):
+        return json.loads(rota.run(*words, "--json", settings=door.settings, status=None))
+
+    def steady(status):
+        moving = ("at", "lease_until", "load", "held", "statements", "memory_free_bytes", "beat_gap_ms",
+                  "clock_ahead_ms", "cores", "memory_bytes", "lag_ms")
+        if isinstance(status, dict):
+            return {key: steady(value) for key, value in status.items() if key not in moving}
+        return [steady(value) for value in status] if isinstance(status, list) else status
+
+    assert steady(door.api("/api/status")[2]) == steady(command("status"))
+    assert door.api("/api/tasks")[2] == command("tasks", "list")
+    assert door.api("/api/tasks?limit=1&role=acme.renew&state=waiting")[2] == command(
+        "tasks", "list", "--limit", "1", "--role", "acme.renew", "--state", "waiting")
+    assert door.api("/api/tasks/acme.renew:a%20b%2Fc%3F")[2] == command("tasks", "show", "acme.renew:a b/c?")
+    assert door.api("/api/tasks/acme.renew:1/why")[2]["id"] == command("tasks", "why", "acme.renew:1")["id"]
+    table = door.api("/api/roles")[2]
+    printed = command("roles")
+    assert table["digest"] == printed["digest"]
+    assert table["table"] == [{key: value for key, value in row.items() if key != "set"} for row in printed["table"]]
+
+
+def test_does_what_the_commands_do(rota):
+    people(rota)
+    door = Door(rota, cluster=SOON)
+    door.node.ready()
+    add_task(rota, 1)
+    assert door.api("/api/tasks/acme.renew:1/retry", method="POST")[2] == {
+        "id": "acme.renew:1", "was": "task", "result": "retried"}
+    assert door.api("/api/tasks/acme.renew:1")[2]["tasks"][0]["state"] == "due"
+    assert door.api("/api/tasks/acme.renew:1/drop", method="POST")[0] == 200
+    assert door.api("/api/tasks/acme.renew:1")[0] == 404
+    assert door.api("/api/nodes/1/reload", method="POST")[0:3:2] == (202, {"node": 1, "asked": "reload"})
+    door.node.logged("settings read again")
+    assert door.api("/api/nodes/1/drain", method="POST")[0] == 202
+    until(lambda: door.api("/api/status")[2]["nodes"][0]["state"] == "drained", "drained")
+
+
+def test_failures_count_on_all_nodes(rota_postgresql):
+    """Guesses at one node shut the address at the other; the mark of an administrator can be taken away."""
+    rota = rota_postgresql
+    people(rota)
+    one, two = Door(rota, name="one"), Door(rota, name="two", node=2)
+    one.node.ready()
+    two.node.ready()
+    for door in (one, two, one, two):
+        assert door.api("/api/status", who="admin@example.org:wrong")[0] == 401
+    rota.query("UPDATE expiring SET value = '20' WHERE kind = 'login-failure'")
+    for door in (one, two):
+        status, headers, _ = door.api("/api/status")
+        assert status == 429
+        assert 0 < int(headers["Retry-After"]) <= 60
+    rota.query("DELETE FROM expiring WHERE kind = 'login-failure'")
+    assert one.api("/api/status")[0] == 200
+    rota.run("account", "admin", "admin@example.org", "off")
+    assert two.api("/api/status")[0] == 403
+
+
+@pytest.mark.parametrize("words", [("admin", "nobody@example.org", "on"), ("admin", "ada@example.org", "off")])
+def test_account_admin(rota_sqlite, words):
+    people(rota_sqlite)
+    rota_sqlite.run("account", *words, status=1 if words[1].startswith("nobody") else 0)
+    rota_sqlite.run("account", "admin", "ada@example.org", "perhaps", status=2)
+    shown = json.loads(rota_sqlite.run("account", "show", "admin@example.org", "--json"))
+    assert shown["administrator"] is True
