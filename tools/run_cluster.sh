@@ -74,6 +74,8 @@ launch()
     setsid "$program" serve -c "$settings" >>"$(log_of "$n")" 2>&1 </dev/null 9>&- &
     echo $! >"$cluster/node$n.pid"
     disown
+    # Until it is a program of its own, it looks as if it had ended.
+    await 10 pid_of "$n" >/dev/null
 }
 new_lines() { tail -n "+$(($(cat "$cluster/node$1.from") + 1))" "$(log_of "$1")"; }
 ready_or_gone() { new_lines "$1" | grep -q 'serve\.ready' || gone "$1"; }
