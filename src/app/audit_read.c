@@ -62,8 +62,9 @@ static bool read_figures(Db *db, int64_t since, Figures *figures, GError **error
     return figures->full != NULL;
 }
 
-Audit *audit_read(Db *db, const RoleSet *set, GError **error)
+Audit *audit_read(Db *db, const Settings *settings, GError **error)
 {
+    const RoleSet *set = &settings->roles;
     g_auto(Figures) figures = {0};
     g_autoptr(StatusReport) status = report_status(db, set, error);
     if (!status)
@@ -81,7 +82,11 @@ Audit *audit_read(Db *db, const RoleSet *set, GError **error)
         AuditQuota quota = {account->address, account->used_bytes, account->quota_bytes};
         g_array_append_val(quotas, quota);
     }
+    g_autofree unsigned *concurrency = g_new(unsigned, set->count);
+    for (size_t i = 0; i < set->count; i++)
+        concurrency[i] = (unsigned)settings_lane(settings, &set->roles[i])->concurrency;
     return audit_new(&(AuditAsk){.set = set,
+                                 .concurrency = concurrency,
                                  .status = status,
                                  .load = figures.load,
                                  .accounts = figures.accounts,

@@ -7,7 +7,9 @@
 
 #include "roster/audit.h"
 
+#include "app/settings.h"
+
 /* ERROR_GONE: no node has ever started on this store. */
-Audit *audit_read(Db *db, const RoleSet *set, GError **error);
+Audit *audit_read(Db *db, const Settings *settings, GError **error);
 
 #endif

@@ -63,7 +63,7 @@ static void join(Scene *scene, unsigned node)
     g_autofree char *host = g_strdup_printf("mail-%u", node);
     scene->members[node] = member_new(node, 3600000, host, 100 + node, "1");
     begin(scene);
-    member_join(scene->members[node], scene->db, scene->table, &error);
+    member_join(scene->members[node], scene->db, scene->settings->table, &error);
     assert_no_error(error);
     commit(scene);
     member_confirm(scene->members[node], 1);
@@ -75,8 +75,8 @@ void scene_init(Scene *scene, TestStore *store, unsigned nodes, const char *role
 {
     g_autoptr(GError) error = NULL;
     bool adopted = false;
-    g_autoptr(Settings) settings = settings_of(roles, true);
-    *scene = (Scene){.db = store->db, .nodes = nodes, .table = table_ref(settings->table)};
+    Settings *settings = settings_of(roles, true);
+    *scene = (Scene){.db = store->db, .nodes = nodes, .settings = settings};
     for (unsigned node = 1; node <= nodes; node++)
         join(scene, node);
     begin(scene);
@@ -90,7 +90,7 @@ void scene_clear(Scene *scene)
 {
     for (unsigned node = 1; node <= scene->nodes; node++)
         member_free(scene->members[node]);
-    table_unref(scene->table);
+    settings_free(scene->settings);
 }
 
 void scene_leave(Scene *scene, unsigned node)
@@ -208,7 +208,7 @@ void scene_bury(const Scene *scene, const char *role, const char *key)
 Audit *scene_audit(const Scene *scene)
 {
     g_autoptr(GError) error = NULL;
-    Audit *audit = audit_read(scene->db, &duty_roles, &error);
+    Audit *audit = audit_read(scene->db, scene->settings, &error);
     assert_no_error(error);
     assert_false(db_in_transaction(scene->db));
     for (unsigned i = 0; i < audit->findings->len; i++) {

@@ -10,6 +10,8 @@
 #include "roster/audit.h"
 #include "roster/health.h"
 
+#include "app/settings.h"
+
 #define SCENE_NODES 8
 #define SCENE_MS    (2 * INT64_C(3600000)) /* from how long the loads are */
 
@@ -17,7 +19,7 @@ typedef struct {
     Db *db;
     unsigned nodes;
     Member *members[SCENE_NODES + 1];
-    RoleTable *table;
+    Settings *settings; /* of all nodes */
 } Scene;
 
 /* Nodes 1 to `nodes` run with the role table of this TOML, which is in force; each has four cores.

@@ -77,7 +77,7 @@ static int run(CommandContext *context, int argc, char **argv)
     (void)argc, (void)argv;
     g_autoptr(GError) error = NULL;
     g_autoptr(Db) db = command_open_db(context, COMMAND_STORE_EXISTING, &error);
-    g_autoptr(Audit) audit = db ? audit_read(db, &context->settings->roles, &error) : NULL;
+    g_autoptr(Audit) audit = db ? audit_read(db, context->settings, &error) : NULL;
     if (!audit)
         return command_fail(error);
     int status = audit->errors == 0 ? EXIT_FINE : EXIT_NO;

@@ -146,7 +146,7 @@ static void add_shards(const AuditView *view)
     }
 }
 
-static AuditShard *get_shard(const AuditView *view, const char *role, unsigned number)
+static AuditShard *find_shard(const AuditView *view, const char *role, unsigned number)
 {
     for (unsigned i = 0; i < view->shards->len; i++) {
         AuditShard *shard = &g_array_index(view->shards, AuditShard, i);
@@ -154,11 +154,6 @@ static AuditShard *get_shard(const AuditView *view, const char *role, unsigned n
             return shard;
     }
     return NULL;
-}
-
-const AuditShard *audit_find_shard(const AuditView *view, const char *role, unsigned shard)
-{
-    return get_shard(view, role, shard);
 }
 
 bool audit_is_hot(const AuditShard *shard)
@@ -169,11 +164,12 @@ bool audit_is_hot(const AuditShard *shard)
 static void add_load(const AuditView *view)
 {
     const LoadReport *load = view->ask->load;
-    for (unsigned i = 0; view->ms > 0 && i < load->rows->len; i++) {
+    for (unsigned i = 0; i < load->rows->len; i++) {
         const LoadRow *row = g_ptr_array_index(load->rows, i);
-        AuditShard *shard = get_shard(view, row->role, row->shard);
+        AuditShard *shard = find_shard(view, row->role, row->shard);
         AuditNode *node = find_node(view, row->node);
-        if (!shard)
+        g_ptr_array_add(view->row_shards, shard);
+        if (!shard || view->ms == 0)
             continue;
         shard->busy_us += row->counts.busy_us;
         shard->runs += row->counts.done + row->counts.failed;
@@ -185,7 +181,7 @@ static void add_load(const AuditView *view)
     }
     for (unsigned i = 0; view->ms > 0 && i < load->tops->len; i++) {
         const LoadTop *top = g_ptr_array_index(load->tops, i);
-        AuditShard *shard = get_shard(view, top->role, top->shard);
+        AuditShard *shard = find_shard(view, top->role, top->shard);
         if (shard && !shard->top)
             shard->top = top;
     }
@@ -226,6 +222,7 @@ Audit *audit_new(const AuditAsk *ask)
                       .audit = audit,
                       .nodes = g_array_new(FALSE, FALSE, sizeof(AuditNode)),
                       .shards = g_array_new(FALSE, FALSE, sizeof(AuditShard)),
+                      .row_shards = g_ptr_array_new(),
                       .ms = ask->load->ms >= AUDIT_MEASURED_MS ? (double)ask->load->ms : 0};
     g_array_set_clear_func(view.nodes, node_clear);
     audit->findings = g_ptr_array_new_with_free_func(finding_free);
@@ -243,6 +240,7 @@ Audit *audit_new(const AuditAsk *ask)
             ((Finding *)g_ptr_array_index(audit->findings, i))->severity == AUDIT_ERROR;
     g_array_unref(view.nodes);
     g_array_unref(view.shards);
+    g_ptr_array_unref(view.row_shards);
     return audit;
 }
 

@@ -48,7 +48,8 @@ typedef struct {
 
 typedef struct {
     const RoleSet *set;
-    const StatusReport *status; /* with a table in force */
+    const unsigned *concurrency; /* of each role of the set: threads that a node has for it */
+    const StatusReport *status;  /* with a table in force */
     const LoadReport *load;
     const int64_t *accounts; /* of each bucket: BUCKETS of them */
     const GArray *quotas;    /* of AuditQuota, the fullest first: as many as are to be named */

@@ -53,9 +53,10 @@ typedef struct {
 typedef struct {
     const AuditAsk *ask;
     Audit *audit;
-    GArray *nodes;  /* of AuditNode, by node */
-    GArray *shards; /* of AuditShard, in the order of the report */
-    double ms;      /* of the measurement; 0: too short to be judged */
+    GArray *nodes;         /* of AuditNode, by node */
+    GArray *shards;        /* of AuditShard, in the order of the report */
+    GPtrArray *row_shards; /* the AuditShard of each row of the load; NULL: of none now */
+    double ms;             /* of the measurement; 0: too short to be judged */
 } AuditView;
 
 /* Threads that were busy on average. */
@@ -64,7 +65,6 @@ double audit_threads(const AuditView *view, int64_t busy_us);
  */
 const AuditShard *audit_shards_of(const AuditView *view, const Role *role, unsigned *ret_count);
 
-const AuditShard *audit_find_shard(const AuditView *view, const char *role, unsigned shard);
 /* One account makes most of its load. */
 bool audit_is_hot(const AuditShard *shard);
 

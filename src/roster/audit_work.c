@@ -41,10 +41,11 @@ static void find_full(const AuditView *view, const AuditShard *shard)
 {
     const ShardReport *report = shard->report;
     double threads = audit_threads(view, shard->busy_us);
-    /* A round is one task: it runs on one thread, however many nodes there are. */
-    double there = report->role->schedule
-                       ? 1
-                       : (double)report->living->len * MAX(report->role->concurrency, 1);
+    unsigned concurrency = view->ask->concurrency[report->role - view->ask->set->roles];
+    /* A round is one task: it runs on one thread, however many nodes there are. An own role may be
+     * one for each account. */
+    bool rounds = report->role->schedule && !role_is_custom(report->role->name);
+    double there = rounds ? 1 : (double)report->living->len * MAX(concurrency, 1);
     if (!report->covered || report->living->len == 0 || threads < FULL_SHARE * there)
         return;
     Finding *finding = audit_add(
@@ -108,19 +109,21 @@ static void find_failing(const AuditView *view, const Role *role)
 /* How long others take for a run of this role, in µs: the nodes of the same shard, or, where there
  * are none, those of the role's other shards; 0: nobody to compare with. Shards with a hot account
  * are left out, for their runs are longer wherever they run. */
-static double pace_of_others(const AuditView *view, const LoadRow *own)
+static double pace_of_others(const AuditView *view, unsigned index)
 {
+    const LoadRow *own = g_ptr_array_index(view->ask->load->rows, index);
+    const AuditShard *own_shard = g_ptr_array_index(view->row_shards, index);
     struct {
         int64_t busy_us, runs;
     } same = {0}, other = {0};
     for (unsigned i = 0; i < view->ask->load->rows->len; i++) {
         const LoadRow *row = g_ptr_array_index(view->ask->load->rows, i);
-        const AuditShard *shard = audit_find_shard(view, row->role, row->shard);
+        const AuditShard *shard = g_ptr_array_index(view->row_shards, i);
         int64_t runs = row->counts.done + row->counts.failed;
-        if (strcmp(row->role, own->role) != 0 || row->node == own->node ||
-            (shard && audit_is_hot(shard)))
+        if (!shard || shard->report->role != own_shard->report->role || row->node == own->node ||
+            audit_is_hot(shard))
             continue;
-        if (row->shard == own->shard) {
+        if (shard == own_shard) {
             same.busy_us += row->counts.busy_us;
             same.runs += runs;
         } else {
@@ -141,11 +144,11 @@ static void find_slow(const AuditView *view, const AuditNode *node)
     } all = {0};
     for (unsigned i = 0; view->ms > 0 && i < view->ask->load->rows->len; i++) {
         const LoadRow *row = g_ptr_array_index(view->ask->load->rows, i);
-        const AuditShard *shard = audit_find_shard(view, row->role, row->shard);
-        if (row->node != node->member->node || (shard && audit_is_hot(shard)))
+        const AuditShard *shard = g_ptr_array_index(view->row_shards, i);
+        if (row->node != node->member->node || !shard || audit_is_hot(shard))
             continue;
         int64_t runs = row->counts.done + row->counts.failed;
-        double pace = pace_of_others(view, row);
+        double pace = pace_of_others(view, i);
         if (pace == 0)
             continue;
         expected += (double)runs * pace;
