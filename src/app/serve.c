@@ -5,7 +5,8 @@
  * that no handler and no delivery can delay a heartbeat lanes               loop over worker_step
  * (lanes.c) the listener        on PostgreSQL: hears other nodes' wake-ups and hands them to the
  * lanes LMTP                sessions and the group commit (lmtp_server.c, postbox.c) A wake-up goes
- * from a commit by task_wake (or NOTIFY) to lanes_wake; the node's own poll is the net under it.
+ * from a commit by task_wake to lanes_wake, and on PostgreSQL to the herald (herald.c), which tells
+ * other nodes; the node's own poll is the net under it.
  *
  * On SQLite one process at a time serves a file: wake-ups do not cross processes there, and a
  * second node on the same file would be a mistake of the operator. A lock on a file beside the
@@ -28,6 +29,7 @@
 #include "roster/health.h"
 #include "roster/load.h"
 #include "roster/task.h"
+#include "app/herald.h"
 #include "app/lanes.h"
 #include "app/lmtp_server.h"
 #include "app/postbox.h"
@@ -59,6 +61,7 @@ struct Serve {
     Postbox *postbox;
     LmtpServer *lmtp;
     ServeHttp *http;
+    Herald *herald; /* NULL: on SQLite */
     GThread *node_thread, *listen_thread;
     _Atomic int64_t stepped_us; /* when the node's thread last came round */
     unsigned reloads;           /* the node's thread's: how often the settings were read again */
@@ -196,6 +199,15 @@ static void wake_from_node(const char *role, void *data)
     lanes_wake(serve->lanes, role);
 }
 
+/* After a commit of ours. */
+static void wake_after_commit(const char *role, void *data)
+{
+    const Serve *serve = data;
+    lanes_wake(serve->lanes, role);
+    if (serve->herald)
+        herald_tell(serve->herald, role);
+}
+
 static gpointer listen_thread(gpointer data)
 {
     Serve *serve = data;
@@ -207,7 +219,7 @@ static gpointer listen_thread(gpointer data)
             db = db_open(&serve->settings->data.db, &error);
         if (db && db_listen(db, LISTEN_MS, &word, &error)) {
             if (word)
-                task_wake_word(word);
+                lanes_wake(serve->lanes, task_role_of_word(word));
             continue;
         }
         log_event(LOG_LEVEL_DEBUG, "serve.listen", "wake-ups from other nodes do not come: %s",
@@ -278,7 +290,9 @@ static bool start_node(Serve *serve, GError **error)
     if (!serve->lanes)
         return false;
     /* No lane works before the node's thread runs, so none has looked for the hook yet. */
-    task_set_wake_hook(wake_from_node, serve);
+    bool others = settings->data.db.kind == DB_POSTGRESQL;
+    serve->herald = others ? herald_start(&settings->data.db, serve->clock) : NULL;
+    task_set_wake_hook(wake_after_commit, serve, others);
     serve->stepped_us = clock_monotonic_us(serve->clock);
     if (serve->http)
         serve_http_set_node(serve->http, serve->node);
@@ -427,7 +441,8 @@ bool serve_stop(Serve *serve)
 {
     if (!stop_threads(serve))
         return false;
-    task_set_wake_hook(NULL, NULL);
+    task_set_wake_hook(NULL, NULL, false);
+    herald_stop(serve->herald);
     postbox_free(serve->postbox);
     spam_scorer_free(serve->scorer);
     node_free(serve->node);

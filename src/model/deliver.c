@@ -79,7 +79,7 @@ static bool add_tasks(Batch *batch, GError **error)
         count++;
     }
     return task_add_many(batch->db, tasks, count, error) &&
-           task_notify(batch->db, "fts-indexing", error);
+           task_announce(batch->db, "fts-indexing", error);
 }
 
 /* Is it the same message for the same account, as its key says? */

@@ -53,6 +53,7 @@ static const DbSql SQL_REMOVE = {
 static struct {
     TaskWakeHook hook;
     void *data;
+    bool tells_others;
 } wake;
 
 static void bind_add(DbValue *args, const TaskNew *task)
@@ -129,10 +130,11 @@ bool task_remove(Db *db, const char *role, unsigned bucket, const char *key, boo
     return true;
 }
 
-void task_set_wake_hook(TaskWakeHook hook, void *data)
+void task_set_wake_hook(TaskWakeHook hook, void *data, bool tells_others)
 {
     wake.hook = hook;
     wake.data = data;
+    wake.tells_others = tells_others;
 }
 
 void task_wake(const char *role)
@@ -141,9 +143,14 @@ void task_wake(const char *role)
         wake.hook(role, wake.data);
 }
 
-void task_wake_word(const char *word)
+const char *task_role_of_word(const char *word)
 {
-    task_wake(strcmp(word, TASK_WAKE_ALL) == 0 ? NULL : word);
+    return strcmp(word, TASK_WAKE_ALL) == 0 ? NULL : word;
+}
+
+bool task_announce(Db *db, const char *role, GError **error)
+{
+    return wake.tells_others || task_notify(db, role, error);
 }
 
 bool task_notify(Db *db, const char *role, GError **error)

@@ -47,16 +47,21 @@ bool task_add_many(Db *db, const TaskNew *tasks, unsigned count, GError **error)
 bool task_remove(Db *db, const char *role, unsigned bucket, const char *key, bool *ret_removed,
                  GError **error);
 
-/* After a commit that added tasks of a role: offers a wake-up to this process' lanes (through the
- * hook that app/ set) and, within the transaction on PostgreSQL, to other nodes (task_notify).
- * NULL: all roles; other nodes hear that as TASK_WAKE_ALL, and a listener hands what it hears to
- * task_wake_word. A lost one costs at most one poll. Any thread. */
+/* Wake-ups. In the transaction that adds tasks of a role: task_announce, and after its commit:
+ * task_wake, which offers a wake-up to this process' lanes through the hook that app/ set. Other
+ * nodes hear of it (PostgreSQL) by a NOTIFY of the transaction; or by the hook, where app/ says so:
+ * with NOTIFY, commits wait for each other. task_notify says it in any case: for what is rare.
+ * NULL: all roles; other nodes hear that as TASK_WAKE_ALL. A lost one costs at most one poll. Any
+ * thread. */
 #define TASK_WAKE_ALL "*"
 typedef void (*TaskWakeHook)(const char *role, void *data);
-void task_set_wake_hook(TaskWakeHook hook, void *data); /* once, before threads start */
+/* Once, before threads start. `tells_others`: the hook sees to it that other nodes hear. */
+void task_set_wake_hook(TaskWakeHook hook, void *data, bool tells_others);
+bool task_announce(Db *db, const char *role, GError **error);
 void task_wake(const char *role);
-void task_wake_word(const char *word);
 bool task_notify(Db *db, const char *role, GError **error);
+/* The role that a word from another node means; NULL: all. */
+const char *task_role_of_word(const char *word);
 
 typedef struct {
     unsigned bucket;

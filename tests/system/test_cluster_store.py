@@ -6,6 +6,7 @@ import socket
 import struct
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -185,6 +186,28 @@ def test_several_hosts_and_a_failover(rota, database):
     finally:
         standby.close()
         database.start()
+
+
+# ---------------------------------------------------------------- wake-ups
+
+def test_a_delivery_wakes_another_node_at_once(rota, database):
+    """Node 1 takes mail in, node 2 alone indexes; its poll comes every ten seconds only."""
+    table = '[cluster.roles]\nfts-indexing = ["2"]\n'
+    settings = [rota.at(database.dsn(), f"node{n}.toml", table, n) for n in (1, 2)]
+    rota.settings = settings[0]
+    rota.lmtp_path = rota.folder / "lmtp1"
+    nodes = [rota.serve(path, path.stem).ready() for path in settings]
+    rota.run("account", "add", "ada@example.org")
+    took = []
+    for number in range(5):
+        with rota.lmtp() as client:
+            client.sendmail("bob@example.org", ["ada@example.org"], f"Subject: {number}\r\n\r\nx\r\n")
+        begin = time.monotonic()
+        until(lambda: database.psql("SELECT count(*) FROM search_index") == str(number + 1), "the index")
+        took.append(time.monotonic() - begin)
+    assert sorted(took)[2] < 2, took
+    for node in nodes:
+        node.stop()
 
 
 # ---------------------------------------------------------------- what cannot work
