@@ -183,6 +183,11 @@ static double living_of(const ShardReport *shard)
     return shard->living->len;
 }
 
+static double takers_of(const ShardReport *shard)
+{
+    return shard->takers->len;
+}
+
 static double lag_of(const ShardReport *shard)
 {
     return (double)shard->lag_ms / 1000;
@@ -211,6 +216,7 @@ static double dead_of(const ShardReport *shard)
 static const ShardMetric shard_metrics[] = {
     {"rota_cluster_shard_covered", "", "1 while a living node works for the shard.", covered_of},
     {"rota_cluster_shard_nodes", "", "Living nodes that work for the shard.", living_of},
+    {"rota_cluster_shard_takers", "", "Nodes of other shards that have taken it over.", takers_of},
     {"rota_cluster_shard_lag_seconds", "seconds",
      "How long the oldest due task of the shard has been waiting.", lag_of},
     {"rota_cluster_shard_due_tasks", "", "Due tasks that nobody holds, counted to 10000.", due_of},
