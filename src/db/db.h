@@ -41,7 +41,7 @@ typedef enum {
     DB_READ,  /* one snapshot; a write in it is ERROR_REJECT */
     DB_WRITE, /* durable when DB_DONE: synchronous=FULL, synchronous_commit=on */
     /* As DB_WRITE, but a crash of the machine (not of the process) may still take back a DB_DONE,
-     * with all that came after it. For work whose request is removed in the same transaction. */
+     * with all that came after it. For what is found again; on a server task_end makes it sure. */
     DB_WRITE_LAZY,
 } DbMode;
 

@@ -61,6 +61,14 @@ static const DbSql SQL_BURY = {
     " last_error = excluded.last_error, node = excluded.node", NULL,
 };
 static const DbSql SQL_MEMBER = {"SELECT 1 FROM member WHERE incarnation = $1", NULL};
+/* The same at the end of tasks, which makes a lazy transaction (db.h) a durable one: a server that
+ * dies and is back within the lease would otherwise bring back, as held by a living owner, a task
+ * that this owner has ended and forgotten. SQLite's owner dies with its machine. */
+static const DbSql SQL_MEMBER_ENDS = {
+    "SELECT 1 FROM member WHERE incarnation = $1",
+    "SELECT 1 FROM member WHERE incarnation = $1 AND CASE current_setting('synchronous_commit')"
+    " WHEN 'off' THEN set_config('synchronous_commit', 'on', true) ELSE '' END IS NOT NULL",
+};
 static const DbSql SQL_OWNED = {"SELECT 1 FROM task" OURS, NULL};
 /* clang-format on */
 
@@ -78,10 +86,10 @@ static void bind_task(DbValue *args, const TaskClaim *claim, const Task *task)
     args[4] = db_int(task->generation);
 }
 
-static bool check_member(Db *db, const TaskClaim *claim, GError **error)
+static bool check_member(Db *db, const DbSql *sql, const TaskClaim *claim, GError **error)
 {
     int64_t one;
-    int found = db_query_int(db, &SQL_MEMBER, DB_ARGS(db_int(claim->owner)), &one, error);
+    int found = db_query_int(db, sql, DB_ARGS(db_int(claim->owner)), &one, error);
     if (found == 0)
         fail(error, ERROR_CONFLICT, "the lease of incarnation %" G_GINT64_FORMAT " has run out",
              claim->owner);
@@ -188,7 +196,7 @@ bool task_end(Db *db, const TaskClaim *claim, const TaskEnd *ends, int64_t node,
 {
     if (claim->tasks->len == 0)
         return true;
-    if (!check_member(db, claim, error) || !end_done(db, claim, ends, error))
+    if (!check_member(db, &SQL_MEMBER_ENDS, claim, error) || !end_done(db, claim, ends, error))
         return false;
     for (unsigned i = 0; i < claim->tasks->len; i++) {
         const Task *task = &g_array_index(claim->tasks, Task, i);
@@ -215,7 +223,7 @@ bool task_end(Db *db, const TaskClaim *claim, const TaskEnd *ends, int64_t node,
 
 bool task_fence(Db *db, const TaskClaim *claim, GError **error)
 {
-    if (!check_member(db, claim, error))
+    if (!check_member(db, &SQL_MEMBER, claim, error))
         return false;
     for (unsigned i = 0; i < claim->tasks->len; i++) {
         const Task *task = &g_array_index(claim->tasks, Task, i);

@@ -103,6 +103,31 @@ static void test_merge(void **state)
     assert_int_equal(task_of(held, 0)->version, 3);
 }
 
+/* A server that dies takes lazy transactions back while their owner lives on: the end of a task may
+ * not be among them, what a checkpoint commits may. Found by tests/faults. */
+static void test_the_end_of_a_task_is_durable(void **state)
+{
+    TestStore *store = *state;
+    if (store->config.kind != DB_POSTGRESQL)
+        return;
+    static const DbSql is_durable = {
+        "SELECT CASE current_setting('synchronous_commit') WHEN 'off' THEN 0 ELSE 1 END", NULL};
+    static const TaskEnd done = {.kind = TASK_DONE};
+    g_autoptr(GError) error = NULL;
+    int64_t durable;
+    test_member(store->db, 1);
+    test_add(store->db, "r", 1, "a", 1);
+    g_autoptr(TaskClaim) held = claim(store->db, 1);
+    assert_true(db_begin(store->db, DB_WRITE_LAZY, &error));
+    assert_true(task_fence(store->db, held, &error));
+    assert_int_equal(db_query_int(store->db, &is_durable, DB_NO_ARGS, &durable, &error), 1);
+    assert_int_equal(durable, 0);
+    assert_true(task_end(store->db, held, &done, 1, &error));
+    assert_int_equal(db_query_int(store->db, &is_durable, DB_NO_ARGS, &durable, &error), 1);
+    assert_int_equal(durable, 1);
+    test_commit(store->db);
+}
+
 /* Two deliveries, or a delivery and the end of a batch, that lock the same tasks in two orders wait
  * for each other. New rows lie in the order in which they were written. Found by tests/faults. */
 static void test_many_are_locked_in_one_order(void **state)
@@ -472,6 +497,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_done_is_removed),
         cmocka_unit_test(test_merge),
+        cmocka_unit_test(test_the_end_of_a_task_is_durable),
         cmocka_unit_test(test_many_are_locked_in_one_order),
         cmocka_unit_test(test_enqueue_during_run_runs_again),
         cmocka_unit_test(test_two_living_never_hold_one),
