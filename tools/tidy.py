@@ -50,6 +50,9 @@ LIBRARIES = {'sqlite3.h': 'db', 'libpq-fe.h': 'db', 'gmime/': 'content'}
 SQL_FOLDERS = ('db', 'roster', 'model')
 SQL = re.compile(r'^\s*(SELECT\s|INSERT\s+INTO\s|UPDATE\s+\w+\s+SET|DELETE\s+FROM\s'
                  r'|WITH\s+\w+.*\sAS\s*\(|CREATE\s+(TABLE|INDEX|UNIQUE)|ALTER\s+TABLE|DROP\s+TABLE)')
+# What PostgreSQL has and those that speak its protocol do not; docs/decisions/0009-cluster-store.md.
+SQL_LONELY = re.compile(r'\b(pg_(try_)?advisory\w*|LOCK TABLE|CREATE (TEMP|TEMPORARY|UNLOGGED|EXTENSION|TRIGGER)'
+                        r'|(BIG|SMALL)?SERIAL|LANGUAGE plpgsql|INHERITS|TABLESAMPLE)\b')
 EMAIL_INSERT = re.compile(r'INSERT\s+(OR\s+\w+\s+)?INTO\s+email\s*\(', re.I)
 # One verb, delivery, in two files: the door and its queue of inserts.
 EMAIL_INSERT_AT = ('src/model/deliver.c', 'src/model/deliver_batch.c')
@@ -357,6 +360,19 @@ def sql_place(tree):
                 yield f'{file.path}:{line}', None, f'only {EMAIL_INSERT_AT[0]} may insert into table email'
 
 
+def sql_portable(tree):
+    for file in tree.c:
+        for line, text in file.literals() if file.folder in SQL_FOLDERS and not file.is_test else ():
+            match = SQL_LONELY.search(text)
+            if match:
+                yield f'{file.path}:{line}', None, f'"{match[0]}" is PostgreSQL\'s alone'
+    for file in tree.files:
+        for i, line in enumerate(file.lines if file.path.endswith('.sql') else (), 1):
+            match = SQL_LONELY.search(line.split('-- ')[0])
+            if match and file.path.startswith('src/'):
+                yield f'{file.path}:{i}', None, f'"{match[0]}" is PostgreSQL\'s alone'
+
+
 def log_place(tree):
     for file in tree.c:
         if file.is_test or not file.folder or file.path.startswith(LOG_PLACES):
@@ -404,8 +420,8 @@ def workplace_path(tree):
 
 
 RULES = [include_table, folders_known, file_lines, header_lines, function_lines, function_parameters, columns,
-         unfinished, dead_file, single_use, one_name, sql_place, log_place, hidden_device, opening_comment,
-         named_files, workplace_path]
+         unfinished, dead_file, single_use, one_name, sql_place, sql_portable, log_place, hidden_device,
+         opening_comment, named_files, workplace_path]
 
 
 def exceptions_read(root):

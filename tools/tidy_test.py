@@ -95,6 +95,8 @@ class Tidy(unittest.TestCase):
             ('SQL in app',
              {'src/app/main.c': CLEAN['src/app/main.c'] + 'static const char *q = "SELECT 1 FROM email";\n'},
              'sql-place src/app/main.c:9 SQL outside'),
+            ('SQL of one server alone', self.task('static const char *q = "SELECT pg_advisory_lock(1)";\n'),
+             'sql-portable src/roster/task.c:7 "pg_advisory_lock"'),
             ('another inserts mail', self.task('static const char *q = "INSERT INTO email"\n    "(id)";\n'),
              'sql-place src/roster/task.c:7 only src/model/deliver.c'),
             ('logs below the edge', self.task('static void f(void)\n{\n    log_event(1);\n}\n'),
