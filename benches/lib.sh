@@ -94,3 +94,70 @@ index_by_mu()
     mu init --muhome="$BENCH_WORK/mu" --maildir="$BENCH_WORK/maildir" >/dev/null
     seconds mu index --muhome="$BENCH_WORK/mu" --quiet
 }
+
+# wait_for SOCKET: until somebody listens there.
+wait_for()
+{
+    for _ in $(seq 200); do
+        [ ! -S "$1" ] || return 0
+        sleep 0.05
+    done
+    echo "nobody listens on $1" >&2
+    return 1
+}
+
+# dovecot_settings FOLDER LOCATION: Dovecot wants users for its processes and its mail; "nobody" is there on every Debian.
+dovecot_settings()
+{
+    cat <<C
+base_dir = $1/dovecot/run
+state_dir = $1/dovecot/run
+log_path = $1/dovecot/log
+protocols = lmtp
+ssl = no
+default_internal_user = nobody
+default_internal_group = nogroup
+default_login_user = nobody
+mail_location = $2
+mail_home = $1/dovecot/home/%n
+mail_uid = nobody
+mail_gid = nogroup
+first_valid_uid = 1
+first_valid_gid = 1
+userdb {
+  driver = static
+  args = uid=nobody gid=nogroup home=$1/dovecot/home/%n allow_all_users=yes
+}
+passdb {
+  driver = static
+  args = nopassword=yes
+}
+service stats {
+  unix_listener stats-writer {
+    mode = 0666
+  }
+}
+service lmtp {
+  unix_listener lmtp {
+    mode = 0666
+  }
+}
+protocol lmtp {
+  auth_username_format = %n
+}
+lmtp_save_to_detail_mailbox = no
+C
+}
+
+# start_dovecot FOLDER LOCATION: its LMTP service alone, on FOLDER/dovecot/run/lmtp; its number is $serving.
+start_dovecot()
+{
+    rm -rf "$1/dovecot"
+    mkdir -p "$1/dovecot/run" "$1/dovecot/home"
+    touch "$1/dovecot/log"
+    chown -R nobody:nogroup "$1/dovecot/home" "$1/dovecot/log"
+    dovecot_settings "$1" "$2" >"$1/dovecot/dovecot.conf"
+    dovecot -F -c "$1/dovecot/dovecot.conf" >/dev/null 2>&1 &
+    serving=$!
+    wait_for "$1/dovecot/run/lmtp" || { cat "$1/dovecot/log" >&2; return 1; }
+}

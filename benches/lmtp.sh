@@ -23,17 +23,6 @@ stop_serving()
 }
 trap 'stop_serving; rm -rf "$folder"; bench_end' EXIT
 
-# wait_for SOCKET: until somebody listens there.
-wait_for()
-{
-    for _ in $(seq 200); do
-        [ ! -S "$1" ] || return 0
-        sleep 0.05
-    done
-    echo "lmtp: nobody listens on $1" >&2
-    return 1
-}
-
 # measure NAME SOCKET RCPT: a run of one session and a run of ten, after a first message that makes the mailbox.
 measure()
 {
@@ -70,60 +59,10 @@ C
     stop_serving
 }
 
-# Dovecot wants users for its processes and its mail; "nobody" is there on every Debian.
-dovecot_settings()
-{
-    cat <<C
-base_dir = $folder/dovecot/run
-state_dir = $folder/dovecot/run
-log_path = $folder/dovecot/log
-protocols = lmtp
-ssl = no
-default_internal_user = nobody
-default_internal_group = nogroup
-default_login_user = nobody
-mail_location = $1
-mail_home = $folder/dovecot/home/%n
-mail_uid = nobody
-mail_gid = nogroup
-first_valid_uid = 1
-first_valid_gid = 1
-userdb {
-  driver = static
-  args = uid=nobody gid=nogroup home=$folder/dovecot/home/%n allow_all_users=yes
-}
-passdb {
-  driver = static
-  args = nopassword=yes
-}
-service stats {
-  unix_listener stats-writer {
-    mode = 0666
-  }
-}
-service lmtp {
-  unix_listener lmtp {
-    mode = 0666
-  }
-}
-protocol lmtp {
-  auth_username_format = %n
-}
-lmtp_save_to_detail_mailbox = no
-C
-}
-
 # measure_dovecot FORMAT LOCATION
 measure_dovecot()
 {
-    rm -rf "$folder/dovecot"
-    mkdir -p "$folder/dovecot/run" "$folder/dovecot/home"
-    touch "$folder/dovecot/log"
-    chown -R nobody:nogroup "$folder/dovecot/home" "$folder/dovecot/log"
-    dovecot_settings "$2" >"$folder/dovecot/dovecot.conf"
-    dovecot -F -c "$folder/dovecot/dovecot.conf" >/dev/null 2>&1 &
-    serving=$!
-    wait_for "$folder/dovecot/run/lmtp" || { cat "$folder/dovecot/log" >&2; return 1; }
+    start_dovecot "$folder" "$2"
     measure "$1" "$folder/dovecot/run/lmtp" ada@example.org
     stop_serving
 }

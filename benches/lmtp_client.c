@@ -1,10 +1,11 @@
 /* lmtp_client: how many small messages a second an LMTP server takes.
  *
- *     lmtp-client --rcpt ada@example.org [--sessions N] [--messages N] [--bytes N] SOCKET
+ *     lmtp-client --rcpt ada@example.org [--sessions N] [--messages N] [--bytes N] SOCKET...
  *
  * The messages are different ones of the given size, in sessions that stay open, each a step of
  * MAIL, RCPT, DATA, text with an answer to wait for after each, as a mail server without pipelining
- * speaks. Prints: messages a second, and the median and 99th percentile of a message's
+ * speaks. Sessions go to the sockets in turn, and a "%" in the recipient is a session's number,
+ * from 0. Prints: messages a second, and the median and 99th percentile of a message's
  * milliseconds, with tabs between. A reply that is not 2xx or 3xx ends it.
  */
 #include <stdio.h>
@@ -21,7 +22,9 @@
 
 static char *recipient = "ada@example.org";
 static int sessions = 1, messages = 5000, message_bytes = 2000;
-static const char *socket_path;
+static char **socket_paths;
+static unsigned socket_count;
+static int next_session; /* atomic */
 static int next_message; /* atomic */
 static double *took_ms;  /* of each message; each is written by one thread */
 
@@ -69,7 +72,7 @@ static void say(int fd, const char *text, size_t size)
     expect(fd);
 }
 
-static int open_session(void)
+static int open_session(const char *socket_path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     g_strlcpy(address.sun_path, socket_path, sizeof(address.sun_path));
@@ -82,7 +85,7 @@ static int open_session(void)
 }
 
 /* Words that differ from message to message, so that no store can keep them once. */
-static void write_message(GString *text, int number)
+static void write_message(GString *text, const char *to, int number)
 {
     static const char *const WORDS[] = {"meeting", "tomorrow", "the",     "release", "of",
                                         "patch",   "review",   "kernel",  "please",  "and",
@@ -91,7 +94,7 @@ static void write_message(GString *text, int number)
                     "From: Sender <sender@example.com>\r\nTo: <%s>\r\nSubject: message %d\r\n"
                     "Date: Mon, 23 Nov 2026 10:00:00 +0000\r\n"
                     "Message-ID: <%d.%d@bench.example.org>\r\n\r\n",
-                    recipient, number, number, (int)getpid());
+                    to, number, number, (int)getpid());
     unsigned state = (unsigned)number;
     while (text->len < (gsize)message_bytes) {
         for (unsigned i = 0; i < 10; i++) {
@@ -106,11 +109,14 @@ static void write_message(GString *text, int number)
 static gpointer run_session(gpointer data)
 {
     (void)data;
-    int fd = open_session();
-    g_autoptr(GString) text = g_string_new(NULL);
-    g_autofree char *to = g_strdup_printf("RCPT TO:<%s>\r\n", recipient);
+    unsigned session = (unsigned)g_atomic_int_add(&next_session, 1);
+    int fd = open_session(socket_paths[session % socket_count]);
+    g_autoptr(GString) text = g_string_new(NULL), name = g_string_new(recipient);
+    g_autofree char *number_of_session = g_strdup_printf("%u", session);
+    g_string_replace(name, "%", number_of_session, 0);
+    g_autofree char *to = g_strdup_printf("RCPT TO:<%s>\r\n", name->str);
     for (int number; (number = g_atomic_int_add(&next_message, 1)) < messages;) {
-        write_message(text, number);
+        write_message(text, name->str, number);
         int64_t begin = clock_monotonic_us(clock_real());
         say(fd, "MAIL FROM:<sender@example.com>\r\n", strlen("MAIL FROM:<sender@example.com>\r\n"));
         say(fd, to, strlen(to));
@@ -131,14 +137,15 @@ static int compare(const void *a, const void *b)
 
 int main(int argc, char **argv)
 {
-    g_autoptr(GOptionContext) context = g_option_context_new("SOCKET");
+    g_autoptr(GOptionContext) context = g_option_context_new("SOCKET...");
     g_autoptr(GError) error = NULL;
     g_option_context_add_main_entries(context, options, NULL);
     if (!g_option_context_parse(context, &argc, &argv, &error))
         die(error->message);
-    if (argc != 2 || sessions < 1 || sessions > SESSIONS_MAX || messages < 1 || message_bytes < 0)
+    if (argc < 2 || sessions < 1 || sessions > SESSIONS_MAX || messages < 1 || message_bytes < 0)
         die("see --help");
-    socket_path = argv[1];
+    socket_paths = argv + 1;
+    socket_count = (unsigned)argc - 1;
     took_ms = g_new0(double, messages);
     GThread *threads[SESSIONS_MAX] = {NULL};
     int64_t begin = clock_monotonic_us(clock_real());

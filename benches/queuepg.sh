@@ -8,13 +8,14 @@
 # rota's batches. The same with a snapshot held open, as a back-up does, so that no dead row can be removed. Idle: from
 # the enqueue to the handler, on the same node and on another. Curves: see queue_curve.c.
 #
-# $QUEUEPG_PARTS (throughput snapshot latency curves) says what is measured, $QUEUEPG_SIZES how many tasks lie in the
-# queue, $QUEUEPG_PINNED for how many seconds a snapshot is held under load.
+# $QUEUEPG_PARTS (throughput snapshot latency curves) says what is measured, $QUEUEPG_TASKS with how many tasks,
+# $QUEUEPG_SIZES how many lie in the queue for the curves, $QUEUEPG_PINNED for how many seconds a snapshot is held under
+# load for the last of them.
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 . tests/postgres.sh
 
 parts=${QUEUEPG_PARTS:-throughput snapshot latency curves}
-tasks=200000 slow_tasks=20000 idle=200
+tasks=${QUEUEPG_TASKS:-200000} slow_tasks=20000 idle=200
 sizes=${QUEUEPG_SIZES:-1000 10000 100000 1000000}
 pinned=${QUEUEPG_PINNED:-60}
 [ -z "$BENCH_SMOKE" ] || tasks=2000 idle=5 sizes=1000 pinned=2
