@@ -106,7 +106,8 @@ wait_for()
     return 1
 }
 
-# dovecot_settings FOLDER LOCATION: Dovecot wants users for its processes and its mail; "nobody" is there on every Debian.
+# dovecot_settings FOLDER LOCATION: Dovecot wants users for its processes and its mail; "nobody" is there on every
+# Debian.
 dovecot_settings()
 {
     cat <<C

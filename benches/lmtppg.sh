@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # lmtppg: small messages by LMTP into a cluster of six nodes on one PostgreSQL, all on this machine, ten sessions.
 #
-# Ten sessions, each with a recipient of its own, at the six nodes in turn; the role table is the example's, every role is
-# at work. Beside it Dovecot's lmtp service with the same ten recipients, to maildir and mdbox. Both make a message
-# durable before they answer. One private PostgreSQL, fsync and synchronous_commit on; the nodes and the server share the
-# machine's cores, which a cluster would not.
+# Ten sessions, each with a recipient of its own, at the six nodes in turn; the role table is tests/data/seed.toml, and
+# every role is at work. Beside it Dovecot's lmtp service with the same ten recipients, to maildir and mdbox. Both make
+# a message durable before they answer. One private PostgreSQL, fsync and synchronous_commit on; the nodes and the
+# server share the machine's cores, which a cluster would not.
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 . tests/postgres.sh
 
