@@ -161,6 +161,27 @@ static int run_show(CommandContext *context, int argc, char **argv)
     return EXIT_FINE;
 }
 
+/* Of a task that is not there any more: how its last run ended. NULL, and the error stays, where
+ * nothing is known of it. */
+static GPtrArray *why_gone(Db *db, const RoleSet *set, const char *id, GError **error)
+{
+    if (error_kind(*error) != ERROR_GONE)
+        return NULL;
+    g_autoptr(GPtrArray) history = report_history(db, set, id, NULL);
+    if (!history || history->len == 0)
+        return NULL;
+    const TaskPast *past = g_ptr_array_index(history, 0);
+    g_autofree char *ended = ui_format_time(past->ended_at);
+    GPtrArray *lines = g_ptr_array_new_with_free_func(g_free);
+    g_ptr_array_add(lines, g_strdup("There is no such task now."));
+    g_ptr_array_add(lines, g_strdup_printf("Its last run that is known of ended at %s on node "
+                                           "%" PRId64 " (%s): %s",
+                                           ended, past->node, past->outcome,
+                                           *past->detail ? past->detail : "nothing to say"));
+    g_clear_error(error);
+    return lines;
+}
+
 static int run_why(CommandContext *context, int argc, char **argv)
 {
     (void)argc;
@@ -168,6 +189,8 @@ static int run_why(CommandContext *context, int argc, char **argv)
     g_autoptr(Db) db = command_open_db(context, COMMAND_STORE_EXISTING, &error);
     g_autoptr(GPtrArray) lines =
         db ? report_why(db, &context->settings->roles, argv[0], &error) : NULL;
+    if (!lines && db)
+        lines = why_gone(db, &context->settings->roles, argv[0], &error);
     if (!lines)
         return command_fail(error);
     if (context->json) {

@@ -59,6 +59,8 @@ def test_tasks_show_tells_how_rounds_ended(rota):
     assert found["tasks"] == [] and [past["outcome"] for past in found["history"]] == ["done", "done"]
     assert found["history"][0]["ended_at"] >= found["history"][1]["ended_at"]
     assert "nothing to remove" in rota.run("tasks", "show", "purge.stores:round/data/1")
+    assert "on node 1 (done): nothing to remove" in rota.run("tasks", "why", "purge.stores:round/data/1")
+    rota.run("tasks", "why", "purge.stores:round/data/2", status=1)
     rota.run("tasks", "show", "purge.stores:round/data/2", status=1)
 
 
