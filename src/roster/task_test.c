@@ -107,48 +107,50 @@ static void test_merge(void **state)
  * not be among them, what a checkpoint commits may. Found by tests/faults. */
 static void test_the_end_of_a_task_is_durable(void **state)
 {
-    TestStore *store = *state;
+    const TestStore *store = *state;
     if (store->config.kind != DB_POSTGRESQL)
         return;
     static const DbSql is_durable = {
         "SELECT CASE current_setting('synchronous_commit') WHEN 'off' THEN 0 ELSE 1 END", NULL};
     static const TaskEnd done = {.kind = TASK_DONE};
+    Db *db = db_of(state);
     g_autoptr(GError) error = NULL;
     int64_t durable;
-    test_member(store->db, 1);
-    test_add(store->db, "r", 1, "a", 1);
-    g_autoptr(TaskClaim) held = claim(store->db, 1);
-    assert_true(db_begin(store->db, DB_WRITE_LAZY, &error));
-    assert_true(task_fence(store->db, held, &error));
-    assert_int_equal(db_query_int(store->db, &is_durable, DB_NO_ARGS, &durable, &error), 1);
+    test_member(db, 1);
+    test_add(db, "r", 1, "a", 1);
+    g_autoptr(TaskClaim) held = claim(db, 1);
+    assert_true(db_begin(db, DB_WRITE_LAZY, &error));
+    assert_true(task_fence(db, held, &error));
+    assert_int_equal(db_query_int(db, &is_durable, DB_NO_ARGS, &durable, &error), 1);
     assert_int_equal(durable, 0);
-    assert_true(task_end(store->db, held, &done, 1, &error));
-    assert_int_equal(db_query_int(store->db, &is_durable, DB_NO_ARGS, &durable, &error), 1);
+    assert_true(task_end(db, held, &done, 1, &error));
+    assert_int_equal(db_query_int(db, &is_durable, DB_NO_ARGS, &durable, &error), 1);
     assert_int_equal(durable, 1);
-    test_commit(store->db);
+    test_commit(db);
 }
 
 /* Two deliveries, or a delivery and the end of a batch, that lock the same tasks in two orders wait
  * for each other. New rows lie in the order in which they were written. Found by tests/faults. */
 static void test_many_are_locked_in_one_order(void **state)
 {
-    TestStore *store = *state;
+    const TestStore *store = *state;
     if (store->config.kind != DB_POSTGRESQL)
         return;
+    Db *db = db_of(state);
     g_autoptr(GError) error = NULL;
     static const TaskNew tasks[] = {{.role = "r", .bucket = 7, .key = "a"},
                                     {.role = "r", .bucket = 3, .key = "c"},
                                     {.role = "r", .bucket = 3, .key = "b"},
                                     {.role = "q", .bucket = 3, .key = "b"}};
-    test_begin(store->db);
-    assert_true(task_add_many(store->db, tasks, G_N_ELEMENTS(tasks), &error));
-    test_commit(store->db);
+    test_begin(db);
+    assert_true(task_add_many(db, tasks, G_N_ELEMENTS(tasks), &error));
+    test_commit(db);
     static const DbSql orderly = {
         "SELECT count(*) FROM (SELECT row_number() OVER (ORDER BY ctid) AS laid,"
         " row_number() OVER (ORDER BY bucket, key, role) AS sorted FROM task) x"
         " WHERE laid = sorted",
         NULL};
-    assert_int_equal(test_int(store->db, &orderly, DB_NO_ARGS), 4);
+    assert_int_equal(test_int(db, &orderly, DB_NO_ARGS), 4);
 }
 
 static void test_enqueue_during_run_runs_again(void **state)
