@@ -40,6 +40,8 @@ typedef struct {
     Lanes *lanes;
     const Role *role;
     bool woken; /* under the lock */
+    pthread_t thread;
+    bool started;
     /* owned by the thread */
     Db *db;
     Worker *worker;
@@ -169,15 +171,14 @@ static void *lane_thread(void *data)
 static bool lane_start(Lane *lane, GError **error)
 {
     pthread_attr_t attributes;
-    pthread_t thread;
     MUST(pthread_attr_init(&attributes) == 0);
     MUST(pthread_attr_setstacksize(&attributes, LANE_STACK) == 0);
-    MUST(pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED) == 0);
-    int failed = pthread_create(&thread, &attributes, lane_thread, lane);
+    int failed = pthread_create(&lane->thread, &attributes, lane_thread, lane);
     pthread_attr_destroy(&attributes);
     if (failed)
         return fail(error, ERROR_RETRY, "could not start a thread for %s: %s", lane->role->name,
                     g_strerror(failed));
+    lane->started = true;
     return true;
 }
 
@@ -237,6 +238,10 @@ bool lanes_stop(Lanes *lanes, int64_t grace_ms)
     g_mutex_unlock(&lanes->lock);
     if (!ended)
         return false;
+    /* To their very end: libraries clean up after a thread, and must not do so during our exit. */
+    for (unsigned i = 0; i < lanes->count; i++)
+        if (lanes->all[i].started)
+            pthread_join(lanes->all[i].thread, NULL);
     g_mutex_clear(&lanes->lock);
     g_cond_clear(&lanes->changed);
     g_free(lanes->all);
