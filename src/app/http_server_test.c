@@ -87,7 +87,7 @@ static int dial(const HttpServer *server)
         .sin_addr = {htonl(INADDR_LOOPBACK)},
     };
     int fd = socket(AF_INET, SOCK_STREAM, 0);
-    struct timeval patience = {.tv_sec = 60};
+    struct timeval patience = {.tv_sec = 20};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
     return fd;
