@@ -296,15 +296,15 @@ static void add_cluster(MetricsText *text, const struct MetricsHouse *house)
 {
     MetricsCluster *cluster = house->cluster;
     g_mutex_lock(&cluster->lock);
-    int64_t age_us = clock_monotonic_us(house->clock) - cluster->read_us;
+    int64_t age_ms = (clock_monotonic_us(house->clock) - cluster->read_us) / 1000;
     metrics_family(text, METRICS_GAUGE, "rota_cluster_report_success", "",
                    "1 if the store answered when it was last asked for what follows.");
     metrics_sample(text, cluster->answered, NULL);
     /* What is long out of date would say that all is well. */
-    if (cluster->report && age_us < METRICS_STALE_MS * 1000) {
+    if (cluster->report && age_ms < METRICS_STALE_MS) {
         metrics_family(text, METRICS_GAUGE, "rota_cluster_report_age_seconds", "seconds",
                        "How long ago the store was asked.");
-        metrics_sample(text, (double)(age_us / 1000) / 1000, NULL);
+        metrics_sample(text, (double)age_ms / 1000, NULL);
         add_nodes(text, cluster->report);
         add_shards(text, cluster->report);
     }
