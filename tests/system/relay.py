@@ -25,6 +25,8 @@ class Relay:
         self.lock = threading.Lock()
         self.pairs = []
         self.listener = None
+        self.flowing = threading.Event()  # cleared: connections stand, and nothing goes through them
+        self.flowing.set()
         self.open()
 
     def open(self):
@@ -67,6 +69,7 @@ class Relay:
         pending, started = b"", False
         try:
             while data := source.recv(65536):
+                self.flowing.wait()
                 sink.sendall(data)
                 if not counted:
                     continue

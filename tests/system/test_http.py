@@ -151,6 +151,31 @@ def test_metrics(rota):
     door.node.stop()
 
 
+def test_a_store_that_hangs_holds_one_scrape(rota_postgresql):
+    """The next ones tell what the node knows, and nobody waits for it at the probes."""
+    relay = Relay(rota_postgresql.folder, os.environ["ROTA_TEST_PG"])
+    rota_postgresql.store = rota_postgresql.store.replace(os.environ["ROTA_TEST_PG"], relay.url)
+    door = Door(rota_postgresql)
+    door.node.ready()
+    clients = [http.client.HTTPConnection("127.0.0.1", door.port, timeout=60) for _ in range(4)]
+    for client in clients:  # so that workers have handles
+        client.request("GET", "/metrics")
+    assert all("rota_cluster_report_success 1" in client.getresponse().read().decode() for client in clients)
+    time.sleep(5)  # a node does not ask again before
+    relay.flowing.clear()
+    clients[0].request("GET", "/metrics")
+    with pytest.raises(TimeoutError):
+        clients[0].sock.settimeout(0.5)
+        clients[0].getresponse()
+    for _ in range(20):
+        text = door.ask("/metrics")[2]
+        assert "rota_node_state" in text and "rota_cluster_nodes" in text
+    assert door.ask("/healthz")[0] == 200
+    relay.flowing.set()
+    until(lambda: door.ask("/readyz")[0] == 200, "ready")
+    door.node.stop()
+
+
 def test_metrics_for_whom(rota_sqlite):
     door = Door(rota_sqlite, '[metrics.prometheus]\nusername = "eve"\npassword = "secret"\n')
     door.node.ready()
