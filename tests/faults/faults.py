@@ -48,7 +48,7 @@ def faults(world, options, verdict):
 
 
 def takeover(world, options, verdict):
-    """What a killed node held runs elsewhere, by the lease that is the default."""
+    """What a killed node held runs elsewhere; long runs take the lease that is the default, short ones half of it."""
     world.start(1, measure.pair_table(cluster.SEED_TABLE), 6000 if options.long else 3000)
     measure.takeover(world, options.kills or (200 if options.long else 9), options.seed, verdict)
     checks.check_roster(world, 0, verdict)
