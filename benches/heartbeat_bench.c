@@ -67,11 +67,11 @@ static void begin(Life *life, const Share *share, Db *behind, int number)
 /* Steps all that are due until the time; they come to lie a heartbeat apart by themselves. */
 static void live_until(Share *share, Life *lives, int64_t until_us, bool counts)
 {
-    for (int64_t now; (now = clock_monotonic_us(clock_real())) < until_us;) {
+    while (clock_monotonic_us(clock_real()) < until_us) {
         int64_t next = until_us;
         for (int i = 0; i < share->count; i++) {
             Life *life = &lives[i];
-            now = clock_monotonic_us(clock_real());
+            int64_t now = clock_monotonic_us(clock_real());
             if (life->next_us <= now) {
                 if (counts && life->next_us > 0)
                     share->late_us = MAX(share->late_us, now - life->next_us);

@@ -135,7 +135,7 @@ int main(int argc, char **argv)
     batch = (int)strtol(argv[3], NULL, 10);
     workers = (int)strtol(argv[4], NULL, 10);
     MUST(tasks > 0 && batch > 0 && batch <= BATCH_MAX && workers > 0 && workers <= WORKERS_MAX);
-    GThread *threads[WORKERS_MAX];
+    GThread *threads[WORKERS_MAX] = {0};
     int64_t begin = clock_monotonic_us(clock_real());
     enqueue();
     int64_t enqueued = clock_monotonic_us(clock_real());

@@ -240,8 +240,9 @@ static bool begin(Db *base, DbMode mode, GError **error)
 
 static DbOutcome unknown(GError *reason, GError **error)
 {
-    fail(error, ERROR_UNKNOWN, "%s: the outcome of the commit is not known", reason->message);
-    g_error_free(reason);
+    fail(error, ERROR_UNKNOWN, "%s: the outcome of the commit is not known",
+         reason ? reason->message : "the connection was lost");
+    g_clear_error(&reason);
     return DB_UNKNOWN;
 }
 

@@ -408,7 +408,8 @@ static void check_told(Bench *bench, bool died)
 {
     g_autofree char *path = g_build_filename(bench->folder, "ran", NULL), *got = NULL;
     assert_true(g_file_get_contents(path, &got, NULL, NULL));
-    if (strcmp(got, "0\n") != 0 && (!died || (strcmp(got, "0\n1\n") != 0 && strcmp(got, "1\n"))))
+    if (strcmp(got, "0\n") != 0 &&
+        (!died || (strcmp(got, "0\n1\n") != 0 && strcmp(got, "1\n") != 0)))
         fail_msg("it ran with ROTA_AGAIN = %s", got);
     unlink(path);
 }

@@ -13,6 +13,7 @@
  */
 #include "roster/task.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -50,10 +51,12 @@ static const DbSql SQL_REMOVE = {
 };
 /* clang-format on */
 
+/* The doors are open before the lanes that it wakes are there: a delivery may look for it while it
+ * is set. What belongs to it is set before it. */
 static struct {
-    TaskWakeHook hook;
-    void *data;
-    bool tells_others;
+    _Atomic TaskWakeHook hook;
+    void *_Atomic data;
+    _Atomic bool tells_others;
 } wake;
 
 static void bind_add(DbValue *args, const TaskNew *task)
@@ -132,15 +135,16 @@ bool task_remove(Db *db, const char *role, unsigned bucket, const char *key, boo
 
 void task_set_wake_hook(TaskWakeHook hook, void *data, bool tells_others)
 {
-    wake.hook = hook;
     wake.data = data;
     wake.tells_others = tells_others;
+    wake.hook = hook;
 }
 
 void task_wake(const char *role)
 {
-    if (wake.hook)
-        wake.hook(role, wake.data);
+    TaskWakeHook hook = wake.hook;
+    if (hook)
+        hook(role, wake.data);
 }
 
 const char *task_role_of_word(const char *word)
