@@ -17,7 +17,7 @@ pause() { read -rt "$1" <> <(:) || true; }
 mb() { awk '$1 == "Pss:" {printf "%.1f", $2 / 1024}' "/proc/$node/smaps_rollup"; }
 sample() { top=$(printf '%s\n' "$top" "$(mb)" | sort -n | tail -n 1); }
 stop() { [ -z "$node" ] || { kill "$node" && wait "$node"; } || true; node=''; }
-trap stop EXIT
+trap 'stop; bench_end' EXIT
 
 one_round()
 {
