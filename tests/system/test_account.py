@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import subprocess
+import termios
 
 from conftest import PATIENCE, PROGRAM
 
@@ -99,6 +100,10 @@ def type_password(rota, *lines):
     """What the terminal showed, and the exit status, while `lines` were typed at the prompts."""
     child, terminal = pty.fork()
     if child == 0:
+        # Else the terminal itself may throw away what is said to a ^C.
+        terms = termios.tcgetattr(0)
+        terms[3] |= termios.NOFLSH
+        termios.tcsetattr(0, termios.TCSANOW, terms)
         os.execv(PROGRAM, [PROGRAM, "account", "password", "ada@example.org", "-c", str(rota.settings)])
     seen = b""
 
