@@ -23,8 +23,7 @@ schema=heartbeats_$$
 setting heartbeats "lease 6 s, heartbeat 2 s, durable commits, $seconds s, $settle s after the last joined"
 
 # The CPU seconds of the server until now: its first process, and what that has started and waited for.
-server=$(psql -qtAX "$url" -c "SELECT pg_backend_pid()" >/dev/null && psql -qtAX "$url" -c \
-    "SELECT split_part(pg_read_file('postmaster.pid'), chr(10), 1)")
+server=$(psql -qtAX "$url" -c "SELECT split_part(pg_read_file('postmaster.pid'), chr(10), 1)")
 cpu()
 {
     # A process may end while it is read.

@@ -177,7 +177,7 @@ int main(int argc, char **argv)
     Node *node = queue_node_join(db, 1, shards);
     bool pinned = strcmp(argv[1], "pinned") == 0;
     unsigned cursor = 0;
-    g_autoptr(TaskMarks) marks = task_marks_new();
+    g_autoptr(TaskMarks) marks = task_marks_new(clock_real());
     TaskClaimAsk ask = {
         .role = QUEUE_ROLE,
         .shard = 1,

@@ -100,7 +100,8 @@ static bool read_wait(Db *db, const Counted *counted, int64_t *ret_ms, GError **
     return true;
 }
 
-/* A commit whose outcome is not known counts as done: it may cost a second try, not the guard. */
+/* A commit whose outcome is not known is an error like another: whoever tries is told to come
+ * again, and a failure may count twice. */
 static bool commit(Db *db, GError **error)
 {
     return db_commit(db, error) == DB_DONE;

@@ -421,12 +421,11 @@ bool task_claim(Db *db, const TaskClaimAsk *ask, TaskClaimed *ret, GError **erro
     MUST(ask->batch >= 1 && ask->batch <= TASK_BATCH_MAX && ask->lane < TASK_LANES_MAX);
     MUST(ask->shard >= 1 && ask->shard <= ask->shards && ask->shards <= SHARDS_MAX);
     bool may = ask->marks && db_kind(db) == DB_POSTGRESQL;
-    int64_t begin = clock_monotonic_us(clock_real());
+    int64_t begin = may ? task_marks_begin(ask->marks) : 0;
     if (!claim_rows(db, ask, may && task_marks_are_used(ask->marks), ret, error))
         return false;
     if (may)
-        task_marks_note(ask->marks, ret->claim ? ret->claim->tasks->len : 0,
-                        clock_monotonic_us(clock_real()) - begin);
+        task_marks_note(ask->marks, ret->claim ? ret->claim->tasks->len : 0, begin);
     return true;
 }
 

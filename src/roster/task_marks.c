@@ -24,6 +24,7 @@ typedef struct {
 } Mark;
 
 struct TaskMarks {
+    const Clock *clock;
     unsigned slow;         /* claims in a row */
     int64_t used_until_us; /* monotonic */
     Mark marks[BUCKETS];
@@ -38,9 +39,11 @@ static const DbSql SQL_FLOORS = {
 };
 /* clang-format on */
 
-TaskMarks *task_marks_new(void)
+TaskMarks *task_marks_new(const Clock *clock)
 {
-    return g_new0(TaskMarks, 1);
+    TaskMarks *marks = g_new0(TaskMarks, 1);
+    marks->clock = clock;
+    return marks;
 }
 
 void task_marks_free(TaskMarks *marks)
@@ -50,17 +53,23 @@ void task_marks_free(TaskMarks *marks)
 
 bool task_marks_are_used(const TaskMarks *marks)
 {
-    return clock_monotonic_us(clock_real()) < marks->used_until_us;
+    return clock_monotonic_us(marks->clock) < marks->used_until_us;
 }
 
-void task_marks_note(TaskMarks *marks, unsigned tasks, int64_t took_us)
+int64_t task_marks_begin(const TaskMarks *marks)
 {
-    bool slow = took_us > SLOW_US + (int64_t)tasks * SLOW_TASK_US;
+    return clock_monotonic_us(marks->clock);
+}
+
+void task_marks_note(TaskMarks *marks, unsigned tasks, int64_t begin_us)
+{
+    int64_t now = clock_monotonic_us(marks->clock);
+    bool slow = now - begin_us > SLOW_US + (int64_t)tasks * SLOW_TASK_US;
     marks->slow = slow ? marks->slow + 1 : 0;
     if (marks->slow < SLOW_CLAIMS || task_marks_are_used(marks))
         return;
     marks->slow = 0;
-    marks->used_until_us = clock_monotonic_us(clock_real()) + USED_US;
+    marks->used_until_us = now + USED_US;
 }
 
 void task_mark_span_clear(TaskMarkSpan *span)

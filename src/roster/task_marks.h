@@ -27,15 +27,17 @@
 #define TASK_MARK_LOOK_MS 500
 
 typedef struct TaskMarks TaskMarks;
-TaskMarks *task_marks_new(void);
+/* The clock is borrowed. */
+TaskMarks *task_marks_new(const Clock *clock);
 void task_marks_free(TaskMarks *marks);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TaskMarks, task_marks_free)
 
 /* Whether claims go by the floors now. They do for a while when claims took long; while they do
  * not, a claim hops from one nonempty bucket to the next, which is better where most are empty. */
 bool task_marks_are_used(const TaskMarks *marks);
-/* A claim of so many tasks took so long, by the monotonic clock. */
-void task_marks_note(TaskMarks *marks, unsigned tasks, int64_t took_us);
+/* The monotonic clock, before a claim; and after it, of so many tasks. */
+int64_t task_marks_begin(const TaskMarks *marks);
+void task_marks_note(TaskMarks *marks, unsigned tasks, int64_t begin_us);
 
 /* Buckets and their floors as PostgreSQL's arrays ("{3,7}"), owned. */
 typedef struct {

@@ -62,9 +62,9 @@ static Db *db_of(void **state)
 {
     g_clear_pointer(&marks, task_marks_free);
     if (by_floors) {
-        marks = task_marks_new();
+        marks = task_marks_new(clock_real());
         while (!task_marks_are_used(marks))
-            task_marks_note(marks, 1, G_USEC_PER_SEC);
+            task_marks_note(marks, 1, task_marks_begin(marks) - G_USEC_PER_SEC);
     }
     return ((TestStore *)*state)->db;
 }
