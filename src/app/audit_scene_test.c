@@ -173,19 +173,17 @@ void scene_propose(const Scene *scene, unsigned node, const char *roles)
 
 void scene_task(const Scene *scene, const char *role, int64_t account, int64_t due_ms_ago)
 {
-    static const DbSql now = {"SELECT rota_now()", NULL};
+    static const DbSql waited = {"UPDATE task SET due_at = rota_now() - $3"
+                                 " WHERE role = $1 AND key = $2",
+                                 NULL};
     g_autoptr(GError) error = NULL;
     char key[ACCOUNT_KEY_BYTES];
-    int64_t at = 0;
     unsigned bucket = account_bucket(account, key);
     begin(scene);
-    db_query_int(scene->db, &now, DB_NO_ARGS, &at, &error);
-    assert_no_error(error);
-    task_add(scene->db,
-             &(TaskNew){.role = role, .bucket = bucket, .key = key, .due_at = at - due_ms_ago},
-             &error);
+    task_add(scene->db, &(TaskNew){.role = role, .bucket = bucket, .key = key}, &error);
     assert_no_error(error);
     commit(scene);
+    exec(scene, &waited, DB_ARGS(db_text(role), db_text(key), db_int(due_ms_ago)));
 }
 
 void scene_quota(const Scene *scene, int64_t account, int64_t quota, int64_t used)

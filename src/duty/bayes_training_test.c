@@ -86,7 +86,8 @@ static void work(DutyLane *lanes, unsigned count)
 {
     Db *db = lanes[0].node_db;
     for (unsigned step = 0; step < 400; step++) {
-        exec(db, "UPDATE task SET due_at = 0 WHERE role = '" ROLE "' AND key = '0' AND owner = 0");
+        exec(db, "UPDATE task SET due_at = rota_now() WHERE role = '" ROLE
+                 "' AND key = '0' AND owner = 0");
         if (!model_count(db, "SELECT count(*) FROM task WHERE role = '" ROLE "'"))
             return;
         duty_lane_step(&lanes[step % count]);

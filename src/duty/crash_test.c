@@ -140,7 +140,7 @@ static void bayes_plant(Db *db, unsigned n)
         assert_int_equal(db_commit(db, &error), DB_DONE);
     }
     purge_exec(db, "DELETE FROM task WHERE role = 'fts-indexing'");
-    purge_exec(db, "UPDATE task SET due_at = 0 WHERE role = 'bayes-training'");
+    purge_exec(db, "UPDATE task SET due_at = rota_now() WHERE role = 'bayes-training'");
 }
 
 static void bayes_verify(Db *db, unsigned n)
@@ -221,7 +221,7 @@ static void work(DutyLane *lane, const char *role)
     static const DbSql tasks = {"SELECT count(*) FROM task WHERE role = $1", NULL};
     for (unsigned step = 0; step < 1000; step++) {
         int64_t left = -1;
-        purge_exec(lane->node_db, "UPDATE task SET due_at = 0 WHERE owner = 0");
+        purge_exec(lane->node_db, "UPDATE task SET due_at = rota_now() WHERE owner = 0");
         assert_true(db_begin(lane->node_db, DB_READ, NULL));
         assert_true(db_query_int(lane->node_db, &tasks, DB_ARGS(db_text(role)), &left, NULL) > 0);
         db_rollback(lane->node_db);

@@ -66,13 +66,20 @@ static inline void test_member_dies(Db *db, int64_t incarnation)
     assert_int_equal(test_exec(db, &sql, DB_ARGS(db_int(incarnation))), 1);
 }
 
+/* A due time that is past is one of a task that has waited since then. */
 static inline void test_add(Db *db, const char *role, unsigned bucket, const char *key,
                             int64_t due_at)
 {
+    static const DbSql waited = {"UPDATE task SET due_at = $4 WHERE role = $1 AND bucket = $2"
+                                 " AND key = $3 AND due_at > $4 AND $4 > 0",
+                                 NULL};
     g_autoptr(GError) error = NULL;
     test_begin(db);
     TaskNew task = {.role = role, .bucket = bucket, .key = key, .due_at = due_at};
     task_add(db, &task, &error);
+    assert_no_error(error);
+    db_exec(db, &waited, DB_ARGS(db_text(role), db_int(bucket), db_text(key), db_int(due_at)),
+            &error);
     assert_no_error(error);
     test_commit(db);
 }

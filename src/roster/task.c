@@ -6,6 +6,9 @@
  * touches neither owner nor generation, so a run that goes on meanwhile keeps its fence, and finds
  * at its end that the version has grown.
  *
+ * No task is due before it was added: what floors of claims rest on (task_marks.h), and what lag
+ * means.
+ *
  * Failures of the world: those of the store. Ours: a key or payload over its limit, which the
  * caller must have bounded. Known weak point: the merge keeps the earlier due time, so a task asked
  * for later while it runs, runs again at once: early rather than lost. On SQLite the upserts of one
@@ -29,7 +32,7 @@ static const DbSql SQL_ADD = {
     "INSERT INTO task (role, bucket, key, payload, due_at, version, owner, generation,"
     " claimed_at, attempts,"
     " deaths, created_at, last_error)"
-    " VALUES ($1, $2, $3, $4, CASE WHEN $5 = 0 THEN rota_now() ELSE $5 END, 1, 0, 0, 0, 0, 0,"
+    " VALUES ($1, $2, $3, $4, max($5, rota_now()), 1, 0, 0, 0, 0, 0,"
     " rota_now(), '')"
     " ON CONFLICT (bucket, role, key) DO UPDATE SET version = task.version + 1,"
     " due_at = CASE WHEN excluded.due_at < task.due_at THEN excluded.due_at ELSE task.due_at END,"
@@ -38,7 +41,7 @@ static const DbSql SQL_ADD = {
     " claimed_at, attempts,"
     " deaths, created_at, last_error)"
     " SELECT added.role, added.bucket, added.key, added.payload,"
-    " CASE WHEN added.due_at = 0 THEN rota_now() ELSE added.due_at END,"
+    " GREATEST(added.due_at, rota_now()),"
     " 1, 0, 0, 0, 0, 0, rota_now(), ''"
     " FROM unnest($1, $2, $3, $4, $5) AS added(role, bucket, key, payload, due_at)"
     " ON CONFLICT (bucket, role, key) DO UPDATE SET version = task.version + 1,"

@@ -40,10 +40,10 @@ static const DbSql SQL_DONE = {
  * $7 due at (0: now) */
 static const DbSql SQL_AGAIN = {
     "UPDATE task SET owner = 0, attempts = 0, deaths = 0, last_error = '',"
-    " due_at = CASE WHEN version <> $6 OR $7 = 0 THEN rota_now() ELSE $7 END" OURS,
+    " due_at = CASE WHEN version <> $6 THEN rota_now() ELSE max($7, rota_now()) END" OURS,
     "UPDATE task SET owner = 0, attempts = 0, deaths = 0, last_error = '',"
-    " due_at = CASE WHEN version <> $6 OR CAST($7 AS BIGINT) = 0 THEN rota_now()"
-    " ELSE CAST($7 AS BIGINT) END" OURS,
+    " due_at = CASE WHEN version <> $6 THEN rota_now()"
+    " ELSE GREATEST(CAST($7 AS BIGINT), rota_now()) END" OURS,
 };
 static const DbSql SQL_FAILED = {
     "UPDATE task SET owner = 0, attempts = attempts + 1, deaths = 0, last_error = $6,"

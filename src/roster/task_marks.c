@@ -27,7 +27,7 @@ struct TaskMarks {
     const Clock *clock;
     unsigned slow;         /* claims in a row */
     int64_t used_until_us; /* monotonic */
-    Mark marks[BUCKETS];
+    Mark *marks;           /* BUCKETS of them; NULL: never used */
 };
 
 /* clang-format off */
@@ -48,6 +48,9 @@ TaskMarks *task_marks_new(const Clock *clock)
 
 void task_marks_free(TaskMarks *marks)
 {
+    if (!marks)
+        return;
+    g_free(marks->marks);
     g_free(marks);
 }
 
@@ -69,6 +72,8 @@ void task_marks_note(TaskMarks *marks, unsigned tasks, int64_t begin_us)
     if (marks->slow < SLOW_CLAIMS || task_marks_are_used(marks))
         return;
     marks->slow = 0;
+    if (!marks->marks)
+        marks->marks = g_new0(Mark, BUCKETS);
     marks->used_until_us = now + USED_US;
 }
 

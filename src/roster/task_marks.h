@@ -4,9 +4,9 @@
  * Rows that are gone stay in the index until no snapshot can see them any more. While one is held
  * open for long, as a back-up does, each claim would step over all that was done since; with its
  * floors it begins behind them. A floor is what was found in the store, and no later than
- * TASK_MARK_SLACK_MS before that look, since a row may become visible a while after its due time
- * was set. It is believed for TASK_MARK_MS at most: a row that was hidden all the same is found
- * then.
+ * TASK_MARK_SLACK_MS before that look: no due time is set to the past (task.c), but a row may
+ * become visible a while after its due time was set. It is believed for TASK_MARK_MS at most: a row
+ * that was hidden all the same is found then.
  *
  * For task_claim.c and the worker alone. One lane's, one thread.
  */

@@ -9,6 +9,8 @@
 static unsigned cursors[8];
 /* All tests are run a second time with it: on PostgreSQL claims go by floors then. */
 static bool by_floors;
+static const DbSql SQL_NOW = {"SELECT rota_now()", NULL};
+
 static TaskMarks *marks;
 
 static TaskClaimed claim_as(Db *db, TaskClaimAsk ask)
@@ -87,20 +89,43 @@ static void test_merge(void **state)
     Db *db = db_of(state);
     g_autoptr(GError) error = NULL;
     test_member(db, 1);
+    const int64_t soon = test_int(db, &SQL_NOW, DB_NO_ARGS) + 50;
     TaskNew tasks[] = {
-        {.role = "r", .bucket = 3, .key = "a", .payload = "one", .due_at = 5000},
-        {.role = "r", .bucket = 3, .key = "a", .payload = "", .due_at = 4000},
-        {.role = "r", .bucket = 3, .key = "a", .payload = "two", .due_at = 6000},
+        {.role = "r", .bucket = 3, .key = "a", .payload = "one", .due_at = soon + 50000},
+        {.role = "r", .bucket = 3, .key = "a", .payload = "", .due_at = soon},
+        {.role = "r", .bucket = 3, .key = "a", .payload = "two", .due_at = soon + 60000},
     };
     test_begin(db);
     assert_true(task_add_many(db, tasks, 2, &error));
     assert_true(task_add(db, &tasks[2], &error));
     test_commit(db);
     assert_int_equal(test_count(db, "task"), 1);
-    g_autoptr(TaskClaim) held = claim(db, 1);
+    g_autoptr(TaskClaim) held = NULL;
+    while (!(held = claim(db, 1)))
+        g_usleep(1000);
     assert_string_equal(task_of(held, 0)->payload, "two");
-    assert_int_equal(task_of(held, 0)->due_at, 4000);
+    assert_int_equal(task_of(held, 0)->due_at, soon);
     assert_int_equal(task_of(held, 0)->version, 3);
+}
+
+/* Floors rest on it: see task_marks.h. */
+static void test_no_due_time_is_past(void **state)
+{
+    Db *db = db_of(state);
+    g_autoptr(GError) error = NULL;
+    static const DbSql due = {"SELECT due_at FROM task", NULL};
+    const int64_t before = test_int(db, &SQL_NOW, DB_NO_ARGS);
+    const TaskNew task = {.role = "r", .bucket = 3, .key = "a", .due_at = 1000};
+    test_member(db, 1);
+    for (unsigned merges = 0; merges < 2; merges++) {
+        test_begin(db);
+        assert_true(task_add(db, &task, &error));
+        test_commit(db);
+        assert_true(test_int(db, &due, DB_NO_ARGS) >= before);
+    }
+    g_autoptr(TaskClaim) held = claim(db, 1);
+    assert_true(end_all(db, held, (TaskEnd){.kind = TASK_AGAIN, .due_at = 1000}, &error));
+    assert_true(test_int(db, &due, DB_NO_ARGS) >= before);
 }
 
 /* A server that dies takes lazy transactions back while their owner lives on: the end of a task may
@@ -333,9 +358,8 @@ static void test_only_own_shard(void **state)
 static void test_oldest_first_and_not_before_due(void **state)
 {
     Db *db = db_of(state);
-    static const DbSql now_sql = {"SELECT rota_now()", NULL};
     test_member(db, 1);
-    int64_t now = test_int(db, &now_sql, DB_NO_ARGS);
+    int64_t now = test_int(db, &SQL_NOW, DB_NO_ARGS);
     test_add(db, "r", 3, "later", now + 3600000);
     test_add(db, "r", 3, "second", now - 100);
     test_add(db, "r", 3, "first", now - 200);
@@ -520,6 +544,7 @@ static void by_floors_too(void **state)
     cmocka_unit_test(test_generation_is_part_of_the_fence), \
     cmocka_unit_test(test_lost_claim_is_not_the_other_lanes), \
     cmocka_unit_test(test_only_own_shard), \
+    cmocka_unit_test(test_no_due_time_is_past), \
     cmocka_unit_test(test_oldest_first_and_not_before_due), \
     cmocka_unit_test(test_stale_table_claims_nothing), \
     cmocka_unit_test(test_failure_backs_off_then_is_buried), \

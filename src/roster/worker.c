@@ -94,6 +94,7 @@ static void add_shards(Worker *worker, const GArray *numbers, bool taken)
         /* Lanes begin at different buckets, so that they seldom meet. */
         WorkerShard shard = {.shard = g_array_index(numbers, unsigned, i),
                              .cursor = (unsigned)rand_below(&worker->rand, BUCKETS),
+                             .marks = task_marks_new(worker->config.clock),
                              .taken = taken};
         g_array_append_val(worker->shards, shard);
     }

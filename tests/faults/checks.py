@@ -33,7 +33,7 @@ def settle(cluster):
     until(lambda: len(cluster.living()) == len(cluster.nodes), "six living nodes", SETTLE_SECONDS)
     retried = retry_explained_dead(cluster)
     # The fold of the spam model waits a minute for more clicks; here none come.
-    cluster.store.sql("UPDATE task SET due_at = 0 WHERE role = 'bayes-training' AND owner = 0")
+    cluster.store.sql("UPDATE task SET due_at = rota_now() WHERE role = 'bayes-training' AND owner = 0")
     until(lambda: due_tasks(cluster) == 0, "an empty queue", SETTLE_SECONDS)
     return retried
 
