@@ -352,6 +352,7 @@ static void nothing_is_sent_twice(void **state)
         g_autoptr(GError) error = NULL;
         g_autoptr(FetchAnswer) first = fetch_run(fetch, &(FetchAsk){.url = echo}, &error);
         assert_no_error(error);
+        assert_int_equal(first->status, 200);
         assert_null(fetch_run(fetch, &(FetchAsk){.url = die, .body = "x", .body_size = 1}, &error));
         assert_int_equal(error_kind(error), ERROR_UNKNOWN);
         assert_int_equal(requests_of(&server), 2);
