@@ -270,6 +270,26 @@ bool db_exec_many(Db *db, const DbSql *sql, const DbValue *args, unsigned width,
     return true;
 }
 
+bool db_run_later(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error)
+{
+    return db->driver->exec_later ? db->driver->exec_later(db, sql, tuples, error)
+                                  : db->driver->exec_many(db, sql, tuples, error);
+}
+
+bool db_exec_later(Db *db, const DbSql *sql, const DbValue *args, unsigned width, unsigned rows,
+                   GError **error)
+{
+    MUST(!db->in_savepoint);
+    if (!ready(db, error))
+        return false;
+    if (rows == 0)
+        return true;
+    count_statements(rows);
+    GError *trouble = NULL;
+    DbTuples tuples = {args, width, rows, NULL};
+    return db_run_later(db, sql, &tuples, &trouble) || break_transaction(db, trouble, error);
+}
+
 bool db_run_set(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error)
 {
     return db->driver->exec_set ? db->driver->exec_set(db, sql, tuples, error)
@@ -286,6 +306,25 @@ bool db_exec_set(Db *db, const DbSql *sql, const DbTuples *tuples, GError **erro
     count_statements(1);
     GError *trouble = NULL;
     return db_run_set(db, sql, tuples, &trouble) || break_transaction(db, trouble, error);
+}
+
+bool db_run_set_later(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error)
+{
+    return db->driver->exec_set_later ? db->driver->exec_set_later(db, sql, tuples, error)
+                                      : db_run_set(db, sql, tuples, error);
+}
+
+bool db_exec_set_later(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error)
+{
+    MUST(sql->sql && sql->postgresql && tuples->width > 0 && !tuples->ret_changed);
+    MUST(!db->in_savepoint);
+    if (!ready(db, error))
+        return false;
+    if (tuples->rows == 0)
+        return true;
+    count_statements(1);
+    GError *trouble = NULL;
+    return db_run_set_later(db, sql, tuples, &trouble) || break_transaction(db, trouble, error);
 }
 
 bool db_run_text(Db *db, const char *sql, GError **error)

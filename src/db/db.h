@@ -16,8 +16,8 @@
  * same way; but in a savepoint a CONFLICT or REJECT waits for db_savepoint_rollback, which mends
  * it.
  * - It does not log, and it reconnects only in db_begin, never inside a transaction.
- * - rota_now() in SQL is the store's clock in milliseconds since 1970-01-01 UTC. It may move within
- *   a transaction.
+ * - rota_now() in SQL is the store's clock in ms since 1970-01-01 UTC. It may move in a
+ * transaction.
  *
  * Types: 64-bit integers (column BIGINT), UTF-8 text without NUL (TEXT), bytes (BYTEA), DOUBLE
  * PRECISION; booleans are 0 and 1. Reading a column as what it is not is a MUST.
@@ -98,8 +98,7 @@ DbOutcome db_commit(Db *db, GError **error);
 void db_rollback(Db *db); /* takes it back; no transaction open is fine */
 bool db_in_transaction(const Db *db);
 
-/* After db_begin: `g_auto(DbScope) scope = db_scope(db);` rolls back at its end if not committed.
- */
+/* After db_begin: `g_auto(DbScope) scope = db_scope(db);` rolls back at its end. */
 typedef Db *DbScope __attribute__((unused)); /* clang counts a guard as unused */
 DbScope db_scope(Db *db);
 void db_scope_end(DbScope db);
@@ -117,8 +116,8 @@ bool db_savepoint_rollback(Db *db, GError **error);
 
 /* Runs a statement; returns the number of rows it changed (or returned), -1 on error. */
 int64_t db_exec(Db *db, const DbSql *sql, const DbValue *args, unsigned count, GError **error);
-/* Runs one statement for `rows` tuples of `width` values each, one after the other; on PostgreSQL
- * in one round trip. ret_changed (may be NULL): rows changed by each. False at a failure. */
+/* Runs one statement for `rows` tuples of `width` values, one after the other; on PostgreSQL in one
+ * round trip. ret_changed (may be NULL): rows changed by each. False at a failure. */
 bool db_exec_many(Db *db, const DbSql *sql, const DbValue *args, unsigned width, unsigned rows,
                   int64_t *ret_changed, GError **error);
 /* Runs a query. The rows are owned by the caller and must be freed before the next statement on
@@ -140,7 +139,7 @@ int db_query_int(Db *db, const DbSql *sql, const DbValue *args, unsigned count, 
 /* Wake-ups between nodes: PostgreSQL NOTIFY on one channel (sent at commit, equal ones coalesced);
  * nothing on SQLite, where threads wake each other. A lost one costs a poll. In a transaction. */
 bool db_notify(Db *db, const char *word, GError **error);
-/* Waits up to timeout_ms on an idle handle of its own; *ret_word (owned by the caller), NULL at the
+/* Waits up to timeout_ms on an idle handle of its own; *ret_word (the caller's), NULL at the
  * time-out (SQLite: always). False: connection lost, call again later. */
 bool db_listen(Db *db, int timeout_ms, char **ret_word, GError **error);
 
@@ -149,7 +148,7 @@ bool db_listen(Db *db, int timeout_ms, char **ret_word, GError **error);
 bool db_give_back_pages(Db *db, int64_t max_pages, int64_t *ret_pages, GError **error);
 /* In a DB_WRITE transaction of SQLite: a handle that is no background one waits for its end. */
 bool db_is_wanted(Db *db);
-/* Counted since db_open; for tests ("an idle node makes under 2 queries a second"). */
+/* Counted since db_open; for tests. */
 typedef struct {
     uint64_t statements, round_trips, transactions;
 } DbCounts;

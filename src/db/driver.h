@@ -23,6 +23,9 @@ typedef struct {
     bool (*exec_many)(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error);
     /* set.h; NULL: exec_many does it. */
     bool (*exec_set)(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error);
+    /* The same where nobody asks for the outcome; NULL: exec_many and exec_set do it. */
+    bool (*exec_later)(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error);
+    bool (*exec_set_later)(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error);
     DbRows *(*query)(Db *db, const DbSql *sql, const DbValue *args, unsigned count, GError **error);
     /* One statement without parameters, prepared for this once; for migrations. */
     bool (*run_text)(Db *db, const char *sql, GError **error);
@@ -71,8 +74,10 @@ struct DbRows {
 Db *sqlite_open(const DbConfig *config, GError **error);
 Db *postgresql_open(const DbConfig *config, GError **error);
 
-/* The driver's exec_set, or what stands for it. */
+/* What the driver has for it, or what stands for that. */
 bool db_run_set(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error);
+bool db_run_later(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error);
+bool db_run_set_later(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error);
 
 /* As SQL wants the name of a schema or role, whatever is in it; owned by the caller. */
 char *db_quote_name(const char *name);

@@ -123,6 +123,18 @@ static bool exec_set(Db *base, const DbSql *sql, const DbTuples *tuples, GError 
     return pass(db, error) && db_run_set(db->behind, sql, tuples, error);
 }
 
+static bool exec_later(Db *base, const DbSql *sql, const DbTuples *tuples, GError **error)
+{
+    FaultDb *db = (FaultDb *)base;
+    return pass(db, error) && db_run_later(db->behind, sql, tuples, error);
+}
+
+static bool exec_set_later(Db *base, const DbSql *sql, const DbTuples *tuples, GError **error)
+{
+    FaultDb *db = (FaultDb *)base;
+    return pass(db, error) && db_run_set_later(db->behind, sql, tuples, error);
+}
+
 static DbRows *query(Db *base, const DbSql *sql, const DbValue *args, unsigned count,
                      GError **error)
 {
@@ -173,6 +185,8 @@ static const DbDriver driver = {
     .exec = exec,
     .exec_many = exec_many,
     .exec_set = exec_set,
+    .exec_later = exec_later,
+    .exec_set_later = exec_set_later,
     .query = query,
     .run_text = run_text,
     .notify = notify,

@@ -2,7 +2,8 @@
  *
  * One libpq connection (made by postgresql_connect.c), always in pipeline mode (postgresql.h).
  * BEGIN is not sent by itself but ahead of the transaction's first statement, so a transaction of n
- * statements costs n + 1 round trips, and an empty one none.
+ * statements costs n + 1 round trips, and an empty one none. Those of db_exec_later cost none: they
+ * go with the next, or with the commit.
  *
  * It connects in db_open, and again in db_begin and db_listen when the connection was lost.
  *
@@ -124,20 +125,26 @@ static void later(PostgresqlDb *db, const char *sql, char *arg0, char *arg1)
     g_ptr_array_add(db->pending, command);
 }
 
-bool postgresql_send_text(PostgresqlDb *db, const char *sql, GError **error)
+static bool send_plain(PostgresqlDb *db, const char *sql, GError **error)
 {
     return PQsendQueryParams(db->conn, sql, 0, NULL, NULL, NULL, NULL, 0) ||
            postgresql_fail_connection(db, error);
 }
 
-bool postgresql_send_pending(PostgresqlDb *db, unsigned *ret_sent, GError **error)
+bool postgresql_send_text(PostgresqlDb *db, const char *sql, GError **error)
+{
+    g_ptr_array_add(db->awaited, NULL);
+    return send_plain(db, sql, error);
+}
+
+bool postgresql_send_pending(PostgresqlDb *db, GError **error)
 {
     for (unsigned i = 0; i < db->pending->len; i++) {
         PendingCommand *command = db->pending->pdata[i];
         if (!PQsendQueryParams(db->conn, command->sql, command->count, NULL,
                                (const char *const *)command->args, NULL, NULL, 0))
             return postgresql_fail_connection(db, error);
-        (*ret_sent)++;
+        g_ptr_array_add(db->awaited, NULL);
     }
     db->sent = true;
     g_ptr_array_set_size(db->pending, 0);
@@ -198,16 +205,20 @@ PGresult *postgresql_result(PostgresqlDb *db, GError **error)
     return result;
 }
 
-bool postgresql_expect(PostgresqlDb *db, unsigned count, GError **error)
+bool postgresql_expect(PostgresqlDb *db, GError **error)
 {
     bool good = true;
-    for (unsigned i = 0; i < count && !db->lost; i++) {
+    for (unsigned i = 0; i < db->awaited->len && !db->lost; i++) {
         PGresult *result = postgresql_result(db, good ? error : NULL);
-        if (good && result && !postgresql_result_is_good(result))
+        bool done = result && postgresql_result_is_good(result);
+        if (db->awaited->pdata[i] && !done)
+            postgresql_statement_failed(db->awaited->pdata[i]);
+        if (good && result && !done)
             postgresql_fail_result(db, result, error);
-        good = good && result && postgresql_result_is_good(result);
+        good = good && done;
         PQclear(result);
     }
+    g_ptr_array_set_size(db->awaited, 0);
     return good;
 }
 
@@ -258,12 +269,11 @@ static DbOutcome commit(Db *base, GError **error)
         postgresql_fail_connection(db, error);
         return DB_NOT_DONE;
     }
-    unsigned before = 0;
     GError *reason = NULL;
-    if (!postgresql_send_pending(db, &before, &reason) ||
-        !postgresql_send_text(db, "COMMIT", &reason) || !postgresql_sync(db, &reason))
+    if (!postgresql_send_pending(db, &reason) || !send_plain(db, "COMMIT", &reason) ||
+        !postgresql_sync(db, &reason))
         return unknown(reason, error);
-    bool good = postgresql_expect(db, before, &reason);
+    bool good = postgresql_expect(db, &reason);
     PGresult *result = db->lost ? NULL : postgresql_result(db, good ? &reason : NULL);
     bool committed = false;
     if (good && result) {
@@ -299,9 +309,17 @@ static void rollback(Db *base)
         return;
     db->sent = false;
     /* What fails here leaves the connection marked as lost, and the server rolls back by itself. */
+    if (db->awaited->len > 0) {
+        /* A round of their own: after a failure the server skips the rest of its round. */
+        if (!postgresql_sync(db, NULL))
+            return;
+        postgresql_expect(db, NULL);
+        if (!postgresql_end_round(db, NULL))
+            return;
+    }
     if (!postgresql_send_text(db, "ROLLBACK", NULL) || !postgresql_sync(db, NULL))
         return;
-    if (!postgresql_expect(db, 1, NULL) || !postgresql_end_round(db, NULL))
+    if (!postgresql_expect(db, NULL) || !postgresql_end_round(db, NULL))
         db->lost = true;
 }
 
@@ -343,7 +361,7 @@ static bool start_listening(PostgresqlDb *db, GError **error)
     g_autofree char *sql = g_strdup_printf("LISTEN %s", db->channel);
     if (!postgresql_send_text(db, sql, error) || !postgresql_sync(db, error))
         return false;
-    bool good = postgresql_expect(db, 1, error);
+    bool good = postgresql_expect(db, error);
     db->listening = postgresql_end_round(db, good ? error : NULL) && good;
     return db->listening;
 }
@@ -389,6 +407,7 @@ static void close_db(Db *base)
     postgresql_disconnect(db);
     g_hash_table_unref(db->statements);
     g_ptr_array_unref(db->pending);
+    g_ptr_array_unref(db->awaited);
     g_free(db->url);
     g_free(db->schema);
     g_free(db->channel);
@@ -403,6 +422,8 @@ static const DbDriver driver = {
     .exec = postgresql_exec,
     .exec_many = postgresql_exec_many,
     .exec_set = postgresql_exec_set,
+    .exec_later = postgresql_exec_later,
+    .exec_set_later = postgresql_exec_set_later,
     .query = postgresql_query,
     .run_text = postgresql_run_text,
     .notify = notify,
@@ -435,6 +456,7 @@ Db *postgresql_open(const DbConfig *config, GError **error)
     db->statement_seconds =
         config->statement_seconds > 0 ? config->statement_seconds : DB_STATEMENT_SECONDS;
     db->pending = g_ptr_array_new_with_free_func(pending_free);
+    db->awaited = g_ptr_array_new();
     db->statements = postgresql_statements_new();
     if (!postgresql_connect(db, error)) {
         close_db(&db->base);

@@ -3,8 +3,9 @@
  * the wire (postgresql_value.c). For them alone.
  *
  * The connection is always in pipeline mode. A round is: commands are sent, then a sync, then all
- * their results are read, to the sync's own: so between calls nothing is under way. What need not
- * be known at once (BEGIN, SAVEPOINT, NOTIFY) waits in `pending` and goes out with the next round.
+ * their results are read, to the sync's own. What need not be known at once goes out with the next
+ * round: commands of ours (BEGIN, SAVEPOINT, NOTIFY) wait in `pending`; statements of db_exec_later
+ * are handed to libpq at once, which holds their values, and their results are `awaited`.
  */
 #ifndef ROTA_DB_POSTGRESQL_H
 #define ROTA_DB_POSTGRESQL_H
@@ -30,6 +31,8 @@ typedef struct {
     int statement_seconds;
     bool steady;
     GPtrArray *pending; /* of PendingCommand */
+    GPtrArray *awaited; /* results that come before the round's own: Statement whose preparing it
+                           is, or NULL */
     GHashTable *
         statements; /* DbSql address -> Statement, see postgresql_statement.c; of this connection */
     unsigned last_name;
@@ -44,24 +47,22 @@ typedef struct {
 
 /* Appends a command to `pending`; the arguments' ownership is taken. */
 void postgresql_later(PostgresqlDb *db, const char *sql, char *arg0, char *arg1);
-/* Sends what is pending; *ret_sent grows by the number of results that will come. False: the
- * connection is lost. */
-bool postgresql_send_pending(PostgresqlDb *db, unsigned *ret_sent, GError **error);
+/* Sends what is pending; its results are awaited. False: the connection is lost. */
+bool postgresql_send_pending(PostgresqlDb *db, GError **error);
 /* Ends the sending part of a round. */
 bool postgresql_sync(PostgresqlDb *db, GError **error);
 /* The next command's result in a round; waits at most for the statement time-out and a little.
  * NULL: the connection is lost. */
 PGresult *postgresql_result(PostgresqlDb *db, GError **error);
-/* Reads the results of `count` commands, which must be successes, and forgets them. The first
- * failure fills *error; all are read. */
-bool postgresql_expect(PostgresqlDb *db, unsigned count, GError **error);
+/* Reads all awaited results, which must be successes. The first failure fills *error. */
+bool postgresql_expect(PostgresqlDb *db, GError **error);
 /* Reads the sync's own result: the round is over. */
 bool postgresql_end_round(PostgresqlDb *db, GError **error);
 /* Fills *error from a failed result. Always false. */
 bool postgresql_fail_result(PostgresqlDb *db, const PGresult *result, GError **error);
 /* Fills *error from the connection's state, which is lost from now on. Always false. */
 bool postgresql_fail_connection(PostgresqlDb *db, GError **error);
-/* Sends a command without values, in text; for what is not prepared. */
+/* Sends a command without values, in text; for what is not prepared. Its result is awaited. */
 bool postgresql_send_text(PostgresqlDb *db, const char *sql, GError **error);
 bool postgresql_result_is_good(const PGresult *result);
 
@@ -83,12 +84,15 @@ typedef struct {
 } WireArgs;
 
 GHashTable *postgresql_statements_new(void);
+void postgresql_statement_failed(void *statement); /* the server does not have it */
 int64_t postgresql_exec(Db *db, const DbSql *sql, const DbValue *args, unsigned count,
                         GError **error);
 bool postgresql_exec_many(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error);
 bool postgresql_exec_set(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error);
+bool postgresql_exec_later(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error);
+bool postgresql_exec_set_later(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error);
 /* Runs a statement once, its values already on the wire's form and of these types; what it gives
- * goes to *ret_result, the caller's. */
+ * goes to *ret_result, the caller's; NULL: its result is awaited. */
 bool postgresql_run_wire(PostgresqlDb *db, const DbSql *sql, const Oid *types, const WireArgs *wire,
                          PGresult **ret_result, GError **error);
 DbRows *postgresql_query(Db *db, const DbSql *sql, const DbValue *args, unsigned count,

@@ -37,6 +37,7 @@ void postgresql_disconnect(PostgresqlDb *db)
     db->lost = false;
     g_ptr_array_set_size(db->pending, 0);
     g_hash_table_remove_all(db->statements);
+    g_ptr_array_set_size(db->awaited, 0);
 }
 
 static void no_notice(void *data, const PGresult *result)

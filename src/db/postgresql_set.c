@@ -55,9 +55,9 @@ static void count_changed(const PGresult *result, const DbTuples *tuples)
     }
 }
 
-bool postgresql_exec_set(Db *base, const DbSql *sql, const DbTuples *tuples, GError **error)
+static bool run_set(PostgresqlDb *db, const DbSql *sql, const DbTuples *tuples,
+                    PGresult **ret_result, GError **error)
 {
-    PostgresqlDb *db = (PostgresqlDb *)base;
     MUST(tuples->width <= DB_ARGS_MAX && tuples->rows <= DB_ROWS_FETCH_MAX);
     WireArgs wire = {.count = tuples->width};
     Oid types[DB_ARGS_MAX];
@@ -71,11 +71,21 @@ bool postgresql_exec_set(Db *base, const DbSql *sql, const DbTuples *tuples, GEr
         wire.sizes[column] = (int)bytes->len;
         wire.formats[column] = 1;
     }
+    return postgresql_run_wire(db, sql, types, &wire, ret_result, error);
+}
+
+bool postgresql_exec_set(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error)
+{
     PGresult *result = NULL;
-    if (!postgresql_run_wire(db, sql, types, &wire, &result, error))
+    if (!run_set((PostgresqlDb *)db, sql, tuples, &result, error))
         return false;
     if (tuples->ret_changed)
         count_changed(result, tuples);
     PQclear(result);
     return true;
+}
+
+bool postgresql_exec_set_later(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error)
+{
+    return run_set((PostgresqlDb *)db, sql, tuples, NULL, error);
 }

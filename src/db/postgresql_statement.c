@@ -3,7 +3,8 @@
  * A statement is prepared when it is first used on a connection, in the same round as its first
  * run, so that this costs no round trip. The types of its parameters are those of the values that
  * it is called with; NULL fits all. Where a later call brings a type that is still open (the first
- * call had NULL there), the statement is prepared once more.
+ * call had NULL there), the statement is prepared once more. Statements of db_exec_later go the
+ * same way, and only their results are read later.
  *
  * Failures: the server's, by SQLSTATE; a lost connection. A statement whose preparing failed is
  * forgotten. Known weak point: a query's rows are all held at once, so callers must bound them
@@ -24,7 +25,7 @@ struct Statement {
     char name[16];
     unsigned count;
     Oid types[DB_ARGS_MAX];
-    bool prepared;   /* the server has it */
+    bool prepared;   /* the server has it, or will when what is awaited has come */
     Statement *next; /* of the same text, with other types */
 };
 
@@ -87,19 +88,25 @@ static const char *text_of(const DbSql *sql)
     return sql->postgresql ? sql->postgresql : sql->sql;
 }
 
-/* Sends what is pending and, if need be, the preparing. *ret_before: results that come before the
- * statement's own. */
-static bool send_before(PostgresqlDb *db, const DbSql *sql, const Statement *statement,
-                        unsigned *ret_before, GError **error)
+void postgresql_statement_failed(void *data)
 {
-    if (!postgresql_send_pending(db, ret_before, error))
+    Statement *statement = data;
+    statement->prepared = false;
+}
+
+/* Sends what is pending and, if need be, the preparing, which is believed to succeed: what comes
+ * after it in its round is skipped if not. */
+static bool send_before(PostgresqlDb *db, const DbSql *sql, Statement *statement, GError **error)
+{
+    if (!postgresql_send_pending(db, error))
         return false;
     if (statement->prepared)
         return true;
     if (!PQsendPrepare(db->conn, statement->name, text_of(sql), (int)statement->count,
                        statement->types))
         return postgresql_fail_connection(db, error);
-    (*ret_before)++;
+    g_ptr_array_add(db->awaited, statement);
+    statement->prepared = true;
     return true;
 }
 
@@ -126,26 +133,28 @@ static int64_t changed_by(PGresult *result)
     return *text ? g_ascii_strtoll(text, NULL, 10) : 0;
 }
 
-/* Runs a statement for all tuples, whose types agree, in one round. The last result goes to
- * *ret_result where that is given. */
-static bool run(PostgresqlDb *db, const DbSql *sql, const DbTuples *tuples, PGresult **ret_result,
-                GError **error)
+/* Sends a statement for all tuples, whose types agree. */
+static bool send_all(PostgresqlDb *db, const DbSql *sql, const DbTuples *tuples, GError **error)
 {
     Oid types[DB_ARGS_MAX];
     types_of(tuples->args, tuples->width, types);
     Statement *statement = find_statement(db, sql, types, tuples->width);
-    unsigned before = 0;
-    if (!send_before(db, sql, statement, &before, error))
+    if (!send_before(db, sql, statement, error))
         return false;
     for (unsigned i = 0; i < tuples->rows; i++) {
         if (!send_one(db, statement, tuples->args + (size_t)i * tuples->width, error))
             return false;
     }
-    if (!postgresql_sync(db, error))
+    return true;
+}
+
+/* The same in one round, with its results. The last one goes to *ret_result where that is given. */
+static bool run(PostgresqlDb *db, const DbSql *sql, const DbTuples *tuples, PGresult **ret_result,
+                GError **error)
+{
+    if (!send_all(db, sql, tuples, error) || !postgresql_sync(db, error))
         return false;
-    bool good = postgresql_expect(db, before, error);
-    if (good)
-        statement->prepared = true;
+    bool good = postgresql_expect(db, error);
     for (unsigned i = 0; i < tuples->rows && !db->lost; i++) {
         PGresult *result = postgresql_result(db, good ? error : NULL);
         if (good && result && !postgresql_result_is_good(result))
@@ -161,17 +170,28 @@ static bool run(PostgresqlDb *db, const DbSql *sql, const DbTuples *tuples, PGre
     return postgresql_end_round(db, good ? error : NULL) && good;
 }
 
+/* The same without its results. */
+static bool run_later(PostgresqlDb *db, const DbSql *sql, const DbTuples *tuples, GError **error)
+{
+    if (!send_all(db, sql, tuples, error))
+        return false;
+    g_ptr_array_set_size(db->awaited, (gint)(db->awaited->len + tuples->rows)); /* NULLs */
+    return true;
+}
+
 bool postgresql_run_wire(PostgresqlDb *db, const DbSql *sql, const Oid *types, const WireArgs *wire,
                          PGresult **ret_result, GError **error)
 {
     Statement *statement = find_statement(db, sql, types, wire->count);
-    unsigned before = 0;
-    if (!send_before(db, sql, statement, &before, error) ||
-        !send_wire(db, statement, wire, error) || !postgresql_sync(db, error))
+    if (!send_before(db, sql, statement, error) || !send_wire(db, statement, wire, error))
         return false;
-    bool good = postgresql_expect(db, before, error);
-    if (good)
-        statement->prepared = true;
+    if (!ret_result) {
+        g_ptr_array_add(db->awaited, NULL);
+        return true;
+    }
+    if (!postgresql_sync(db, error))
+        return false;
+    bool good = postgresql_expect(db, error);
     PGresult *result = db->lost ? NULL : postgresql_result(db, good ? error : NULL);
     if (good && result && !postgresql_result_is_good(result))
         postgresql_fail_result(db, result, error);
@@ -192,10 +212,10 @@ int64_t postgresql_exec(Db *db, const DbSql *sql, const DbValue *args, unsigned 
     return run((PostgresqlDb *)db, sql, &one, NULL, error) ? changed : -1;
 }
 
-bool postgresql_exec_many(Db *base, const DbSql *sql, const DbTuples *tuples, GError **error)
+/* Tuples whose types differ (a NULL here, a number there) go in runs of the same statement. */
+static bool run_many(PostgresqlDb *db, const DbSql *sql, const DbTuples *tuples, bool now,
+                     GError **error)
 {
-    PostgresqlDb *db = (PostgresqlDb *)base;
-    /* Tuples whose types differ (a NULL here, a number there) go in runs of the same statement. */
     for (unsigned from = 0; from < tuples->rows;) {
         DbTuples part = {tuples->args + (size_t)from * tuples->width, tuples->width, 1, NULL};
         Oid types[DB_ARGS_MAX];
@@ -208,22 +228,31 @@ bool postgresql_exec_many(Db *base, const DbSql *sql, const DbTuples *tuples, GE
         }
         if (tuples->ret_changed)
             part.ret_changed = tuples->ret_changed + from;
-        if (!run(db, sql, &part, NULL, error))
+        if (!(now ? run(db, sql, &part, NULL, error) : run_later(db, sql, &part, error)))
             return false;
         from += part.rows;
     }
     return true;
 }
 
+bool postgresql_exec_many(Db *base, const DbSql *sql, const DbTuples *tuples, GError **error)
+{
+    return run_many((PostgresqlDb *)base, sql, tuples, true, error);
+}
+
+bool postgresql_exec_later(Db *base, const DbSql *sql, const DbTuples *tuples, GError **error)
+{
+    return run_many((PostgresqlDb *)base, sql, tuples, false, error);
+}
+
 bool postgresql_run_text(Db *base, const char *sql, GError **error)
 {
     PostgresqlDb *db = (PostgresqlDb *)base;
-    unsigned count = 1;
     db->base.counts.statements++;
-    if (!postgresql_send_pending(db, &count, error) || !postgresql_send_text(db, sql, error) ||
+    if (!postgresql_send_pending(db, error) || !postgresql_send_text(db, sql, error) ||
         !postgresql_sync(db, error))
         return false;
-    bool good = postgresql_expect(db, count, error);
+    bool good = postgresql_expect(db, error);
     return postgresql_end_round(db, good ? error : NULL) && good;
 }
 

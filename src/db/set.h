@@ -1,4 +1,4 @@
-/* set.h: one statement for many tuples at once.
+/* set.h: one statement for many tuples at once, and statements that nobody waits for.
  *
  * db_exec_many runs a statement once for each tuple, and on PostgreSQL most of a short one's time
  * goes into starting it. Here PostgreSQL's text runs once for all of them: its parameters are
@@ -27,5 +27,12 @@ typedef struct {
 
 /* `sql` has both texts. False at a failure. */
 bool db_exec_set(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error);
+
+/* As db_exec_many and db_exec_set where nobody asks for the outcome (`ret_changed` is NULL). On
+ * PostgreSQL they go out with the next statement or with the commit, so that several cost one round
+ * trip; a failure shows there, as that one's own. The values are copied. Not in a savepoint. */
+bool db_exec_later(Db *db, const DbSql *sql, const DbValue *args, unsigned width, unsigned rows,
+                   GError **error);
+bool db_exec_set_later(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error);
 
 #endif

@@ -2,8 +2,8 @@
  *
  * How it fits: LMTP and import make letters (parse, compress) outside any transaction, and hand in
  * up to a few hundred deliveries; one durable commit answers all of them. What the batch needs of
- * an account is read once under its row's lock and written once at the end, and each table's rows
- * go in as one pipeline, so that the cost of a delivery is a few inserts.
+ * an account is read once under its row's lock and written once at the end, and what is written
+ * goes to the store together with the commit, so that the cost of a delivery is a few inserts.
  *
  * Order of locks, the same for all who write mail: accounts by id, then what is theirs, then blobs
  * by digest, then tasks.
@@ -24,6 +24,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/must.h"
+#include "db/set.h"
 #include "model/account.h"
 #include "model/change.h"
 #include "model/deliver_batch.h"
@@ -49,17 +50,17 @@ static bool write_accounts(Batch *batch, GError **error)
         const AccountUse *use = &batch->accounts[i];
         if (!use->stored)
             continue;
-        if (db_exec(batch->db, &account,
-                    DB_ARGS(db_int(use->id), db_int(use->stored_bytes), db_int(use->stored),
-                            db_int(use->next_email)),
-                    error) < 0)
+        if (!db_exec_later(batch->db, &account,
+                           DB_ARGS(db_int(use->id), db_int(use->stored_bytes), db_int(use->stored),
+                                   db_int(use->next_email)),
+                           1, error))
             return false;
         for (guint k = 0; k < use->mailboxes->len; k++) {
             const MailboxUse *box = use->mailboxes->pdata[k];
-            if (box->total && db_exec(batch->db, &mailbox,
-                                      DB_ARGS(db_int(use->id), db_int(box->id), db_int(box->total),
-                                              db_int(box->unread)),
-                                      error) < 0)
+            if (box->total && !db_exec_later(batch->db, &mailbox,
+                                             DB_ARGS(db_int(use->id), db_int(box->id),
+                                                     db_int(box->total), db_int(box->unread)),
+                                             1, error))
                 return false;
         }
     }

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "db/set.h"
 #include "model/change.h"
 #include "model/mailbox.h"
 
@@ -281,7 +282,7 @@ static bool insert_emails(Batch *batch, GError **error)
                                     db_int(batch->seqs[i])};
         memcpy(args + (size_t)EMAIL_WIDTH * rows++, row, sizeof row);
     }
-    return db_exec_many(batch->db, &sql, args, EMAIL_WIDTH, rows, NULL, error);
+    return db_exec_later(batch->db, &sql, args, EMAIL_WIDTH, rows, error);
 }
 
 static bool insert_places(Batch *batch, GError **error)
@@ -311,8 +312,8 @@ static bool insert_places(Batch *batch, GError **error)
         memcpy(changes + 6 * rows, row, sizeof row);
         rows++;
     }
-    return db_exec_many(batch->db, &file, places, 4, rows, NULL, error) &&
-           db_exec_many(batch->db, &change, changes, 6, rows, NULL, error);
+    return db_exec_later(batch->db, &file, places, 4, rows, error) &&
+           db_exec_later(batch->db, &change, changes, 6, rows, error);
 }
 
 bool batch_insert(Batch *batch, GError **error)

@@ -118,7 +118,7 @@ bool task_add_many(Db *db, const TaskNew *unsorted, unsigned count, GError **err
             bind_add(args + (size_t)rows * ADD_WIDTH, &tasks[at + rows]);
             rows++;
         }
-        if (!db_exec_set(db, &SQL_ADD, &(DbTuples){args, ADD_WIDTH, rows, NULL}, error))
+        if (!db_exec_set_later(db, &SQL_ADD, &(DbTuples){args, ADD_WIDTH, rows, NULL}, error))
             return false;
         at += rows;
     }
