@@ -365,6 +365,7 @@ Postbox *postbox_new(const PostboxConfig *config)
 {
     Postbox *postbox = g_new0(Postbox, 1);
     postbox->db = config->db;
+    postbox->db.steady = true; /* a delivery looks up by index, however empty the store was */
     postbox->clock = config->clock;
     postbox->host_name = g_strdup(config->host_name);
     postbox->scorer = config->scorer;

@@ -200,17 +200,21 @@ static char *thread_key(int64_t account, const char *id)
 static bool thread_of(Batch *batch, unsigned i, GHashTable *threads, int64_t *ret_thread,
                       GError **error)
 {
-    /* Without its statistics SQLite takes the primary key's first column and reads the whole
-     * account for each message: the index is named. */
-#define LOOKUP(hint, which)                                                                        \
-    "SELECT MIN(thread) FROM email " hint "WHERE account = $1 AND message_id " which
-#define BY_ID "INDEXED BY email_message_id "
-#define SOME  "IN ($2, $3, $4, $5, $6, $7, $8, $9)"
-    static const DbSql sql = {LOOKUP(BY_ID, SOME), LOOKUP("", SOME)};
-    static const DbSql sql_one = {LOOKUP(BY_ID, "= $2"), LOOKUP("", "= $2")};
-#undef LOOKUP
-#undef BY_ID
-#undef SOME
+    /* Without statistics the planners take the primary key's first column and read the whole
+     * account for each message: on SQLite the index is named, on PostgreSQL no other one fits
+     * (schema 0009). */
+#define ONE(hint, account) "SELECT MIN(thread) AS thread FROM email " hint "WHERE " account " = $1"
+    static const DbSql sql = {
+        ONE("INDEXED BY email_message_id ",
+            "account") " AND message_id IN ($2, $3, $4, $5, $6, $7, $8, $9)",
+        "SELECT MIN(found.thread) FROM unnest(ARRAY[$2, $3, $4, $5, $6, $7, $8, $9]) AS name(id)"
+        " CROSS JOIN LATERAL (" ONE("", "account + 0") " AND message_id = name.id) found",
+    };
+    static const DbSql sql_one = {
+        ONE("INDEXED BY email_message_id ", "account") " AND message_id = $2",
+        ONE("", "account + 0") " AND message_id = $2",
+    };
+#undef ONE
     const char *names[THREAD_NAMES];
     int64_t account = batch->deliveries[i].account, thread = 0;
     unsigned count = thread_names(batch->deliveries[i].letter->message, names);

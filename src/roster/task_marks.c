@@ -18,6 +18,10 @@
 #define SLOW_TASK_US 30
 #define SLOW_CLAIMS  3
 #define USED_US      300000000 /* then it is tried again without: a held snapshot may be gone */
+/* As many claims by floors are compared with as many slow ones without; where they are not twice as
+ * quick it was the machine, and floors are left alone for a while. */
+#define TRIED_CLAIMS 3
+#define UNUSED_US    60000000
 
 typedef struct {
     int64_t floor, looked_at; /* looked_at 0: never */
@@ -26,7 +30,11 @@ typedef struct {
 struct TaskMarks {
     const Clock *clock;
     unsigned slow;         /* claims in a row */
+    unsigned tried;        /* claims by floors since they came into use */
+    int64_t quickest_us;   /* of those slow ones; then of the tried ones */
+    int64_t hopping_us;    /* the quickest of the slow ones */
     int64_t used_until_us; /* monotonic */
+    int64_t not_before_us; /* monotonic */
     Mark *marks;           /* BUCKETS of them; NULL: never used */
 };
 
@@ -64,16 +72,35 @@ int64_t task_marks_begin(const TaskMarks *marks)
     return clock_monotonic_us(marks->clock);
 }
 
+/* Were claims by floors worth it? */
+static void judge(TaskMarks *marks, int64_t now, int64_t took_us)
+{
+    if (marks->tried >= TRIED_CLAIMS)
+        return;
+    marks->quickest_us = marks->tried ? MIN(marks->quickest_us, took_us) : took_us;
+    marks->tried++;
+    if (marks->tried < TRIED_CLAIMS || marks->quickest_us * 2 <= marks->hopping_us)
+        return;
+    marks->used_until_us = now;
+    marks->not_before_us = now + UNUSED_US;
+}
+
 void task_marks_note(TaskMarks *marks, unsigned tasks, int64_t begin_us)
 {
-    int64_t now = clock_monotonic_us(marks->clock);
-    bool slow = now - begin_us > SLOW_US + (int64_t)tasks * SLOW_TASK_US;
-    marks->slow = slow ? marks->slow + 1 : 0;
-    if (marks->slow < SLOW_CLAIMS || task_marks_are_used(marks))
+    int64_t now = clock_monotonic_us(marks->clock), took_us = now - begin_us;
+    if (begin_us < marks->used_until_us) {
+        judge(marks, now, took_us);
         return;
-    marks->slow = 0;
+    }
+    bool slow = took_us > SLOW_US + (int64_t)tasks * SLOW_TASK_US;
+    marks->quickest_us = slow && marks->slow ? MIN(marks->quickest_us, took_us) : took_us;
+    marks->slow = slow ? marks->slow + 1 : 0;
+    if (marks->slow < SLOW_CLAIMS || now < marks->not_before_us)
+        return;
     if (!marks->marks)
         marks->marks = g_new0(Mark, BUCKETS);
+    marks->slow = marks->tried = 0;
+    marks->hopping_us = marks->quickest_us;
     marks->used_until_us = now + USED_US;
 }
 

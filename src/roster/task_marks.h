@@ -32,8 +32,9 @@ TaskMarks *task_marks_new(const Clock *clock);
 void task_marks_free(TaskMarks *marks);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TaskMarks, task_marks_free)
 
-/* Whether claims go by the floors now. They do for a while when claims took long; while they do
- * not, a claim hops from one nonempty bucket to the next, which is better where most are empty. */
+/* Whether claims go by the floors now. They do for a while when claims took long and are quicker by
+ * them; otherwise a claim hops from one nonempty bucket to the next, which is better where most are
+ * empty. */
 bool task_marks_are_used(const TaskMarks *marks);
 /* The monotonic clock, before a claim; and after it, of so many tasks. */
 int64_t task_marks_begin(const TaskMarks *marks);
