@@ -9,9 +9,12 @@
  * The library reads a head into HTTP_CONNECTION_BYTES at most, and answers by itself what is no
  * HTTP or does not fit (400, 413, 431). It decodes nothing for us: front/http_parse.c does.
  *
- * Failures: what cannot be listened on, or a certificate that is none, is an error of start; a
- * client's broken connection ends silently; accept without room (EMFILE) is logged and tried again
- * after a pause. Known weak point: a certificate that was renewed is read at the next start only.
+ * TLS is not the library's: tls_relay.c takes it off, and the library gets a descriptor with plain
+ * bytes.
+ *
+ * Failures: what cannot be listened on is an error of start; a client's broken connection ends
+ * silently; accept without room (EMFILE) is logged and tried again after a pause. Known weak point:
+ * a connection by TLS costs a copy of its bytes, and two descriptors more.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -40,7 +43,7 @@
 
 struct HttpServer {
     HttpServerConfig config;
-    Listeners listeners;
+    Listeners listeners, secure; /* without TLS, with it */
     int stop_fd;
     GThread *acceptor;
     HttpBook *book;
@@ -258,11 +261,9 @@ static void tell_turned_away(HttpServer *server, HttpBookEntry entry, const char
     server->told_us = now_us;
 }
 
+/* `fd` as the library shall have it: with plain bytes. */
 static void take_client(HttpServer *server, int fd, const struct sockaddr *address, socklen_t size)
 {
-    int one = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one,
-               sizeof(one)); /* a unix socket has none, and needs none */
     g_autofree char *peer = format_peer(address);
     HttpBookEntry entry = http_book_add(server->book, fd, peer, step_end(server));
     if (entry == HTTP_BOOK_TAKEN) {
@@ -274,13 +275,19 @@ static void take_client(HttpServer *server, int fd, const struct sockaddr *addre
     tell_turned_away(server, entry, peer);
 }
 
-static void accept_from(HttpServer *server, int listener)
+static void accept_from(HttpServer *server, int listener, bool secure)
 {
     struct sockaddr_storage address = {0};
     socklen_t size = sizeof(address);
     int fd = accept4(listener, (struct sockaddr *)&address, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd >= 0) {
-        take_client(server, fd, (struct sockaddr *)&address, size);
+        int one = 1;
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one,
+                   sizeof(one)); /* a unix socket has none, and needs none */
+        if (secure)
+            fd = tls_relay_take(server->config.relay, fd);
+        if (fd >= 0)
+            take_client(server, fd, (struct sockaddr *)&address, size);
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
         log_event(LOG_LEVEL_ERROR, "http.accept-failed", "could not accept a client: %s",
                   g_strerror(errno));
@@ -294,10 +301,12 @@ static gpointer acceptor_thread(gpointer data)
     HttpServer *server = data;
     int64_t sweep_us = 0;
     while (!server->stopping) {
-        struct pollfd fds[LISTENERS_MAX + 1];
-        unsigned count = server->listeners.count;
-        for (unsigned i = 0; i < count; i++)
+        struct pollfd fds[2 * LISTENERS_MAX + 1];
+        unsigned plain = server->listeners.count, count = plain + server->secure.count;
+        for (unsigned i = 0; i < plain; i++)
             fds[i] = (struct pollfd){.fd = server->listeners.fds[i], .events = POLLIN};
+        for (unsigned i = plain; i < count; i++)
+            fds[i] = (struct pollfd){.fd = server->secure.fds[i - plain], .events = POLLIN};
         fds[count] = (struct pollfd){.fd = server->stop_fd, .events = POLLIN};
         int64_t now_us = clock_monotonic_us(server->config.clock);
         bool anybody = true;
@@ -309,7 +318,7 @@ static gpointer acceptor_thread(gpointer data)
             return NULL;
         for (unsigned i = 0; i < count && !server->stopping; i++)
             if (fds[i].revents)
-                accept_from(server, server->listeners.fds[i]);
+                accept_from(server, fds[i].fd, i >= plain);
     }
     return NULL;
 }
@@ -330,16 +339,10 @@ G_GNUC_PRINTF(2, 0) static void on_log(void *data, const char *format, va_list a
     log_event(LOG_LEVEL_DEBUG, "http.library", "%s", text);
 }
 
-static bool start_daemons(HttpServer *server, const char *certificate, const char *key,
-                          GError **error)
+static bool start_daemons(HttpServer *server, GError **error)
 {
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC |
-                     MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | (certificate ? MHD_USE_TLS : 0);
-    struct MHD_OptionItem tls[] = {
-        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)certificate},
-        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)key},
-        {MHD_OPTION_END, 0, NULL},
-    };
+                     MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
     for (unsigned i = 0; i < HTTP_EVENT_THREADS; i++) {
         server->daemons[i] = MHD_start_daemon(
             flags, 0, NULL, NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_log, server,
@@ -348,33 +351,19 @@ static bool start_daemons(HttpServer *server, const char *certificate, const cha
             MHD_OPTION_UNESCAPE_CALLBACK, leave_escapes, NULL, MHD_OPTION_CONNECTION_LIMIT,
             server->config.connections_max + 1, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
             (size_t)HTTP_CONNECTION_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-            MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_ARRAY, certificate ? tls : tls + 2,
-            MHD_OPTION_END);
+            MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
         if (!server->daemons[i])
-            return fail(error, certificate ? ERROR_REJECT : ERROR_RETRY,
-                        "could not start the HTTP door: %s",
+            return fail(error, ERROR_RETRY, "could not start the HTTP door: %s",
                         server->said ? server->said : "the system has no room");
     }
     return true;
-}
-
-static bool start_protocol(HttpServer *server, GError **error)
-{
-    const HttpServerConfig *config = &server->config;
-    g_autofree char *certificate = NULL, *key = NULL;
-    g_autoptr(GError) why = NULL;
-    if (config->certificate &&
-        (!g_file_get_contents(config->certificate, &certificate, NULL, &why) ||
-         !g_file_get_contents(config->key, &key, NULL, &why)))
-        return fail(error, ERROR_REJECT, "could not read the certificate: %s", why->message);
-    return start_daemons(server, certificate, key, error);
 }
 
 /* Each connection is a descriptor, and the store's handles need theirs too. */
 static bool make_room(const HttpServer *server, GError **error)
 {
     struct rlimit limit;
-    rlim_t need = server->config.connections_max + FILES_BESIDE;
+    rlim_t need = server->config.connections_max * (server->config.relay ? 3u : 1u) + FILES_BESIDE;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= need)
         return true;
     if (limit.rlim_max < need)
@@ -394,6 +383,7 @@ static void server_free(HttpServer *server)
         if (server->daemons[i])
             MHD_stop_daemon(server->daemons[i]);
     listeners_close(&server->listeners);
+    listeners_close(&server->secure);
     http_book_free(server->book);
     if (server->stop_fd >= 0)
         close(server->stop_fd);
@@ -413,7 +403,8 @@ HttpServer *http_server_start(const HttpServerConfig *config, GError **error)
         return NULL;
     }
     if (!make_room(server, error) || !listeners_open(&server->listeners, config->listen, error) ||
-        !start_protocol(server, error))
+        (config->relay && !listeners_open(&server->secure, config->tls_listen, error)) ||
+        !start_daemons(server, error))
         return NULL;
     server->work = http_work_start(config->db, HTTP_WORKERS);
     server->acceptor = g_thread_new("http-accept", acceptor_thread, server);
@@ -423,6 +414,12 @@ HttpServer *http_server_start(const HttpServerConfig *config, GError **error)
 const char *const *http_server_addresses(const HttpServer *server)
 {
     return listeners_addresses(&server->listeners);
+}
+
+const char *const *http_server_tls_addresses(const HttpServer *server)
+{
+    static const char *const none[] = {NULL};
+    return server->secure.addresses ? listeners_addresses(&server->secure) : none;
 }
 
 void http_server_counts(HttpServer *server, HttpCounts *ret)
@@ -443,6 +440,7 @@ bool http_server_stop(HttpServer *server, int64_t grace_ms)
     MUST(write(server->stop_fd, &one, sizeof(one)) == sizeof(one));
     g_thread_join(server->acceptor);
     listeners_close(&server->listeners);
+    listeners_close(&server->secure);
     for (;;) {
         int64_t now_us = clock_monotonic_us(server->config.clock);
         if (http_book_sweep(server->book, now_us, true) == 0 || now_us >= until_us)

@@ -1,5 +1,5 @@
 /* http_server.h: sockets and threads around front/http.h, by libmicrohttpd: HTTP/1.1 with
- * keep-alive, TLS where there is a certificate.
+ * keep-alive; TLS by tls_relay.h.
  *
  * Event threads speak the protocol and never wait; routes that need the store run on workers, each
  * with a handle of its own, and when all are busy and HTTP_QUEUE_MAX wait, a request is told to
@@ -21,25 +21,28 @@
 #include "db/db.h"
 #include "front/http.h"
 
+#include "app/tls_relay.h"
+
 typedef struct HttpServer HttpServer;
 
 typedef struct {
-    const char *const *listen;     /* as listeners_open takes them; at least one */
+    const char *const *listen;     /* as listeners_open takes them; may be empty */
+    const char *const *tls_listen; /* with TLS, by `relay` */
+    TlsRelay *relay;               /* NULL: no TLS, and tls_listen is not looked at */
     unsigned connections_max;      /* in all */
     unsigned address_max;          /* of one address; a unix socket's clients have none */
     int64_t timeout_ms;            /* of a step */
-    const char *certificate, *key; /* files in PEM form; NULL, NULL: no TLS */
     const HttpHouse *house;
     const DbConfig *db; /* for the workers' handles */
     const Clock *clock;
 } HttpServerConfig;
 
-/* Listens and serves. The config's parts are borrowed until stop. ERROR_REJECT: not an address, or
- * no usable certificate; ERROR_CONFLICT: another listens there; ERROR_RETRY: the system has no
- * room. */
+/* Listens and serves. The config's parts are borrowed until stop. ERROR_REJECT: not an address;
+ * ERROR_CONFLICT: another listens there; ERROR_RETRY: the system has no room. */
 HttpServer *http_server_start(const HttpServerConfig *config, GError **error);
 /* Where it listens, with the port that was found; NULL-terminated, borrowed. */
 const char *const *http_server_addresses(const HttpServer *server);
+const char *const *http_server_tls_addresses(const HttpServer *server);
 typedef struct {
     unsigned connections;             /* now */
     uint64_t turned_away, answers[5]; /* 1xx to 5xx */

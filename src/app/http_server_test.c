@@ -263,23 +263,6 @@ static void refuses_what_it_cannot_use(void **state)
     assert_int_equal(error_kind(error), ERROR_CONFLICT);
     assert_non_null(strstr(error->message, address));
     g_clear_error(&error);
-    const char *listen[] = {"127.0.0.1:0", NULL};
-    HttpServerConfig config = {.listen = listen,
-                               .connections_max = 10,
-                               .address_max = 10,
-                               .timeout_ms = TIMEOUT_MS,
-                               .certificate = "/dev/null",
-                               .key = "/dev/null",
-                               .house = &house,
-                               .db = &db,
-                               .clock = clock_real()};
-    assert_null(http_server_start(&config, &error));
-    assert_int_equal(error_kind(error), ERROR_REJECT);
-    g_clear_error(&error);
-    config.certificate = "/nonexistent";
-    assert_null(http_server_start(&config, &error));
-    assert_int_equal(error_kind(error), ERROR_REJECT);
-    assert_non_null(strstr(error->message, "/nonexistent"));
     assert_true(http_server_stop(server, 5000));
 }
 

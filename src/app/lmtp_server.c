@@ -42,6 +42,7 @@
 
 struct LmtpServer {
     const LmtpHouse *house;
+    TlsRelay *relay;
     const Clock *clock;
     int64_t timeout_ms;
     unsigned sessions_max;
@@ -104,27 +105,39 @@ static bool write_all(LmtpServer *server, int fd, GString *out)
     return true;
 }
 
-/* Reads and feeds until the session is over. `out` has what is still to be written then. */
-static void converse(LmtpServer *server, int fd, LmtpSession *session, GString *out, char *buffer)
+/* Where STARTTLS was taken. False: there is no room for it, and the client is gone. */
+static bool begin_tls(Client *client, LmtpSession *session)
 {
+    if (!lmtp_session_wants_tls(session))
+        return true;
+    client->fd = tls_relay_take(client->server->relay, client->fd);
+    if (client->fd >= 0)
+        lmtp_session_secured(session);
+    return client->fd >= 0;
+}
+
+/* Reads and feeds until the session is over. `out` has what is still to be written then. */
+static void converse(Client *client, LmtpSession *session, GString *out, char *buffer)
+{
+    LmtpServer *server = client->server;
     int64_t step_until = clock_monotonic_us(server->clock) + server->timeout_ms * 1000;
     size_t step_bytes = 0;
     bool stopping = false;
-    while (write_all(server, fd, out)) {
+    while (write_all(server, client->fd, out) && begin_tls(client, session)) {
         if (stopping && lmtp_session_idle(session)) {
             lmtp_session_stop(session, LMTP_STOP_SHUTDOWN);
             return;
         }
         int64_t until = stopping ? MIN(step_until, server->grace_until_us) : step_until;
         bool was_stopping = stopping;
-        short found = wait_for(server, fd, POLLIN, until, &stopping);
+        short found = wait_for(server, client->fd, POLLIN, until, &stopping);
         if (found == 0 && stopping != was_stopping)
             continue;
         if (found == 0) {
             lmtp_session_stop(session, stopping ? LMTP_STOP_SHUTDOWN : LMTP_STOP_TIMEOUT);
             return;
         }
-        ssize_t got = recv(fd, buffer, READ_BYTES, MSG_DONTWAIT);
+        ssize_t got = recv(client->fd, buffer, READ_BYTES, MSG_DONTWAIT);
         if (got < 0 && (errno == EAGAIN || errno == EINTR))
             continue;
         if (got <= 0 || !lmtp_session_feed(session, buffer, (size_t)got))
@@ -145,11 +158,13 @@ static void *session_thread(void *data)
     g_autofree char *buffer = g_malloc(READ_BYTES);
     {
         g_autoptr(LmtpSession) session = lmtp_session_new(server->house, out);
-        converse(server, client->fd, session, out, buffer);
-        write_all(server, client->fd, out);
+        converse(client, session, out, buffer);
+        if (client->fd >= 0)
+            write_all(server, client->fd, out);
     }
     g_string_free(out, TRUE);
-    close(client->fd);
+    if (client->fd >= 0)
+        close(client->fd);
     g_free(client);
     g_mutex_lock(&server->lock);
     server->sessions--;
@@ -262,6 +277,7 @@ LmtpServer *lmtp_server_start(const LmtpServerConfig *config, GError **error)
     g_autoptr(LmtpServer) server = g_new0(LmtpServer, 1);
     server->house = config->house;
     server->clock = config->clock;
+    server->relay = config->relay;
     server->timeout_ms = config->timeout_ms;
     server->sessions_max = config->sessions_max;
     g_mutex_init(&server->lock);

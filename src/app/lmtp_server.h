@@ -17,6 +17,8 @@
 #include "base/clock.h"
 #include "front/lmtp.h"
 
+#include "app/tls_relay.h"
+
 typedef struct LmtpServer LmtpServer;
 
 typedef struct {
@@ -25,6 +27,7 @@ typedef struct {
     unsigned sessions_max;
     int64_t timeout_ms;
     const LmtpHouse *house;
+    TlsRelay *relay; /* for STARTTLS; NULL: house->starttls must be false */
     const Clock *clock;
 } LmtpServerConfig;
 

@@ -51,7 +51,7 @@ static LmtpServer *start(Fixture *fixture, const char *address, unsigned session
                          int64_t timeout_ms, GError **error)
 {
     const char *listen[] = {address, NULL};
-    LmtpServerConfig config = {listen, sessions, timeout_ms, &fixture->house, clock_real()};
+    LmtpServerConfig config = {listen, sessions, timeout_ms, &fixture->house, NULL, clock_real()};
     return lmtp_server_start(&config, error);
 }
 
@@ -60,7 +60,8 @@ static int setup(void **state)
     Fixture *fixture = g_new0(Fixture, 1);
     fixture->folder = g_dir_make_tmp("rota-lmtp-XXXXXX", NULL);
     fixture->address = g_strdup_printf("unix:%s/lmtp", fixture->folder);
-    fixture->house = (LmtpHouse){any_recipient, count_delivery, fixture, "mx.example.org", 100000};
+    fixture->house =
+        (LmtpHouse){any_recipient, count_delivery, fixture, "mx.example.org", 100000, false};
     *state = fixture;
     return 0;
 }

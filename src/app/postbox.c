@@ -379,6 +379,7 @@ Postbox *postbox_new(const PostboxConfig *config)
         .data = postbox,
         .host_name = postbox->host_name,
         .message_bytes_max = config->message_bytes_max,
+        .starttls = config->starttls,
     };
     return postbox;
 }

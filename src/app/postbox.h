@@ -29,6 +29,7 @@ typedef struct {
     const Clock *clock;
     const char *host_name; /* in the greeting and in Received; copied */
     size_t message_bytes_max;
+    bool starttls;      /* whoever holds the sockets can begin TLS */
     SpamScorer *scorer; /* borrowed; NULL: mail is not scored */
 } PostboxConfig;
 

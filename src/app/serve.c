@@ -35,6 +35,7 @@
 #include "app/postbox.h"
 #include "app/serve.h"
 #include "app/serve_http.h"
+#include "app/tls_keeper.h"
 
 #define LMTP_GRACE_MS 5000 /* a message in hand when the stop comes */
 #define HTTP_GRACE_MS 2000 /* a request in hand when the stop comes */
@@ -61,6 +62,7 @@ struct Serve {
     Postbox *postbox;
     LmtpServer *lmtp;
     ServeHttp *http;
+    TlsKeeper *tls; /* NULL: nothing speaks TLS */
     Herald *herald; /* NULL: on SQLite */
     GThread *node_thread, *listen_thread;
     _Atomic int64_t stepped_us; /* when the node's thread last came round */
@@ -175,6 +177,7 @@ static RoleTable *reload(void *data, GError **error)
                                        ? settings_read(serve->settings->file, problems)
                                        : settings_default(problems);
     serve->reloads++;
+    tls_keeper_reload(serve->tls);
     g_clear_pointer(&serve->reload_error, g_free);
     const char *new_custom = settings ? find_new_custom(serve->settings, settings) : NULL;
     if (settings && !new_custom)
@@ -322,6 +325,7 @@ static bool start_lmtp(Serve *serve, GError **error)
         .host_name = host,
         .message_bytes_max = (size_t)settings->message_bytes_max,
         .scorer = serve->scorer,
+        .starttls = serve->tls != NULL,
     });
     serve->lmtp = lmtp_server_start(
         &(LmtpServerConfig){
@@ -329,6 +333,7 @@ static bool start_lmtp(Serve *serve, GError **error)
             .sessions_max = (unsigned)settings->sessions_max,
             .timeout_ms = settings->timeout_ms,
             .house = postbox_house(serve->postbox),
+            .relay = tls_keeper_relay(serve->tls),
             .clock = serve->clock,
         },
         error);
@@ -342,17 +347,27 @@ static bool is_alive(void *data)
 
 static bool start_http(Serve *serve, GError **error)
 {
-    if (!serve->settings->http.listen || !serve->settings->http.listen[0])
+    const HttpSettings *http = &serve->settings->http;
+    if ((!http->listen || !http->listen[0]) && (!http->tls_listen || !http->tls_listen[0]))
         return true;
     serve->http = serve_http_start(&(ServeHttpConfig){.settings = serve->settings,
                                                       .clock = serve->clock,
                                                       .load = serve->load,
                                                       .postbox = serve->postbox,
                                                       .lmtp = serve->lmtp,
+                                                      .relay = tls_keeper_relay(serve->tls),
                                                       .is_alive = is_alive,
                                                       .data = serve},
                                    error);
     return serve->http != NULL;
+}
+
+static bool start_tls(Serve *serve, GError **error)
+{
+    if (!tls_keeper_is_wanted(serve->settings))
+        return true;
+    serve->tls = tls_keeper_start(serve->settings, serve->clock, error);
+    return serve->tls != NULL;
 }
 
 Serve *serve_start(const Settings *settings, const Clock *clock, Db *take_db, GError **error)
@@ -367,8 +382,8 @@ Serve *serve_start(const Settings *settings, const Clock *clock, Db *take_db, GE
     serve->load = load_new();
     serve->changed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     MUST(serve->changed_fd >= 0);
-    if (lock_store(serve, error) && start_lmtp(serve, error) && start_http(serve, error) &&
-        start_node(serve, error))
+    if (lock_store(serve, error) && start_tls(serve, error) && start_lmtp(serve, error) &&
+        start_http(serve, error) && start_node(serve, error))
         return serve;
     serve_stop(serve);
     return NULL;
@@ -441,6 +456,7 @@ bool serve_stop(Serve *serve)
 {
     if (!stop_threads(serve))
         return false;
+    tls_keeper_stop(serve->tls);
     task_set_wake_hook(NULL, NULL, false);
     herald_stop(serve->herald);
     postbox_free(serve->postbox);

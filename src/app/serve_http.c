@@ -117,8 +117,8 @@ ServeHttp *serve_http_start(const ServeHttpConfig *config, GError **error)
             .connections_max = (unsigned)settings->connections_max,
             .address_max = (unsigned)settings->address_max,
             .timeout_ms = settings->timeout_ms,
-            .certificate = *settings->certificate ? settings->certificate : NULL,
-            .key = *settings->certificate ? settings->key : NULL,
+            .tls_listen = (const char *const *)settings->tls_listen,
+            .relay = config->relay,
             .house = &door->house,
             .db = &config->settings->data.db,
             .clock = config->clock,
@@ -146,10 +146,14 @@ void serve_http_tell_beats(ServeHttp *door, int64_t gap_ms, int64_t failed)
 
 char *serve_http_format(const ServeHttp *door)
 {
-    g_autofree char *addresses =
+    g_autofree char *plain =
         g_strjoinv(", ", (char **)(uintptr_t)http_server_addresses(door->server));
-    return g_strdup_printf("%s at %s", *door->config.settings->http.certificate ? "https" : "http",
-                           addresses);
+    g_autofree char *secure =
+        g_strjoinv(", ", (char **)(uintptr_t)http_server_tls_addresses(door->server));
+    if (!*secure)
+        return g_strdup_printf("http at %s", plain);
+    return *plain ? g_strdup_printf("http at %s, https at %s", plain, secure)
+                  : g_strdup_printf("https at %s", secure);
 }
 
 bool serve_http_stop(ServeHttp *door, int64_t grace_ms)

@@ -12,6 +12,7 @@
 #include "app/lmtp_server.h"
 #include "app/postbox.h"
 #include "app/settings.h"
+#include "app/tls_relay.h"
 #include "base/clock.h"
 #include "roster/load.h"
 #include "roster/node.h"
@@ -24,11 +25,13 @@ typedef struct {
     Load *load;
     Postbox *postbox; /* NULL, NULL: no LMTP */
     LmtpServer *lmtp;
+    TlsRelay *relay;              /* NULL: no TLS */
     bool (*is_alive)(void *data); /* the node's thread comes round; from any thread */
     void *data;
 } ServeHttpConfig;
 
-/* http.listen must not be empty. All is borrowed until stop. Errors as http_server_start. */
+/* http.listen and http.tls.listen must not both be empty. All is borrowed until stop. Errors as
+ * http_server_start. */
 ServeHttp *serve_http_start(const ServeHttpConfig *config, GError **error);
 /* Before the node there is nothing to be ready; from now on it is asked. Borrowed until stop. */
 void serve_http_set_node(ServeHttp *door, Node *node);

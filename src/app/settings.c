@@ -356,19 +356,23 @@ static void make_absolute(const Reading *reading, char **path)
     *path = whole;
 }
 
-static void settle_http(Reading *reading)
+static void settle_tls(Reading *reading)
 {
-    HttpSettings *http = &reading->base.settings->http;
-    bool certificate = *http->certificate, key = *http->key;
+    TlsSettings *tls = &reading->base.settings->tls;
+    bool certificate = *tls->certificate, key = *tls->key;
     if (certificate != key)
         settings_add_problem(
             &reading->base, false,
-            get_target(reading, certificate ? "http.tls.certificate" : "http.tls.key")->place,
-            "%s: found no http.tls.%s; write both, or neither",
-            certificate ? "http.tls.certificate" : "http.tls.key",
-            certificate ? "key" : "certificate");
-    make_absolute(reading, &http->certificate);
-    make_absolute(reading, &http->key);
+            get_target(reading, certificate ? "tls.certificate" : "tls.private-key")->place,
+            "%s: found no tls.%s; write both, or neither",
+            certificate ? "tls.certificate" : "tls.private-key",
+            certificate ? "private-key" : "certificate");
+    make_absolute(reading, &tls->certificate);
+    make_absolute(reading, &tls->key);
+}
+
+static void settle_metrics(Reading *reading)
+{
     const MetricsSettings *metrics = &reading->base.settings->metrics;
     if (!*metrics->username != !*metrics->password)
         settings_add_problem(&reading->base, false,
@@ -385,7 +389,8 @@ static void settle(Reading *reading)
     Settings *settings = reading->base.settings;
     settle_node_id(reading);
     settle_store(reading);
-    settle_http(reading);
+    settle_tls(reading);
+    settle_metrics(reading);
     if (strlen(settings->cluster_name) > CLUSTER_NAME_BYTES_MAX)
         settings_add_problem(&reading->base, false, get_target(reading, "cluster.name")->place,
                              "cluster.name: found %zu bytes; write a name of at most %d",

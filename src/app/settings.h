@@ -44,10 +44,14 @@ typedef struct {
 } LmtpSettings;
 
 typedef struct {
-    char **listen; /* as lmtp.listen; empty: no HTTP */
+    char **listen;     /* as lmtp.listen */
+    char **tls_listen; /* with TLS; both empty: no HTTP */
     int64_t connections_max, address_max, timeout_ms;
-    char *certificate, *key; /* files; "": no TLS */
 } HttpSettings;
+
+typedef struct {
+    char *certificate, *key; /* files; "", "": none */
+} TlsSettings;
 
 typedef struct {
     bool prometheus;           /* /metrics is there */
@@ -72,6 +76,7 @@ typedef struct {
     DutySettings duty;
     LmtpSettings lmtp;
     HttpSettings http;
+    TlsSettings tls;
     MetricsSettings metrics;
     SpamSettings spam;
     LaneSettings *lanes; /* for each of `roles` */

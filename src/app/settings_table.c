@@ -108,10 +108,12 @@ const SettingRow setting_rows[] = {
     {"http.timeout", SETTING_DURATION, IN(http.timeout_ms), "\"30s\"", SECOND, HOUR, NULL,
      "how long a client may take to send a head, to send a body, to take an answer, or to ask "
      "again"},
-    {"http.tls.certificate", SETTING_TEXT, IN(http.certificate), "\"\"", 0, 0, NULL,
-     "a file with the certificate and its chain (PEM): http.listen speaks TLS; relative to the "
-     "settings file's folder"},
-    {"http.tls.key", SETTING_TEXT, IN(http.key), "\"\"", 0, 0, NULL,
+    {"http.tls.listen", SETTING_ADDRESSES, IN(http.tls_listen), "[]", 0, 0, NULL,
+     "where HTTPS is served: \"ADDRESS:PORT\" or \"unix:/PATH\"; []: nowhere"},
+    {"tls.certificate", SETTING_TEXT, IN(tls.certificate), "\"\"", 0, 0, NULL,
+     "a file with a certificate and its chain (PEM), for HTTPS and LMTP; relative to the settings "
+     "file's folder"},
+    {"tls.private-key", SETTING_TEXT, IN(tls.key), "\"\"", 0, 0, NULL,
      "the file of its private key (PEM); relative to the settings file's folder"},
     {"metrics.prometheus.enable", SETTING_BOOLEAN, IN(metrics.prometheus), "true", 0, 0, NULL,
      "whether /metrics is served where HTTP is"},

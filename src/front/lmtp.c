@@ -38,6 +38,8 @@ struct LmtpSession {
     GString *line;    /* of STATE_COMMAND, what has come of it */
     size_t discarded; /* of STATE_LONG_LINE */
     bool greeted;     /* LHLO was given */
+    bool wants_tls;   /* STARTTLS was taken, and TLS has not begun */
+    bool secure;      /* it has */
     unsigned errors, idle_commands;
 
     /* the transaction */
@@ -144,7 +146,36 @@ static void on_lhlo(LmtpSession *session, const char *args)
     reply(session, "250-SMTPUTF8");
     reply(session, "250-SIZE %zu", session->house->message_bytes_max);
     reply(session, "250-ENHANCEDSTATUSCODES");
+    if (session->house->starttls && !session->secure)
+        reply(session, "250-STARTTLS");
     reply(session, "250 CHUNKING");
+}
+
+static void on_starttls(LmtpSession *session, const char *args)
+{
+    if (!session->house->starttls || session->secure) {
+        refuse(session, session->secure ? "503 5.5.1 TLS has begun" : "500 5.5.1 No such command");
+    } else if (*args != '\0') {
+        refuse(session, "501 5.5.4 STARTTLS takes no argument");
+    } else {
+        reply(session, "220 2.0.0 Begin TLS");
+        session->wants_tls = true;
+    }
+}
+
+bool lmtp_session_wants_tls(const LmtpSession *session)
+{
+    return session->wants_tls && session->state != STATE_OVER;
+}
+
+/* RFC 3207 4.2: what was said before counts for nothing. */
+void lmtp_session_secured(LmtpSession *session)
+{
+    MUST(session->wants_tls);
+    transaction_end(session);
+    g_string_truncate(session->line, 0);
+    session->wants_tls = session->greeted = false;
+    session->secure = true;
 }
 
 /* True if the path is fine; else it has been answered. `sender` chooses the enhanced code. */
@@ -389,9 +420,10 @@ static const struct {
     const char *verb;
     void (*run)(LmtpSession *session, const char *args);
 } commands[] = {
-    {"LHLO", on_lhlo}, {"MAIL", on_mail},  {"RCPT", on_rcpt},  {"DATA", on_data},
-    {"BDAT", on_bdat}, {"RSET", on_rset},  {"NOOP", on_noop},  {"VRFY", on_vrfy},
-    {"HELP", on_help}, {"HELO", on_hello}, {"EHLO", on_hello}, {"QUIT", on_quit},
+    {"LHLO", on_lhlo},         {"MAIL", on_mail},  {"RCPT", on_rcpt},  {"DATA", on_data},
+    {"BDAT", on_bdat},         {"RSET", on_rset},  {"NOOP", on_noop},  {"VRFY", on_vrfy},
+    {"HELP", on_help},         {"HELO", on_hello}, {"EHLO", on_hello}, {"QUIT", on_quit},
+    {"STARTTLS", on_starttls},
 };
 
 /* A whole line with its LF. */
@@ -480,7 +512,7 @@ static size_t take(LmtpSession *session, const char *bytes, size_t size)
 bool lmtp_session_feed(LmtpSession *session, const void *bytes, size_t size)
 {
     const char *from = bytes;
-    while (size > 0 && session->state != STATE_OVER) {
+    while (size > 0 && session->state != STATE_OVER && !session->wants_tls) {
         size_t taken = take(session, from, size);
         MUST(taken > 0 && taken <= size);
         from += taken;

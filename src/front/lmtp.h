@@ -1,7 +1,8 @@
 /* lmtp.h: LMTP (RFC 2033) as a machine without sockets: bytes in, bytes out. It knows no table: it
  * asks the house through LmtpHouse.
  *
- * PIPELINING, 8BITMIME, SMTPUTF8, SIZE, ENHANCEDSTATUSCODES, CHUNKING (RFC 3030). One reply for
+ * PIPELINING, 8BITMIME, SMTPUTF8, SIZE, ENHANCEDSTATUSCODES, CHUNKING (RFC 3030), STARTTLS
+ * (RFC 3207). One reply for
  * each accepted recipient after the data, in order. After "250" the message is committed; before it
  * nothing is. Each reply to a result comes from one switch. The bytes are kept as they come:
  * nothing is folded, converted or cut; only the dots that the sender has stuffed are taken out.
@@ -46,6 +47,7 @@ typedef struct {
     void *data;
     const char *host_name; /* in the greeting */
     size_t message_bytes_max;
+    bool starttls; /* whoever holds the socket can begin TLS */
 } LmtpHouse;
 
 typedef struct LmtpSession LmtpSession;
@@ -57,6 +59,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(LmtpSession, lmtp_session_free)
 /* Takes the next bytes from the client; replies are appended to `out`. False: the session is over
  * (QUIT or too many errors): write `out`, close. */
 bool lmtp_session_feed(LmtpSession *session, const void *bytes, size_t size);
+/* True after STARTTLS was answered by 220: write `out`, begin TLS on the socket, call
+ * lmtp_session_secured and go on with what comes through it. What came in the same piece behind
+ * STARTTLS, and so without TLS, was thrown away. */
+bool lmtp_session_wants_tls(const LmtpSession *session);
+void lmtp_session_secured(LmtpSession *session);
 /* The session ends from our side: a 421 with the reason is appended, and what is fed from now on is
  * refused. */
 typedef enum { LMTP_STOP_SHUTDOWN, LMTP_STOP_TIMEOUT, LMTP_STOP_TOO_MANY } LmtpStop;

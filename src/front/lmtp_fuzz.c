@@ -50,7 +50,8 @@ static void check_replies(const GString *out)
 
 static void run(const uint8_t *bytes, size_t size, size_t step, GString *out, GString *stored)
 {
-    LmtpHouse house = {recipient, deliver, stored, "mail.example.org", FUZZ_MESSAGE_BYTES_MAX};
+    LmtpHouse house = {recipient, deliver, stored, "mail.example.org", FUZZ_MESSAGE_BYTES_MAX,
+                       false};
     g_autoptr(LmtpSession) session = lmtp_session_new(&house, out);
     for (size_t at = 0; at < size; at += step)
         if (!lmtp_session_feed(session, bytes + at, MIN(step, size - at)))

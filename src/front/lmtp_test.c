@@ -56,8 +56,8 @@ static void talk_begin(Talk *talk)
 {
     talk->seen = g_string_new(NULL);
     talk->out = g_string_new(NULL);
-    talk->house =
-        (LmtpHouse){house_recipient, house_deliver, talk->seen, "mx.example.org", TEST_BYTES_MAX};
+    talk->house = (LmtpHouse){house_recipient,  house_deliver,  talk->seen,
+                              "mx.example.org", TEST_BYTES_MAX, false};
     talk->session = lmtp_session_new(&talk->house, talk->out);
 }
 

@@ -1,4 +1,4 @@
-"""The HTTP door: probes, limits, TLS, and what it does when the store is gone or the node stops."""
+"""The HTTP door: probes, limits, and what it does when the store is gone or the node stops."""
 
 import base64
 import http.client
@@ -7,7 +7,6 @@ import os
 import shutil
 import smtplib
 import socket
-import ssl
 import subprocess
 import time
 
@@ -79,28 +78,6 @@ def test_slow_and_many_clients(rota_sqlite):
     assert head.recv(100).startswith(b"HTTP/1.1 431")
     head.close()
     door.node.stop()
-
-
-def test_tls(rota_sqlite):
-    folder = rota_sqlite.folder
-    subprocess.run(["/usr/bin/openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-                    "-nodes", "-keyout", folder / "key.pem", "-out", folder / "certificate.pem", "-days", "2",
-                    "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"],
-                   check=True, capture_output=True)
-    context = ssl.create_default_context(cafile=folder / "certificate.pem")
-    door = Door(rota_sqlite, 'tls.certificate = "certificate.pem"\ntls.key = "key.pem"\n', context=context)
-    door.node.ready()
-    assert door.ask("/readyz")[0] == 200
-    assert f"https at 127.0.0.1:{door.port}" in door.node.text()
-    plain = http.client.HTTPConnection("127.0.0.1", door.port, timeout=60)
-    plain.request("GET", "/readyz")
-    with pytest.raises((http.client.HTTPException, OSError)):
-        plain.getresponse()
-    door.node.stop()
-    (folder / "key.pem").write_text("this is no key\n")
-    again = Door(rota_sqlite, 'tls.certificate = "certificate.pem"\ntls.key = "key.pem"\n', name="again")
-    assert again.node.process.wait(timeout=60) == 2
-    assert "could not start the HTTP door" in again.node.text()
 
 
 def test_not_ready_without_the_store(rota_postgresql):

@@ -1,0 +1,29 @@
+/* limits_tls.h: the limits of TLS, of certificates and of what is said to an ACME server, each with
+ * its reason; see limits.h.
+ */
+#ifndef ROTA_BASE_LIMITS_TLS_H
+#define ROTA_BASE_LIMITS_TLS_H
+
+/* of a chain, or a key, as a file or a CA hands it to us: ten times what is usual */
+#define PEM_BYTES_MAX       (128 * 1024)
+#define CHAIN_LENGTH_MAX    16  /* certificates of one chain */
+#define CHAIN_NAMES_MAX     100 /* of one certificate; what public CAs take */
+#define HOST_NAME_BYTES_MAX 253 /* RFC 1035 */
+/* event threads of the TLS edge; a handshake is some 200 µs of one of them */
+#define TLS_THREADS 2
+/* of a connection, read or written at once: a record of TLS */
+#define TLS_PIECE_BYTES (16 * 1024)
+/* pieces of one connection before another's turn comes */
+#define TLS_TURN_PIECES 16
+/* a client that has not done its handshake by then is hung up on */
+#define TLS_HANDSHAKE_MS 20000
+/* what the house has said last may take so long to reach the client */
+#define TLS_LINGER_MS 10000
+/* connections over those of the doors, so that one that is turned away hears why */
+#define TLS_CONNECTIONS_BESIDE 64
+/* sessions that a client may go on with, of one process; by tickets there are more */
+#define TLS_SESSIONS_MAX 20000
+/* of the life of the stand-in that we sign ourselves; it is made anew at each start */
+#define STAND_IN_DAYS 365
+
+#endif
