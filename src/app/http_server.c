@@ -38,7 +38,7 @@
 #define STOP_SWEEP_MS   20
 #define TELL_MS         10000 /* between two lines about clients that were turned away */
 #define ACCEPT_PAUSE_MS 200   /* after EMFILE: accepting again at once would spin */
-#define FILES_BESIDE    400   /* descriptors of all that is not HTTP */
+#define FILES_BESIDE    500   /* descriptors of all that is no connection of HTTP */
 #define STEP_NONE       INT64_MAX
 
 struct HttpServer {
@@ -47,6 +47,7 @@ struct HttpServer {
     int stop_fd;
     GThread *acceptor;
     HttpBook *book;
+    HttpBodies *bodies;
     HttpWork *work;
     struct MHD_Daemon *daemons[HTTP_EVENT_THREADS];
     _Atomic bool stopping;
@@ -59,6 +60,12 @@ struct HttpServer {
 static int64_t step_end(const HttpServer *server)
 {
     return clock_monotonic_us(server->config.clock) + server->config.timeout_ms * 1000;
+}
+
+/* What so many bytes may take besides. */
+static int64_t time_for(size_t bytes)
+{
+    return (int64_t)(bytes / HTTP_BYTES_PER_MS) * 1000;
 }
 
 /* ---------------------------------------------------------------- a request */
@@ -115,8 +122,7 @@ static void on_completed(void *data, struct MHD_Connection *connection, void **c
     http_book_set(server->book, exchange->fd, step_end(server), false);
     http_call_free(exchange->call);
     http_answer_clear(&exchange->answer);
-    if (exchange->body)
-        g_byte_array_unref(exchange->body);
+    http_body_free(exchange->body);
     g_free(exchange->method);
     g_free(exchange->target);
     g_free(exchange->peer);
@@ -124,24 +130,63 @@ static void on_completed(void *data, struct MHD_Connection *connection, void **c
     *context = NULL;
 }
 
+static void unref_bytes(void *data)
+{
+    g_bytes_unref(data);
+}
+
+/* Takes the answer's content; nothing of it is copied. */
+static struct MHD_Response *take_response(HttpAnswer *answer, size_t *ret_size)
+{
+    GBytes *bytes = answer->bytes ? g_steal_pointer(&answer->bytes)
+                                  : g_string_free_to_bytes(g_steal_pointer(&answer->body));
+    void *data = (void *)(uintptr_t)g_bytes_get_data(bytes, ret_size);
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer_with_free_callback_cls(*ret_size, data, unref_bytes, bytes);
+    if (!response)
+        g_bytes_unref(bytes);
+    return response;
+}
+
 static enum MHD_Result send_answer(HttpExchange *exchange)
 {
+    HttpServer *server = exchange->server;
     HttpAnswer *answer = &exchange->answer;
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        answer->body->len, answer->body->str, MHD_RESPMEM_MUST_COPY);
+    size_t size = 0;
+    struct MHD_Response *response = take_response(answer, &size);
     if (!response)
         return MHD_NO;
     MHD_add_response_header(response, "Content-Type", answer->type);
     for (unsigned i = 0; i < answer->headers->len; i += 2)
         MHD_add_response_header(response, g_ptr_array_index(answer->headers, i),
                                 g_ptr_array_index(answer->headers, i + 1));
-    exchange->server->answers[answer->status / 100 - 1]++;
-    if (exchange->server->stopping)
+    server->answers[answer->status / 100 - 1]++;
+    if (server->stopping)
         MHD_add_response_header(response, "Connection", "close");
-    http_book_set(exchange->server->book, exchange->fd, step_end(exchange->server), true);
+    http_book_set(server->book, exchange->fd, step_end(server) + time_for(size), true);
     enum MHD_Result result = MHD_queue_response(exchange->connection, answer->status, response);
     MHD_destroy_response(response);
     return result;
+}
+
+void http_exchange_resume(HttpExchange *exchange)
+{
+    HttpServer *server = exchange->server;
+    exchange->body_since_us = clock_monotonic_us(server->config.clock);
+    http_book_set(server->book, exchange->fd, step_end(server), true);
+    MHD_resume_connection(exchange->connection);
+}
+
+/* The store's own time-out bounds what comes of it. */
+static enum MHD_Result put_to_work(HttpExchange *exchange)
+{
+    HttpServer *server = exchange->server;
+    http_book_set(server->book, exchange->fd, STEP_NONE, true);
+    if (http_work_put(server->work, exchange))
+        return MHD_YES;
+    http_answer_problem(&exchange->answer, 503, "too many requests wait for the store: come again");
+    http_answer_add_header(&exchange->answer, "Retry-After", "2");
+    return send_answer(exchange);
 }
 
 /* The head is whole. An answer now means that the body is not read. */
@@ -156,46 +201,65 @@ static enum MHD_Result open_exchange(HttpExchange *exchange, const char *method)
         .data = exchange->connection,
         .peer = exchange->peer,
     };
-    http_book_set(exchange->server->book, exchange->fd, step_end(exchange->server), true);
-    exchange->call =
-        http_call_new(exchange->server->config.house, &exchange->request, &exchange->answer);
-    return exchange->call ? MHD_YES : send_answer(exchange);
+    HttpServer *server = exchange->server;
+    http_book_set(server->book, exchange->fd, step_end(server), true);
+    exchange->body_since_us = clock_monotonic_us(server->config.clock);
+    exchange->call = http_call_new(server->config.house, &exchange->request, &exchange->answer);
+    if (!exchange->call)
+        return send_answer(exchange);
+    exchange->admitting = http_call_asks_first(exchange->call);
+    return exchange->admitting ? put_to_work(exchange) : MHD_YES;
 }
 
 /* Bytes over the limit are read and thrown away, for a while: a client that sends hears the answer
  * only then. */
 static enum MHD_Result take_body(HttpExchange *exchange, const char *bytes, size_t size)
 {
+    HttpServer *server = exchange->server;
     if (!exchange->body)
-        exchange->body = g_byte_array_new();
-    if (exchange->discarded == 0 && size <= HTTP_BODY_BYTES_MAX - exchange->body->len)
-        g_byte_array_append(exchange->body, (const guint8 *)bytes, (guint)size);
+        exchange->body = http_body_new(server->bodies);
+    size_t had = http_body_size(exchange->body);
+    bool wanted = !exchange->ran && !exchange->no_room && exchange->discarded == 0 &&
+                  size <= http_call_body_max(exchange->call) - had;
+    if (wanted)
+        exchange->no_room = !http_body_add(exchange->body, bytes, size);
     else
         exchange->discarded += size;
+    if (had + size > HTTP_BODY_BYTES_MAX && wanted) /* it is long, and may take longer */
+        http_book_set(server->book, exchange->fd,
+                      exchange->body_since_us + server->config.timeout_ms * 1000 +
+                          time_for(had + size),
+                      true);
     return exchange->discarded <= HTTP_DISCARD_BYTES_MAX ? MHD_YES : MHD_NO;
+}
+
+/* What stands against running it with the body that came; false: the answer is made. */
+static bool body_is_good(HttpExchange *exchange)
+{
+    HttpRequest *request = &exchange->request;
+    if (exchange->body && !exchange->no_room && exchange->discarded == 0) {
+        request->body_size = http_body_size(exchange->body);
+        request->body = http_body_bytes(exchange->body);
+        exchange->no_room = !request->body;
+    }
+    if (exchange->no_room) {
+        http_answer_problem(&exchange->answer, 503, "no room for a body of this size: come again");
+        http_answer_add_header(&exchange->answer, "Retry-After", "10");
+    } else if (exchange->discarded > 0) {
+        http_call_refuse_body(exchange->call);
+    } else {
+        return true;
+    }
+    return false;
 }
 
 static enum MHD_Result run_exchange(HttpExchange *exchange)
 {
-    HttpServer *server = exchange->server;
-    if (exchange->body) {
-        exchange->request.body = exchange->body->data;
-        exchange->request.body_size = exchange->body->len;
-    }
-    if (exchange->discarded > 0) {
-        http_answer_problem(&exchange->answer, 413, "a body has at most %d bytes here",
-                            HTTP_BODY_BYTES_MAX);
-    } else if (http_call_store(exchange->call) != HTTP_STORE_NOT) {
-        /* The store's own time-out bounds it. */
-        http_book_set(server->book, exchange->fd, STEP_NONE, true);
-        if (http_work_put(server->work, exchange))
-            return MHD_YES;
-        http_answer_problem(&exchange->answer, 503,
-                            "too many requests wait for the store: come again");
-        http_answer_add_header(&exchange->answer, "Retry-After", "2");
-    } else {
-        http_call_run(exchange->call, NULL);
-    }
+    if (!body_is_good(exchange))
+        return send_answer(exchange);
+    if (http_call_store(exchange->call) != HTTP_STORE_NOT)
+        return put_to_work(exchange);
+    http_call_run(exchange->call, NULL);
     return send_answer(exchange);
 }
 
@@ -385,6 +449,7 @@ static void server_free(HttpServer *server)
     listeners_close(&server->listeners);
     listeners_close(&server->secure);
     http_book_free(server->book);
+    http_bodies_free(server->bodies);
     if (server->stop_fd >= 0)
         close(server->stop_fd);
     g_free(server->said);
@@ -397,6 +462,7 @@ HttpServer *http_server_start(const HttpServerConfig *config, GError **error)
     g_autoptr(HttpServer) server = g_new0(HttpServer, 1);
     server->config = *config;
     server->book = http_book_new(config->connections_max, config->address_max);
+    server->bodies = http_bodies_new();
     server->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (server->stop_fd < 0) {
         fail(error, ERROR_RETRY, "could not make an eventfd: %s", g_strerror(errno));

@@ -24,8 +24,22 @@ unsigned http_book_sweep(HttpBook *book, int64_t now_us, bool idle);
 
 unsigned http_book_count(HttpBook *book);
 
+/* What all bodies of a server take together. Any thread. */
+typedef struct HttpBodies HttpBodies;
+HttpBodies *http_bodies_new(void);
+void http_bodies_free(HttpBodies *bodies); /* after all of them */
+/* One request's body: in memory, or, a large one, in a file without a name. One thread. */
+typedef struct HttpBody HttpBody;
+HttpBody *http_body_new(HttpBodies *bodies);
+void http_body_free(HttpBody *body);
+size_t http_body_size(const HttpBody *body);
+/* False: there is no room for it now. */
+bool http_body_add(HttpBody *body, const void *bytes, size_t size);
+/* All of it, after the last piece; borrowed. NULL: it could not be read back, or is empty. */
+const void *http_body_bytes(HttpBody *body);
+
 /* A request from its first line to the end of its answer. Belongs to the event thread of its
- * connection, but between http_work_put and MHD_resume_connection, when it is a worker's. */
+ * connection, but between http_work_put and http_exchange_resume, when it is a worker's. */
 typedef struct {
     HttpServer *server;
     struct MHD_Connection *connection;
@@ -33,18 +47,25 @@ typedef struct {
     char *peer;
     HttpRequest request;
     char *method, *target;
-    GByteArray *body;
+    HttpBody *body;
+    int64_t body_since_us;
     size_t discarded;
-    bool opened; /* the head was seen */
-    bool ran;    /* the answer is made */
+    bool no_room;   /* for its body */
+    bool opened;    /* the head was seen */
+    bool admitting; /* who asks is looked up; the body was not read yet */
+    bool ran;       /* the answer is made */
     HttpCall *call;
     HttpAnswer answer;
 } HttpExchange;
 
+/* It has what it waited for: its event thread goes on with it. Any thread. */
+void http_exchange_resume(HttpExchange *exchange);
+
 /* The workers: threads with a store handle each. */
 typedef struct HttpWork HttpWork;
 HttpWork *http_work_start(const DbConfig *db, unsigned workers);
-/* The exchange's connection is suspended; it is resumed when its answer is made. False: too many
+/* The exchange's connection is suspended; it is resumed when its answer is made, or, where it is
+ * `admitting`, when who asks is known. False: too many
  * wait, nothing happened. */
 bool http_work_put(HttpWork *work, HttpExchange *exchange);
 /* Takes no more, ends what waits or runs, for until_us at most; then frees it. False: one runs

@@ -49,7 +49,33 @@ static char *nothing(void *data)
 static const HttpRoute route_held = {
     .method = "GET", .path = "/held", .store = HTTP_STORE_NEEDED, .run = run_held};
 static const HttpRoute route_length = {.method = "POST", .path = "/length", .run = run_length};
-static const HttpRoute *const routes[] = {&http_route_healthz, &route_held, &route_length, NULL};
+
+#define LARGE_MAX (2 * HTTP_BODY_MEMORY_BYTES)
+
+/* "7 bytes, of which a 3" */
+static void run_count(HttpCall *call)
+{
+    const char *body = call->request->body;
+    size_t as = 0;
+    for (size_t i = 0; i < call->request->body_size; i++)
+        as += body[i] == 'a';
+    g_string_append_printf(call->answer->body, "%zu bytes, of which a %zu",
+                           call->request->body_size, as);
+}
+static const HttpRoute route_large = {.method = "POST",
+                                      .path = "/large",
+                                      .store = HTTP_STORE_NEEDED,
+                                      .run = run_count,
+                                      .types = "*",
+                                      .body_max = LARGE_MAX};
+
+static void run_bytes(HttpCall *call)
+{
+    http_answer_bytes(call->answer, "text/plain", g_bytes_new_static("0123456789", 10));
+}
+static const HttpRoute route_bytes = {.method = "GET", .path = "/bytes", .run = run_bytes};
+static const HttpRoute *const routes[] = {&http_route_healthz, &route_held,  &route_length,
+                                          &route_large,        &route_bytes, NULL};
 
 static Gate gate;
 static const HttpHouse house = {
@@ -228,6 +254,45 @@ static void bounds_a_request(void **state)
     assert_true(http_server_stop(server, 5000));
 }
 
+/* In memory, and from a file; with its length told before and not; then the connection is as good
+ * as before. */
+static void takes_large_bodies(void **state)
+{
+    (void)state;
+    HttpServer *server = start_well(10, 10, TIMEOUT_MS);
+    static const struct {
+        size_t size;
+        bool chunked;
+        const char *status, *body;
+    } rows[] = {
+        {HTTP_BODY_BYTES_MAX + 1, false, "HTTP/1.1 200", "65537 bytes, of which a 65537"},
+        {HTTP_BODY_MEMORY_BYTES, false, "HTTP/1.1 200", "262144 bytes, of which a 262144"},
+        {HTTP_BODY_MEMORY_BYTES + 1, false, "HTTP/1.1 200", "262145 bytes, of which a 262145"},
+        {LARGE_MAX, true, "HTTP/1.1 200", "524288 bytes, of which a 524288"},
+        {LARGE_MAX + 1, true, "HTTP/1.1 413", "a body has at most 524288"},
+        {LARGE_MAX + 1, false, "HTTP/1.1 413", "a body has at most 524288"},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        int fd = dial(server);
+        bool early = !rows[i].chunked && rows[i].size > LARGE_MAX; /* before the body is sent */
+        g_autofree char *body = g_strnfill(early ? 0 : rows[i].size, 'a');
+        g_autofree char *request =
+            rows[i].chunked
+                ? g_strdup_printf("POST /large HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
+                                  "chunked\r\n\r\n%zx\r\n%s\r\n0\r\n\r\n",
+                                  rows[i].size, body)
+                : g_strdup_printf("POST /large HTTP/1.1\r\nHost: a\r\nContent-Length: "
+                                  "%zu\r\n\r\n%s",
+                                  rows[i].size, body);
+        expect(fd, request, rows[i].status, rows[i].body);
+        if (!early && rows[i].size <= LARGE_MAX)
+            expect(fd, "GET /bytes HTTP/1.1\r\nHost: a\r\nRange: bytes=2-4\r\n\r\n", "HTTP/1.1 206",
+                   "\r\n\r\n234");
+        close(fd);
+    }
+    assert_true(http_server_stop(server, 5000));
+}
+
 static void a_stop_lets_requests_end(void **state)
 {
     (void)state;
@@ -269,11 +334,9 @@ static void refuses_what_it_cannot_use(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(keeps_a_connection),
-        cmocka_unit_test(hangs_up_on_the_slow),
-        cmocka_unit_test(turns_away_beyond_its_limits),
-        cmocka_unit_test(bounds_a_request),
-        cmocka_unit_test(a_stop_lets_requests_end),
+        cmocka_unit_test(keeps_a_connection),           cmocka_unit_test(hangs_up_on_the_slow),
+        cmocka_unit_test(turns_away_beyond_its_limits), cmocka_unit_test(bounds_a_request),
+        cmocka_unit_test(takes_large_bodies),           cmocka_unit_test(a_stop_lets_requests_end),
         cmocka_unit_test(refuses_what_it_cannot_use),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

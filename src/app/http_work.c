@@ -29,13 +29,16 @@ static void run_exchange(HttpWork *work, HttpExchange *exchange, Db **db)
     g_autoptr(GError) error = NULL;
     if (!*db)
         *db = db_open(&work->db, &error);
-    if (*db || http_call_store(exchange->call) != HTTP_STORE_NEEDED)
-        http_call_run(exchange->call, *db);
-    else
+    bool may_run = *db || http_call_store(exchange->call) != HTTP_STORE_NEEDED;
+    if (!may_run)
         http_answer_error(&exchange->answer, error);
-    exchange->ran = true;
+    else if (!exchange->admitting)
+        http_call_run(exchange->call, *db);
+    bool admitted = may_run && exchange->admitting && http_call_admit(exchange->call, *db);
+    exchange->ran = !admitted;
+    exchange->admitting = false;
     /* From here it is the event thread's again. */
-    MHD_resume_connection(exchange->connection);
+    http_exchange_resume(exchange);
 }
 
 static gpointer worker_thread(gpointer data)

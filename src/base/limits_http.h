@@ -9,8 +9,17 @@
 #define HTTP_QUERY_MAX        32 /* names in one query */
 /* of Basic in base64: an address and PASSWORD_BYTES_MAX */
 #define HTTP_CREDENTIALS_BYTES_MAX 2048
-/* of all routes there are; none takes more than a few names */
+/* of routes that do not say another; most take no more than a few names */
 #define HTTP_BODY_BYTES_MAX (64 * 1024)
+/* kept in memory of one body; the rest of it lies in a file */
+#define HTTP_BODY_MEMORY_BYTES (256 * 1024)
+/* and of all bodies at one time: 250 such, or 1,000 of 64 kB */
+#define HTTP_BODIES_MEMORY_BYTES (64 * 1024 * 1024)
+/* in files of all bodies at one time: 40 uploads of 50 MB; who comes then is told to come again */
+#define HTTP_BODIES_FILE_BYTES (2LL * 1024 * 1024 * 1024)
+#define HTTP_BODIES_FILES      100 /* each is an open file */
+/* what a large body or answer must do in a millisecond: 256 kbit/s, a bad telephone line */
+#define HTTP_BYTES_PER_MS 32
 /* read of a body over its limit, so that the client hears why, before we hang up on it */
 #define HTTP_DISCARD_BYTES_MAX (1024 * 1024)
 /* of a connection: its head, and what is read at once */

@@ -16,6 +16,7 @@
 
 #include "front/http_auth.h"
 #include "front/http_parse.h"
+#include "front/http_range.h"
 
 /* ---------------------------------------------------------------- answers */
 
@@ -39,6 +40,7 @@ void http_answer_clear(HttpAnswer *answer)
     if (answer->body)
         g_string_free(answer->body, TRUE);
     g_clear_pointer(&answer->headers, g_ptr_array_unref);
+    g_clear_pointer(&answer->bytes, g_bytes_unref);
     answer->body = NULL;
 }
 
@@ -46,6 +48,22 @@ void http_answer_add_header(HttpAnswer *answer, const char *name, const char *va
 {
     g_ptr_array_add(answer->headers, g_strdup(name));
     g_ptr_array_add(answer->headers, g_strdup(value));
+}
+
+void http_answer_set_header(HttpAnswer *answer, const char *name, const char *value)
+{
+    for (unsigned i = answer->headers->len; i >= 2; i -= 2)
+        if (g_ascii_strcasecmp(g_ptr_array_index(answer->headers, i - 2), name) == 0)
+            g_ptr_array_remove_range(answer->headers, i - 2, 2);
+    http_answer_add_header(answer, name, value);
+}
+
+void http_answer_bytes(HttpAnswer *answer, const char *static_type, GBytes *take)
+{
+    answer->status = 200;
+    answer->type = static_type;
+    g_clear_pointer(&answer->bytes, g_bytes_unref);
+    answer->bytes = take;
 }
 
 static const char *title_of(unsigned status)
@@ -69,6 +87,8 @@ static const char *title_of(unsigned status)
         return "URI Too Long";
     case 415:
         return "Unsupported Media Type";
+    case 416:
+        return "Range Not Satisfiable";
     case 429:
         return "Too Many Requests";
     case 503:
@@ -97,6 +117,7 @@ void http_answer_json(HttpAnswer *answer, unsigned status, json_t *take)
     char *dumped = json_dumps(take, JSON_INDENT(2));
     json_decref(take);
     MUST(dumped);
+    g_clear_pointer(&answer->bytes, g_bytes_unref);
     answer->status = status;
     answer->type = "application/json";
     g_string_assign(answer->body, dumped);
@@ -140,6 +161,8 @@ static bool matches(const char *path, char *const *segments)
 {
     const char *at = path + 1;
     for (; *segments; segments++) {
+        if (strcmp(at, "{*}") == 0)
+            return true;
         size_t size = strcspn(at, "/");
         bool same = is_open(at) ? **segments != '\0'
                                 : strlen(*segments) == size && memcmp(at, *segments, size) == 0;
@@ -192,19 +215,20 @@ static void refuse_route(HttpAnswer *answer, const HttpRequest *request, const c
 }
 
 /* True: what the head says of the body is within the limits. */
-static bool body_fits(const HttpRequest *request, HttpAnswer *answer)
+static bool body_fits(HttpCall *call)
 {
+    const HttpRequest *request = call->request;
     const char *length = request->header("Content-Length", request->data);
     guint64 size = 0;
     if (!length)
         return true;
     if (!g_ascii_string_to_unsigned(length, 10, 0, G_MAXINT64, &size, NULL)) {
-        http_answer_problem(answer, 400, "Content-Length is no number");
+        http_answer_problem(call->answer, 400, "Content-Length is no number");
         return false;
     }
-    if (size > HTTP_BODY_BYTES_MAX)
-        http_answer_problem(answer, 413, "a body has at most %d bytes here", HTTP_BODY_BYTES_MAX);
-    return size <= HTTP_BODY_BYTES_MAX;
+    if (size > http_call_body_max(call))
+        http_call_refuse_body(call);
+    return size <= http_call_body_max(call);
 }
 
 HttpCall *http_call_new(const HttpHouse *house, HttpRequest *request, HttpAnswer *answer)
@@ -231,9 +255,7 @@ HttpCall *http_call_new(const HttpHouse *house, HttpRequest *request, HttpAnswer
         refuse_route(answer, request, allow);
         return NULL;
     }
-    if (!body_fits(request, answer))
-        return NULL;
-    HttpCall *call = g_new0(HttpCall, 1);
+    g_autoptr(HttpCall) call = g_new0(HttpCall, 1);
     *call = (HttpCall){
         .house = house,
         .request = request,
@@ -242,12 +264,40 @@ HttpCall *http_call_new(const HttpHouse *house, HttpRequest *request, HttpAnswer
         .query = g_steal_pointer(&query),
         .answer = answer,
     };
-    return call;
+    if (!body_fits(call) || (http_call_asks_first(call) && !http_auth_is_tried(call)))
+        return NULL;
+    return g_steal_pointer(&call);
 }
 
 HttpStore http_call_store(const HttpCall *call)
 {
     return call->route->store;
+}
+
+size_t http_call_body_max(const HttpCall *call)
+{
+    return call->route->body_max ? call->route->body_max : HTTP_BODY_BYTES_MAX;
+}
+
+void http_call_refuse_body(HttpCall *call)
+{
+    http_answer_problem(call->answer, 413, "a body has at most %zu bytes here",
+                        http_call_body_max(call));
+}
+
+/* The size that the head tells; SIZE_MAX: a body whose end will be seen. */
+static size_t body_announced(const HttpRequest *request)
+{
+    const char *length = request->header("Content-Length", request->data);
+    if (request->header("Transfer-Encoding", request->data))
+        return SIZE_MAX;
+    return length ? (size_t)g_ascii_strtoull(length, NULL, 10) : request->body_size;
+}
+
+bool http_call_asks_first(const HttpCall *call)
+{
+    return call->route->access != HTTP_FOR_ALL && http_call_body_max(call) > HTTP_BODY_BYTES_MAX &&
+           body_announced(call->request) > HTTP_BODY_BYTES_MAX;
 }
 
 bool http_call_query_is(HttpCall *call, const char *const *names)
@@ -279,29 +329,60 @@ static bool is_same_origin(const HttpRequest *request)
     return !origin || (origin_host && host && g_ascii_strcasecmp(origin_host + 3, host) == 0);
 }
 
+static bool type_fits(const HttpCall *call)
+{
+    const HttpRequest *request = call->request;
+    const char *types = call->route->types ? call->route->types : "application/json";
+    const char *given = request->header("Content-Type", request->data);
+    if (strcmp(types, "*") == 0)
+        return true;
+    /* No form of another site sends anything but a POST. */
+    if (!given && body_announced(request) == 0 && strcmp(request->method, "POST") != 0)
+        return true;
+    g_auto(GStrv) all = g_strsplit(types, " ", -1);
+    for (char **type = all; *type; type++)
+        if (http_is_type(given, *type))
+            return true;
+    return false;
+}
+
 /* False: the answer is made. */
 static bool may_change(HttpCall *call)
 {
-    const HttpRequest *request = call->request;
-    if (!is_same_origin(request))
+    if (!is_same_origin(call->request))
         http_answer_problem(call->answer, 403, "another site's page asked for this");
-    else if (!http_is_type(request->header("Content-Type", request->data), "application/json"))
-        http_answer_problem(call->answer, 415, "write Content-Type: application/json");
+    else if (!type_fits(call))
+        http_answer_problem(call->answer, 415, "write Content-Type: %s",
+                            call->route->types ? call->route->types : "application/json");
     else
         return true;
     return false;
 }
 
+static bool is_safe(const char *method)
+{
+    return strcmp(method, "GET") == 0 || strcmp(method, "OPTIONS") == 0;
+}
+
+bool http_call_admit(HttpCall *call, Db *db)
+{
+    MUST(call->route->access == HTTP_FOR_ALL || db);
+    call->db = db;
+    call->admitted = (call->route->access == HTTP_FOR_ALL || http_auth(call)) &&
+                     (is_safe(call->route->method) || may_change(call));
+    call->db = NULL;
+    return call->admitted;
+}
+
 void http_call_run(HttpCall *call, Db *db)
 {
     MUST(db || call->route->store != HTTP_STORE_NEEDED);
-    MUST(call->route->access == HTTP_FOR_ALL || db);
-    bool changes = strcmp(call->route->method, "GET") != 0;
+    if (!call->admitted && !http_call_admit(call, db))
+        return;
     call->db = db;
-    if ((call->route->access == HTTP_FOR_ALL || http_auth_admin(call)) &&
-        (!changes || may_change(call)))
-        call->route->run(call);
+    call->route->run(call);
     call->db = NULL;
+    http_range_apply(call);
 }
 
 void http_call_free(HttpCall *call)

@@ -3,12 +3,14 @@
  * The door (app/http_server.c) has the bytes, the time-outs and the threads; here a request's head
  * finds its route, and the route gives the answer. Calling sequence, for each request:
  *     http_call_new(house, head, answer)     NULL: the answer is there already (404, 405, 400, …)
- *     → the body is read, at most HTTP_BODY_BYTES_MAX, into request->body
+ *     → http_call_admit(call, db)            only where http_call_asks_first: before a large body
+ *     → the body is read, at most http_call_body_max, into request->body
  *     → http_call_run(call, db)              db: as http_call_store says
  *     → http_call_free
- * Every error is application/problem+json (RFC 9457): title, status, detail. GET and HEAD change
- * nothing; a POST is application/json, which no form of another site can send, and is refused where
- * the browser says that another site sends it. Bounded: target, segments, query, body.
+ * Every error is application/problem+json (RFC 9457): title, status, detail. GET, HEAD and OPTIONS
+ * change nothing. All others are refused where a browser says that another site's page sends them
+ * (Origin, Sec-Fetch-Site); a POST is application/json besides, unless its route takes other types:
+ * no form of another site can send that. Bounded: target, segments, query, body.
  *
  * A call belongs to one thread at a time; house and routes are read by many.
  */
@@ -38,12 +40,19 @@ typedef struct {
     unsigned status;
     const char *type; /* static */
     GString *body;
+    GBytes *bytes;      /* instead of `body`, where it is not NULL */
     GPtrArray *headers; /* of char *: name, value, name, value, … */
 } HttpAnswer;
 void http_answer_init(HttpAnswer *answer);
 void http_answer_clear(HttpAnswer *answer);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(HttpAnswer, http_answer_clear)
 void http_answer_add_header(HttpAnswer *answer, const char *name, const char *value);
+/* In place of what there is by that name, such as Cache-Control and Content-Security-Policy, which
+ * an answer begins with. */
+void http_answer_set_header(HttpAnswer *answer, const char *name, const char *value);
+/* 200 with these bytes, which are sent as they lie there. A GET of them may ask for a range (RFC
+ * 9110, 14): 206 or 416 come of it by themselves, with If-Range by an ETag that the route adds. */
+void http_answer_bytes(HttpAnswer *answer, const char *static_type, GBytes *take);
 /* A whole answer. `detail` is for people: what is wrong, and what to do. */
 void http_answer_problem(HttpAnswer *answer, unsigned status, const char *detail, ...)
     __attribute__((format(printf, 3, 4)));
@@ -59,16 +68,22 @@ typedef enum {
 } HttpStore;
 
 typedef enum {
-    HTTP_FOR_ALL,   /* or the route asks by itself */
-    HTTP_FOR_ADMIN, /* an administrator, by Basic; needs the store */
+    HTTP_FOR_ALL,    /* or the route asks by itself */
+    HTTP_FOR_PERSON, /* whoever has an account, by Basic; this and the next need the store */
+    HTTP_FOR_ADMIN,  /* an administrator */
 } HttpAccess;
 
 typedef struct {
-    const char *method; /* "GET" (HEAD comes with it), "POST" */
-    const char *path;   /* "/api/tasks/{id}": a segment in braces takes any that is not empty */
+    const char *method; /* any: "GET" (HEAD comes with it), "POST", "PROPFIND", … */
+    /* "/api/tasks/{id}": a segment in braces takes any that is not empty. "/dav/{*}": the last one
+     * takes all that is left, also nothing. The first that fits is it. */
+    const char *path;
     HttpStore store;
     HttpAccess access;
     void (*run)(HttpCall *call);
+    /* Media types that a body may have, with spaces between; NULL: "application/json"; "*": any. */
+    const char *types;
+    size_t body_max; /* bytes; 0: HTTP_BODY_BYTES_MAX. Above that who asks is known first */
 } HttpRoute;
 
 /* What the routes ask of the house. */
@@ -93,16 +108,27 @@ struct HttpCall {
     GHashTable *query; /* char * to char *, decoded */
     Db *db;            /* as the route's `store` says */
     HttpAnswer *answer;
-    char *person; /* HTTP_FOR_ADMIN: who asks, when the route runs */
+    char *person;    /* not HTTP_FOR_ALL: who asks, an address of theirs, when the route runs */
+    int64_t account; /* and their account */
+    bool admin;      /* and whether they may administrate */
+    bool admitted;   /* by http_call_admit */
 };
 
 /* House, request and answer are borrowed; `answer` is initialised. */
 HttpCall *http_call_new(const HttpHouse *house, HttpRequest *request, HttpAnswer *answer);
 HttpStore http_call_store(const HttpCall *call);
+size_t http_call_body_max(const HttpCall *call);
+/* The body may be large, and is not for all: who sends it is to be known before it is read. */
+bool http_call_asks_first(const HttpCall *call);
+/* Who asks may, and the body's type is taken. False: the answer is made. */
+bool http_call_admit(HttpCall *call, Db *db);
+/* Admits first, unless that was done. */
 void http_call_run(HttpCall *call, Db *db);
 void http_call_free(HttpCall *call);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(HttpCall, http_call_free)
 
+/* The answer to a body of more than http_call_body_max. */
+void http_call_refuse_body(HttpCall *call);
 /* The query has no other names than these, ended by NULL: else the answer is made, and false. */
 bool http_call_query_is(HttpCall *call, const char *const *names);
 /* Ends the answer as JSON; takes the value. */

@@ -1,6 +1,6 @@
 /* http_auth: who asks?
  *
- * How it fits: front/http.c asks before it runs a route for administrators. Failures: whatever is
+ * How it fits: front/http.c asks before it runs a route that is not for all. Failures: whatever is
  * wrong is an answer; a store that does not answer lets nobody in. Known weak point: over plain
  * HTTP a password goes as it is; http.listen is the loopback unless told otherwise, and TLS is
  * there.
@@ -25,7 +25,7 @@
 typedef struct {
     unsigned char digest[DIGEST_BYTES]; /* first: it is the key */
     int64_t until_us;
-    bool admin;
+    Login login;
 } Known;
 
 struct HttpLogins {
@@ -77,13 +77,13 @@ static void digest_of(const HttpLogins *logins, const char *address, const char 
               ret, &size));
 }
 
-static bool find_known(HttpLogins *logins, const unsigned char *digest, bool *ret_admin)
+static bool find_known(HttpLogins *logins, const unsigned char *digest, Login *ret)
 {
     g_mutex_lock(&logins->lock);
     const Known *known = g_hash_table_lookup(logins->known, digest);
     bool found = known && clock_monotonic_us(logins->clock) < known->until_us;
     if (found)
-        *ret_admin = known->admin;
+        *ret = known->login;
     g_mutex_unlock(&logins->lock);
     return found;
 }
@@ -95,13 +95,13 @@ static gboolean is_over(gpointer key, gpointer value, gpointer now_us)
     return known->until_us <= *(int64_t *)now_us;
 }
 
-static void remember(HttpLogins *logins, const unsigned char *digest, bool admin)
+static void remember(HttpLogins *logins, const unsigned char *digest, const Login *login)
 {
     int64_t now_us = clock_monotonic_us(logins->clock);
     Known *known = g_new0(Known, 1);
     memcpy(known->digest, digest, DIGEST_BYTES);
     known->until_us = now_us + LOGIN_CACHE_MS * 1000;
-    known->admin = admin;
+    known->login = *login;
     g_mutex_lock(&logins->lock);
     if (g_hash_table_size(logins->known) >= LOGIN_CACHE_MAX)
         g_hash_table_foreach_remove(logins->known, is_over, &now_us);
@@ -142,18 +142,16 @@ static void tell_to_wait(HttpAnswer *answer, int64_t ms)
     http_answer_add_header(answer, "Retry-After", seconds);
 }
 
-/* True: the password is right, and *ret_admin known. */
-static bool check(HttpCall *call, const char *address, const char *password, bool *ret_admin)
+/* True: the password is right, and *ret says whose it is. */
+static bool check(HttpCall *call, const char *address, const char *password, Login *ret)
 {
     g_autoptr(GError) error = NULL;
-    Login login;
-    if (!login_check(call->db, address, password, call->request->peer, &login, &error)) {
+    if (!login_check(call->db, address, password, call->request->peer, ret, &error)) {
         http_answer_error(call->answer, error);
         return false;
     }
-    switch (login.result) {
+    switch (ret->result) {
     case LOGIN_RIGHT:
-        *ret_admin = login.admin;
         return true;
     case LOGIN_WRONG:
         log_event(LOG_LEVEL_WARNING, "http.login-failed", "wrong password for <%.320s> from %s",
@@ -161,42 +159,63 @@ static bool check(HttpCall *call, const char *address, const char *password, boo
         ask_for_login(call->answer, "the address or the password is wrong");
         return false;
     case LOGIN_WAIT:
-        tell_to_wait(call->answer, login.wait_ms);
+        tell_to_wait(call->answer, ret->wait_ms);
         return false;
     }
     return false;
 }
 
-bool http_auth_admin(HttpCall *call)
+/* As check, but remembers. */
+static bool find_login(HttpCall *call, const char *address, const char *password, Login *ret)
 {
     HttpLogins *logins = call->house->logins;
-    const char *field = call->request->header("Authorization", call->request->data);
-    g_autofree char *address = NULL, *password = NULL;
     unsigned char digest[DIGEST_BYTES];
-    bool admin = false;
-    if (!field || !http_basic_parse(field, &address, &password)) {
-        ask_for_login(call->answer, "an administrator's address and password are needed (Basic)");
+    digest_of(logins, address, password, digest);
+    if (find_known(logins, digest, ret))
+        return true;
+    if (!enter(logins)) {
+        http_answer_problem(call->answer, 503, "too many people log in at once: come again");
+        http_answer_add_header(call->answer, "Retry-After", "1");
         return false;
     }
-    digest_of(logins, address, password, digest);
-    if (!find_known(logins, digest, &admin)) {
-        if (!enter(logins)) {
-            http_answer_problem(call->answer, 503, "too many people log in at once: come again");
-            http_answer_add_header(call->answer, "Retry-After", "1");
-            return false;
-        }
-        bool right = check(call, address, password, &admin);
-        leave(logins);
-        if (!right)
-            return false;
-        remember(logins, digest, admin);
+    bool right = check(call, address, password, ret);
+    leave(logins);
+    if (right)
+        remember(logins, digest, ret);
+    return right;
+}
+
+bool http_auth_is_tried(HttpCall *call)
+{
+    if (call->request->header("Authorization", call->request->data))
+        return true;
+    ask_for_login(call->answer, call->route->access == HTTP_FOR_ADMIN
+                                    ? "an administrator's address and password are needed (Basic)"
+                                    : "your address and password are needed (Basic)");
+    return false;
+}
+
+bool http_auth(HttpCall *call)
+{
+    g_autofree char *address = NULL, *password = NULL;
+    Login login;
+    if (!http_auth_is_tried(call))
+        return false;
+    const char *field = call->request->header("Authorization", call->request->data);
+    if (!http_basic_parse(field, &address, &password)) {
+        ask_for_login(call->answer, "an address and its password are needed (Basic)");
+        return false;
     }
-    if (!admin) {
+    if (!find_login(call, address, password, &login))
+        return false;
+    if (call->route->access == HTTP_FOR_ADMIN && !login.admin) {
         http_answer_problem(
             call->answer, 403,
             "this is for administrators: `rota account admin ADDRESS on` makes one");
         return false;
     }
     call->person = g_steal_pointer(&address);
+    call->account = login.account;
+    call->admin = login.admin;
     return true;
 }

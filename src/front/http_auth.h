@@ -1,4 +1,4 @@
-/* http_auth.h: who asks? HTTP Basic (RFC 7617) against the accounts, for administrators.
+/* http_auth.h: who asks? HTTP Basic (RFC 7617) against the accounts.
  *
  * A password that was right is remembered for LOGIN_CACHE_MS, as a keyed digest: else argon2id
  * would cost 100 ms and 64 MB for each request. So a change of it, and a lost administrator's mark,
@@ -14,8 +14,10 @@ typedef struct HttpLogins HttpLogins;
 HttpLogins *http_logins_new(const Clock *clock);
 void http_logins_free(HttpLogins *logins);
 
-/* True: an administrator asks, and call->person says who. False: the answer is made (401, 403, 429,
- * 503). */
-bool http_auth_admin(HttpCall *call);
+/* True: who asks has an account, and is an administrator where the route wants one; call->person,
+ * account and admin say who. False: the answer is made (401, 403, 429, 503). */
+bool http_auth(HttpCall *call);
+/* Somebody tries to say who they are; needs no store. False: the answer, 401, is made. */
+bool http_auth_is_tried(HttpCall *call);
 
 #endif

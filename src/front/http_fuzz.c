@@ -3,7 +3,7 @@
  *
  * Besides memory errors it looks for broken promises: whatever comes of it is an answer with a
  * status; what was decoded is UTF-8 without control characters; credentials put together again are
- * what was read; a weight is from 0 to 1.
+ * what was read; a weight is from 0 to 1; a range lies within its bytes.
  */
 #include <stdint.h>
 #include <string.h>
@@ -12,6 +12,7 @@
 #include "base/must.h"
 #include "front/http.h"
 #include "front/http_parse.h"
+#include "front/http_range.h"
 
 static void check_clean(const char *text)
 {
@@ -59,6 +60,9 @@ static void check_fields(char **lines)
 {
     for (char **line = lines; *line; line++) {
         g_autofree char *user = NULL, *password = NULL;
+        size_t first = 0, length = 0;
+        if (http_range_parse(*line, 1000, &first, &length) == HTTP_RANGE_PART)
+            MUST(first < 1000 && length > 0 && length <= 1000 - first);
         double weight = http_accept_weight(*line, "text/plain");
         MUST(weight >= 0 && weight <= 1);
         http_is_type(*line, "application/json");
