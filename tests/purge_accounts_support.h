@@ -28,6 +28,7 @@ static inline GHashTable *rows_of(Db *db)
         {"keys", "SELECT account || '/' || kind || '/' || key FROM expiring"},
         {"spam models", "SELECT CAST(account AS TEXT) FROM spam_model"},
         {"mailboxes", "SELECT account || '/' || id FROM mailbox"},
+        {"push subscriptions", "SELECT account || '/' || id FROM push_subscription"},
         {"aliases", "SELECT account || '/' || address FROM alias"},
         {"tasks", "SELECT role || '/' || key FROM task"},
         {"dead letters", "SELECT role || '/' || key FROM dead_letter"},

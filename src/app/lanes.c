@@ -100,7 +100,7 @@ static bool lane_open(Lane *lane, GError **error)
         .attempts = (unsigned)settings->attempts,
         .retry_min_ms = settings->retry_min_ms,
         .retry_max_ms = settings->retry_max_ms,
-        .settings = &config->settings->duty,
+        .settings = config->duty,
         .seed = rand_u64(&chance),
         .load = config->load,
         .poll_ms = LANE_POLL_MS,

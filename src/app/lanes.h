@@ -27,6 +27,7 @@ typedef struct {
     const Clock *clock;
     Node *node;
     Load *load;
+    const DutySettings *duty; /* the settings' own, with what this process made for them */
 } LanesConfig;
 
 /* Starts the threads. All is borrowed until stop. ERROR_RETRY: the system has no room for a thread.

@@ -26,6 +26,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/must.h"
+#include "duty/push_wire.h"
 #include "roster/health.h"
 #include "roster/load.h"
 #include "roster/task.h"
@@ -56,6 +57,7 @@ struct Serve {
     Db *db; /* the node's */
     Node *node;
     GArray *rounds; /* of Round */
+    DutySettings duty;
     Load *load;
     Lanes *lanes;
     SpamScorer *scorer;
@@ -288,8 +290,13 @@ static bool start_node(Serve *serve, GError **error)
         .data = serve,
     });
     serve->rounds = g_steal_pointer(&rounds);
-    serve->lanes =
-        lanes_start(&(LanesConfig){settings, serve->clock, serve->node, serve->load}, error);
+    serve->duty = settings->duty;
+    serve->duty.push =
+        push_wire_new(&(PushWireConfig){.allow_private = settings->push.allow_private,
+                                        .ca_file = settings->push.ca_file,
+                                        .contact = settings->push.contact});
+    serve->lanes = lanes_start(
+        &(LanesConfig){settings, serve->clock, serve->node, serve->load, &serve->duty}, error);
     if (!serve->lanes)
         return false;
     /* No lane works before the node's thread runs, so none has looked for the hook yet. */
@@ -459,6 +466,7 @@ bool serve_stop(Serve *serve)
     tls_keeper_stop(serve->tls);
     task_set_wake_hook(NULL, NULL, false);
     herald_stop(serve->herald);
+    push_wire_free(serve->duty.push);
     postbox_free(serve->postbox);
     spam_scorer_free(serve->scorer);
     node_free(serve->node);

@@ -371,6 +371,19 @@ static void settle_tls(Reading *reading)
     make_absolute(reading, &tls->key);
 }
 
+/* RFC 8292: a push service is told a mailbox or a page. */
+static void settle_push(Reading *reading)
+{
+    PushSettings *push = &reading->base.settings->push;
+    if (*push->contact && !g_str_has_prefix(push->contact, "mailto:") &&
+        !g_str_has_prefix(push->contact, "https:"))
+        settings_add_problem(&reading->base, false, get_target(reading, "jmap.push.contact")->place,
+                             "jmap.push.contact: found \"%s\"; write one as in "
+                             "\"mailto:postmaster@example.org\"",
+                             push->contact);
+    make_absolute(reading, &push->ca_file);
+}
+
 static void settle_metrics(Reading *reading)
 {
     const MetricsSettings *metrics = &reading->base.settings->metrics;
@@ -390,6 +403,7 @@ static void settle(Reading *reading)
     settle_node_id(reading);
     settle_store(reading);
     settle_tls(reading);
+    settle_push(reading);
     settle_metrics(reading);
     if (strlen(settings->cluster_name) > CLUSTER_NAME_BYTES_MAX)
         settings_add_problem(&reading->base, false, get_target(reading, "cluster.name")->place,

@@ -59,6 +59,11 @@ typedef struct {
 } MetricsSettings;
 
 typedef struct {
+    bool allow_private;      /* push services without TLS, and at addresses that are not public */
+    char *ca_file, *contact; /* "": the system's, none */
+} PushSettings;
+
+typedef struct {
     bool enabled;
     double score_spam; /* 0 to 1: at or above it mail goes to Junk */
 } SpamSettings;
@@ -78,6 +83,7 @@ typedef struct {
     HttpSettings http;
     TlsSettings tls;
     MetricsSettings metrics;
+    PushSettings push;
     SpamSettings spam;
     LaneSettings *lanes; /* for each of `roles` */
     LogLevel log_level;

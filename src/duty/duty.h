@@ -33,8 +33,13 @@ typedef struct {
     int64_t history_retention_ms;  /* storage.history-retention, 30d: task_history, load_sample */
     int64_t purge_pause_us;        /* storage.purge-pause, between batches */
     int64_t spam_min_samples;      /* spam-filter.bayes.min-learns, 200 of each */
-    const CustomDuty *customs;     /* last: what stands before is numbers alone */
+    int64_t push_throttle_ms;      /* jmap.push.throttle, 1s: of one subscription */
+    int64_t push_attempts;         /* jmap.push.attempts.max, 3 */
+    int64_t push_attempts_interval_ms; /* jmap.push.attempts.interval, 1m */
+    int64_t push_retry_interval_ms;    /* jmap.push.retry.interval, 1h: after that many */
+    const CustomDuty *customs;         /* last: what stands before is numbers alone */
     unsigned custom_count;
+    struct PushWire *push; /* push_wire.h; NULL where the settings are only read */
 } DutySettings;
 
 /* The ten of the seed, in its order. A process works with these and its settings' own
@@ -45,6 +50,6 @@ extern const RoleSet duty_roles;
 Role *duty_roles_with(const CustomDuty *customs, unsigned count);
 
 extern const Handler purge_stores_handler, purge_accounts_handler, fts_indexing_handler,
-    bayes_training_handler, custom_handler;
+    bayes_training_handler, push_notifications_handler, custom_handler;
 
 #endif

@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "model/purge.h"
 #include "model/search.h"
+#include "model/subscription.h"
 #include "roster/task.h"
 
 static void deliver_all(Db *db, int64_t account, unsigned count)
@@ -79,6 +80,9 @@ static int64_t fill_account(Db *db, const char *address, unsigned messages)
         assert_true(search_add(db, id, i, "* word", NULL));
     assert_true(search_state_set(db, id, &indexed, NULL));
     fill_beside(db, id);
+    int64_t subscription;
+    SubscriptionNew device = {.device = "phone", .url = "https://push.example.net/1"};
+    assert_true(subscription_add(db, id, &device, &subscription, NULL));
     assert_int_equal(db_commit(db, NULL), DB_DONE);
     return id;
 }
@@ -93,6 +97,8 @@ static const char *const OTHER_TABLES[] = {
     "round",
     "sequence",
     "load_sample",
+    "push_origin",
+    "push_key",
     "search_index_data",
     "search_index_idx",
     "search_index_config",

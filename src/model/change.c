@@ -1,7 +1,7 @@
 /* change: the log of what happened to an account's objects.
  *
  * How it fits: each verb of model/ that changes an email or a mailbox appends here; the index, push
- * and (later) JMAP states read. The number comes from the account's row, whose lock the appender
+ * and JMAP states read. The number comes from the account's row, whose lock the appender
  * then holds until its commit: numbers have no gaps and commit in order.
  *
  * Failures: the store's; ERROR_GONE for an account that is not there, and for a reader that comes
@@ -12,21 +12,46 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "model/account.h"
+#include "roster/task.h"
+
+#define PUSH_ROLE "push-notifications"
 
 static const DbSql SQL_APPEND = {"INSERT INTO change (account, seq, kind, object, action, at) "
                                  "VALUES ($1, $2, $3, $4, $5, rota_now())",
                                  NULL};
 
+bool change_tell(Db *db, int64_t account, GError **error)
+{
+    char key[ACCOUNT_KEY_BYTES];
+    TaskNew task = {.role = PUSH_ROLE, .bucket = account_bucket(account, key), .key = key};
+    return task_add(db, &task, error) && task_announce(db, PUSH_ROLE, error);
+}
+
+void change_wake(void)
+{
+    task_wake(PUSH_ROLE);
+}
+
 /* Takes the next `count` numbers; the last of them, -1 on error. */
 static int64_t take_numbers(Db *db, int64_t account, unsigned count, GError **error)
 {
-    static const DbSql next = {
-        "UPDATE account SET change_seq = change_seq + $2 WHERE id = $1 RETURNING change_seq", NULL};
-    int64_t seq = 0;
-    int got = db_query_int(db, &next, DB_ARGS(db_int(account), db_int(count)), &seq, error);
-    if (got == 0)
-        fail(error, ERROR_GONE, "there is no account %" G_GINT64_FORMAT, account);
-    return got > 0 ? seq : -1;
+    static const DbSql next = {"UPDATE account SET change_seq = change_seq + $2 WHERE id = $1 "
+                               "RETURNING change_seq, subscribers",
+                               NULL};
+    int64_t seq = -1, subscribers = 0;
+    {
+        g_autoptr(DbRows) rows =
+            db_query(db, &next, DB_ARGS(db_int(account), db_int(count)), error);
+        int step = rows ? db_rows_next(rows, error) : -1;
+        if (step == 0)
+            fail(error, ERROR_GONE, "there is no account %" G_GINT64_FORMAT, account);
+        if (step <= 0)
+            return -1;
+        seq = db_rows_int(rows, 0);
+        subscribers = db_rows_int(rows, 1);
+    }
+    return subscribers == 0 || change_tell(db, account, error) ? seq : -1;
 }
 
 int64_t change_append(Db *db, int64_t account, ChangeKind kind, int64_t object, ChangeAction action,

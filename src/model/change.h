@@ -1,8 +1,9 @@
 /* change.h: what happened to an account's objects, in order. Append and read; trimmed by
  * purge.accounts. All (tx).
  *
- * change_next takes the account's next number under the account row's lock, so numbers have no gaps
- * and commit in order: a reader that saw n has seen all up to n.
+ * An append takes the account's next number under the account row's lock, so numbers have no gaps
+ * and commit in order: a reader that saw n has seen all up to n. Where the account has subscribers
+ * (push), it adds the task that tells them; who commits calls change_wake then.
  */
 #ifndef ROTA_MODEL_CHANGE_H
 #define ROTA_MODEL_CHANGE_H
@@ -27,6 +28,10 @@ int64_t change_append(Db *db, int64_t account, ChangeKind kind, int64_t object, 
 /* Many emails were destroyed, in this order; as change_append. */
 int64_t change_append_destroyed(Db *db, int64_t account, const int64_t *emails, unsigned count,
                                 GError **error);
+/* After the commit of changes: offers a wake-up to this process' lanes. */
+void change_wake(void);
+/* In the open transaction: the task that tells an account's subscribers. */
+bool change_tell(Db *db, int64_t account, GError **error);
 /* Changes after `since`, oldest first, at most `limit`, as GArray of Change. ERROR_GONE: `since` is
  * older than what is kept (cannotCalculateChanges). */
 GArray *change_read(Db *db, int64_t account, int64_t since, unsigned limit, GError **error);

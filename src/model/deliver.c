@@ -28,6 +28,7 @@
 #include "model/account.h"
 #include "model/change.h"
 #include "model/deliver_batch.h"
+#include "model/change.h"
 #include "model/email.h"
 #include "model/expiring.h"
 #include "model/mailbox.h"
@@ -67,20 +68,27 @@ static bool write_accounts(Batch *batch, GError **error)
     return true;
 }
 
+/* For the index, and for those who are told of changes. */
 static bool add_tasks(Batch *batch, GError **error)
 {
-    g_autofree TaskNew *tasks = g_new0(TaskNew, batch->account_count);
+    g_autofree TaskNew *tasks = g_new0(TaskNew, 2 * (size_t)batch->account_count);
     char keys[DELIVER_BATCH_MAX][ACCOUNT_KEY_BYTES];
-    unsigned count = 0;
+    unsigned count = 0, told = 0;
     for (unsigned i = 0; i < batch->account_count; i++) {
         if (!batch->accounts[i].stored)
             continue;
-        unsigned bucket = account_bucket(batch->accounts[i].id, keys[count]);
-        tasks[count] = (TaskNew){.role = "fts-indexing", .bucket = bucket, .key = keys[count]};
-        count++;
+        unsigned bucket = account_bucket(batch->accounts[i].id, keys[i]);
+        tasks[count++] = (TaskNew){.role = "fts-indexing", .bucket = bucket, .key = keys[i]};
+        if (batch->accounts[i].subscribed) {
+            tasks[count++] =
+                (TaskNew){.role = "push-notifications", .bucket = bucket, .key = keys[i]};
+            told++;
+        }
     }
+    batch->told = told > 0;
     return task_add_many(batch->db, tasks, count, error) &&
-           task_announce(batch->db, "fts-indexing", error);
+           task_announce(batch->db, "fts-indexing", error) &&
+           (!told || task_announce(batch->db, "push-notifications", error));
 }
 
 /* Is it the same message for the same account, as its key says? */
@@ -191,6 +199,8 @@ static bool deliver_batch(Db *db, const Delivery *deliveries, unsigned count, De
         db_commit(db, error) != DB_DONE)
         return false;
     task_wake("fts-indexing");
+    if (batch->told)
+        change_wake();
     return true;
 }
 

@@ -77,8 +77,8 @@ void batch_free(Batch *batch)
 static bool account_lock(Batch *batch, AccountUse *use, GError **error)
 {
 #define COLUMNS                                                                                    \
-    "SELECT deleted_at, quota_bytes, used_bytes, next_email, change_seq, rota_now() FROM account " \
-    "WHERE id = $1"
+    "SELECT deleted_at, quota_bytes, used_bytes, next_email, change_seq, rota_now(), subscribers " \
+    "FROM account WHERE id = $1"
     static const DbSql sql = {COLUMNS, COLUMNS " FOR NO KEY UPDATE"};
     g_autoptr(DbRows) rows = db_query(batch->db, &sql, DB_ARGS(db_int(use->id)), error);
     int step = rows ? db_rows_next(rows, error) : -1;
@@ -92,6 +92,7 @@ static bool account_lock(Batch *batch, AccountUse *use, GError **error)
     use->next_email = use->next_tentative = db_rows_int(rows, 3);
     use->change_seq = db_rows_int(rows, 4);
     batch->now = db_rows_int(rows, 5);
+    use->subscribed = db_rows_int(rows, 6) > 0;
     return true;
 }
 

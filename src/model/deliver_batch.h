@@ -20,6 +20,7 @@ typedef struct {
     int64_t id;
     bool there;                                        /* living, and locked by us */
     int64_t quota, used_bytes, next_email, change_seq; /* as read; next_email as it shall be */
+    bool subscribed;                                   /* somebody is told of changes */
     int64_t next_tentative;                            /* the id that the next one would have */
     int64_t stored, stored_bytes;                      /* by this batch */
     GPtrArray *mailboxes;                              /* of MailboxUse, owned */
@@ -37,6 +38,7 @@ typedef struct {
     int64_t seqs[DELIVER_BATCH_MAX]; /* of the change row, where it is stored */
     int64_t now;                     /* by the store's clock, ms */
     unsigned stored;
+    bool told; /* a task was added for those who are told of changes */
 } Batch;
 
 Batch *batch_new(Db *db, const Delivery *deliveries, unsigned count, Delivered *results);

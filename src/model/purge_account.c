@@ -146,6 +146,8 @@ static const PurgeKind index_state = ONE_ROW("search_state", "account", "index s
 static const PurgeKind spam_model = ONE_ROW("spam_model", "account", "spam models");
 static const PurgeKind verdicts = ROWS("spam_verdict", "digest", "d", "spam verdicts");
 static const PurgeKind mailboxes = ROWS("mailbox", "id", "i", "mailboxes");
+static const PurgeKind subscriptions =
+    ROWS("push_subscription", "id", "i", "push subscriptions");
 static const PurgeKind aliases = ROWS("alias", "address", "t", "aliases");
 
 static const PurgeKind keys = {
@@ -194,7 +196,7 @@ static const PurgeKind account_row = {
 
 const PurgeKind *const purge_of_account[] = {
     &messages, &index_rows, &index_state, &trimmed, &keys, &verdicts, &spam_model,
-    &mailboxes, &aliases, &tasks, &dead_letters, &history, &account_row, NULL,
+    &mailboxes, &subscriptions, &aliases, &tasks, &dead_letters, &history, &account_row, NULL,
 };
 
 /* ---------------------------------------------------------------- who has something to do */

@@ -16,6 +16,7 @@
  * right because another of its messages could not be read is found only by a rebuild.
  */
 #include "base/limits.h"
+#include "base/limits_push.h"
 #include "model/purge_private.h"
 
 /* clang-format off */
@@ -108,9 +109,42 @@ static const PurgeKind unjudged_features = {
     .remove_args = "0",
 };
 
+/* Their time is over, or nobody said their code back. The account's row is locked first, as by
+ * those who make and remove them, so that its count is right. */
+#define PUSH_IS_OVER \
+    "(expires_at <= CAST($3 AS BIGINT)" \
+    " OR (stage < 2 AND created_at <= CAST($3 AS BIGINT) - " G_STRINGIFY(PUSH_VERIFY_MS) "))"
+static const PurgeKind over_subscription = {
+    .name = "push subscriptions", .key = "ii", .path = "0/1", .limit = PURGE_PAGE_ROWS,
+    .list = {"SELECT account, id, length(url), 1 FROM push_subscription"
+             " WHERE (account, id) > ($1, $2) AND " PUSH_IS_OVER
+             " AND " SHARD_OF("account", "$4", "$5") " ORDER BY account, id LIMIT $6", NULL},
+    .list_args = "01nsSl",
+    .lock = {"", "SELECT 1 FROM account WHERE id = $1 FOR NO KEY UPDATE"},
+    .lock_args = "0",
+    .remove = {"DELETE FROM push_subscription WHERE account = $1 AND id = $2 AND " PUSH_IS_OVER,
+               NULL},
+    .remove_args = "01n",
+    .after = {"UPDATE account SET subscribers = (SELECT count(*) FROM push_subscription s"
+              " WHERE s.account = $1) WHERE id = $1", NULL},
+    .after_args = "0",
+};
+
+/* A push service that has not failed for a day: what was counted is old. */
+static const PurgeKind idle_origin = {
+    .name = "push services", .key = "t", .path = "0", .limit = PURGE_PAGE_ROWS,
+    .list = {"SELECT origin, 0, 1 FROM push_origin WHERE origin > $1"
+             " AND open_until < CAST($2 AS BIGINT) - 86400000"
+             " AND " SHARD_OF("length(origin)", "$3", "$4") " ORDER BY origin LIMIT $5", NULL},
+    .list_args = "0nsSl",
+    .remove = {"DELETE FROM push_origin WHERE origin = $1"
+               " AND open_until < CAST($2 AS BIGINT) - 86400000", NULL},
+    .remove_args = "0n",
+};
+
 const PurgeKind *const purge_of_store[] = {
-    &expired_key, &loose_blob,       &old_history,
-    &old_load,    &unjudged_features, &lost_index_state, NULL,
+    &expired_key, &loose_blob, &old_history, &old_load, &unjudged_features, &lost_index_state,
+    &over_subscription, &idle_origin, NULL,
 };
 
 static const PurgeKind index_leftover = {

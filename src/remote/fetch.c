@@ -40,6 +40,8 @@ typedef struct {
     const char *upload; /* of the ask, borrowed; what is left of it */
     size_t upload_left;
     size_t head_bytes;
+    bool (*may_send)(void *data);
+    bool stopped;        /* it said no */
     const char *refused; /* why it was given up by us; NULL: it was not */
     char message[CURL_ERROR_SIZE];
 } Flight;
@@ -187,6 +189,17 @@ static size_t on_upload(char *bytes, size_t one, size_t size, void *data)
     return size;
 }
 
+static int on_ready(void *data, char *ip, char *local_ip, int port, int local_port)
+{
+    Flight *flight = data;
+    (void)ip;
+    (void)local_ip;
+    (void)port;
+    (void)local_port;
+    flight->stopped = flight->may_send && !flight->may_send(flight->answer->data);
+    return flight->stopped ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
 static void set_policy(CURL *easy, const FetchConfig *config, const FetchAsk *ask)
 {
     int64_t connect_ms = config->connect_ms ? config->connect_ms : FETCH_CONNECT_MS;
@@ -233,6 +246,8 @@ static void set_request(Flight *flight, const FetchAsk *ask)
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, flight->message);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, flight);
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_ready);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, flight);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, flight);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
@@ -266,6 +281,8 @@ static Flight *flight_new(Fetch *fetch)
         flight->fetch = fetch;
     }
     flight->refused = NULL;
+    flight->may_send = NULL;
+    flight->stopped = false;
     flight->head_bytes = 0;
     flight->upload_left = 0;
     flight->message[0] = '\0';
@@ -303,6 +320,7 @@ bool fetch_add(Fetch *fetch, const FetchAsk *ask, GError **error)
         return fail(error, ERROR_RETRY, "%d requests are in flight", FETCH_IN_FLIGHT_MAX);
     Flight *flight = flight_new(fetch);
     flight->answer->data = ask->data;
+    flight->may_send = ask->may_send;
     set_policy(flight->easy, &fetch->config, ask);
     set_request(flight, ask);
     if (!set_headers(flight, ask, error)) {
@@ -334,7 +352,10 @@ static void set_error(Flight *flight, CURLcode code)
     curl_easy_getinfo(flight->easy, CURLINFO_EFFECTIVE_URL, &url);
     const char *why = *flight->message ? flight->message : curl_easy_strerror(code);
     ErrorKind kind = was_sent(flight->easy) ? ERROR_UNKNOWN : ERROR_RETRY;
-    if (flight->refused && (code == CURLE_WRITE_ERROR || code == CURLE_COULDNT_CONNECT)) {
+    if (flight->stopped) {
+        kind = ERROR_STOPPED;
+        why = "it was stopped before it was sent";
+    } else if (flight->refused && (code == CURLE_WRITE_ERROR || code == CURLE_COULDNT_CONNECT)) {
         kind = ERROR_REJECT;
         why = flight->refused;
     } else if (kind == ERROR_RETRY &&

@@ -16,7 +16,8 @@
  * Errors: ERROR_REJECT: the URL, its scheme or its address is refused, or the answer is over a
  * limit: it will not be better next time. ERROR_RETRY: nothing was sent (name, connection, TLS; a
  * certificate that does not fit too: it may be renewed). ERROR_UNKNOWN: the request, or a part of
- * it, was sent and no answer came: it may have been acted upon. Any status, 500 too, is an answer.
+ * it, was sent and no answer came: it may have been acted upon. ERROR_STOPPED: may_send said no.
+ * Any status, 500 too, is an answer.
  */
 #ifndef ROTA_REMOTE_FETCH_H
 #define ROTA_REMOTE_FETCH_H
@@ -55,6 +56,9 @@ typedef struct {
     size_t body_size;
     int64_t whole_ms; /* 0: the config's */
     void *data;       /* the caller's own, handed back with the answer */
+    /* Asked last of all, when the connection is there and the request is about to be sent; false:
+     * it is not (ERROR_STOPPED). NULL: it is. Gets `data`. */
+    bool (*may_send)(void *data);
 } FetchAsk;
 
 typedef struct {

@@ -11,6 +11,7 @@
 #include "base/limits_remote.h"
 #include "remote/fetch.h"
 #include "remote/fetch_address.h"
+#include "remote/retry_after.h"
 #include "support.h"
 
 static const struct {
@@ -360,6 +361,33 @@ static void nothing_is_sent_twice(void **state)
     server_stop(&server);
 }
 
+static bool say(void *data)
+{
+    return *(bool *)data;
+}
+
+static void nothing_is_sent_that_may_not(void **state)
+{
+    (void)state;
+    Server server;
+    server_start(&server);
+    {
+        g_autoptr(Fetch) fetch = open_fetch(&plain);
+        g_autofree char *url = url_of(&server, "/echo");
+        for (unsigned i = 0; i < 4; i++) { /* on a new connection, and on one that is there */
+            bool may = i % 2 == 1;
+            g_autoptr(GError) error = NULL;
+            FetchAsk ask = {.url = url, .body = "x", .body_size = 1, .data = &may, .may_send = say};
+            g_autoptr(FetchAnswer) answer = fetch_run(fetch, &ask, &error);
+            assert_int_equal(answer ? answer->status : 0, may ? 200 : 0);
+            if (!may)
+                assert_int_equal(error_kind(error), ERROR_STOPPED);
+        }
+        assert_int_equal(requests_of(&server), 2);
+    }
+    server_stop(&server);
+}
+
 static void headers_are_lines(void **state)
 {
     (void)state;
@@ -420,6 +448,36 @@ static void many_are_in_flight(void **state)
         fetch_pool_give(pool, fetch);
     }
     server_stop(&server);
+}
+
+static void retry_after_is_a_wait(void **state)
+{
+    (void)state;
+    int64_t now = INT64_C(1795591680000); /* Wed, 25 Nov 2026 07:28:00 GMT */
+    static const struct {
+        const char *value;
+        int64_t wait_ms;
+    } waits[] = {
+        {NULL, 0},
+        {"", 0},
+        {"0", 0},
+        {"120", 120000},
+        {"120 ", 120000},
+        {"-5", 0},
+        {"1.5", 0},
+        {"99999999999999999999", FETCH_RETRY_AFTER_MAX_S * INT64_C(1000)},
+        {"Wed, 25 Nov 2026 07:28:30 GMT", 30000},
+        {"Wednesday, 25-Nov-26 07:28:30 GMT", 30000},
+        {"Wed Nov 25 07:28:30 2026", 30000},
+        {"Wed, 25 Nov 2026 07:27:30 GMT", 0},
+        {"Wed, 25 Nov 2099 07:28:30 GMT", FETCH_RETRY_AFTER_MAX_S * INT64_C(1000)},
+        {"soon", 0},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(waits); i++) {
+        int64_t got = retry_after_ms(waits[i].value, now);
+        if (got != waits[i].wait_ms)
+            fail_msg("\"%s\": got %" G_GINT64_FORMAT, waits[i].value, got);
+    }
 }
 
 static void run_openssl(const char *folder, const char *const *argv)
@@ -509,9 +567,14 @@ static void certificates_are_checked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(addresses_are_judged),     cmocka_unit_test(one_request_is_answered),
-        cmocka_unit_test(ends_have_kinds),          cmocka_unit_test(nothing_is_sent_twice),
-        cmocka_unit_test(headers_are_lines),        cmocka_unit_test(many_are_in_flight),
+        cmocka_unit_test(addresses_are_judged),
+        cmocka_unit_test(one_request_is_answered),
+        cmocka_unit_test(ends_have_kinds),
+        cmocka_unit_test(nothing_is_sent_twice),
+        cmocka_unit_test(nothing_is_sent_that_may_not),
+        cmocka_unit_test(headers_are_lines),
+        cmocka_unit_test(many_are_in_flight),
+        cmocka_unit_test(retry_after_is_a_wait),
         cmocka_unit_test(certificates_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
