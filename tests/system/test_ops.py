@@ -68,22 +68,22 @@ def test_status_counts_and_lag(rota):
     node = rota.serve().ready()
     assert "purge.stores" in rota.run("status")
     now = rota.status()["at"]
-    add_tasks(rota, "push-notifications", ["1", "2", "3"], now - 60000)
-    add_tasks(rota, "push-notifications", ["4", "5"], now + 3600000)
-    bury(rota, "push-notifications", "9")
-    shard = rota.shard("push-notifications")
+    add_tasks(rota, "imip-processing", ["1", "2", "3"], now - 60000)
+    add_tasks(rota, "imip-processing", ["4", "5"], now + 3600000)
+    bury(rota, "imip-processing", "9")
+    shard = rota.shard("imip-processing")
     assert (shard["due"], shard["waiting"], shard["running"], shard["dead"]) == (3, 2, 0, 1)
     assert not (shard["due_at_least"] or shard["dead_at_least"])
     assert 60000 <= shard["lag_ms"] < 60000 + PATIENCE * 1000
     assert shard["living"] == [1] and shard["covered"]
     alone = node_of(rota, 1)
     assert (alone["pid"], alone["state"], alone["living"]) == (node.process.pid, "up", True)
-    listed = json.loads(rota.run("tasks", "list", "--json", "--role", "push-notifications", "--limit", "4"))
+    listed = json.loads(rota.run("tasks", "list", "--json", "--role", "imip-processing", "--limit", "4"))
     assert [t["id"].split(":")[1] + t["state"] for t in listed["tasks"]] == ["9dead", "1due", "2due", "3due"]
     assert listed["more"] is True
     assert len(json.loads(rota.run("tasks", "list", "--json", "--state", "waiting"))["tasks"]) == 2
     rota.run("tasks", "list", "--state", "sleeping", status=2)
-    rota.run("tasks", "show", "push-notifications:77", status=1)
+    rota.run("tasks", "show", "imip-processing:77", status=1)
 
 
 def test_a_failing_task_becomes_a_dead_letter(rota):
