@@ -104,6 +104,17 @@ static inline unsigned push_service_count(PushService *service)
     return count;
 }
 
+/* Of these, those that begin so. */
+static inline unsigned push_service_count_of(PushService *service, const char *begin)
+{
+    unsigned count = 0;
+    g_mutex_lock(&service->lock);
+    for (unsigned i = 0; i < service->pushes->len; i++)
+        count += g_str_has_prefix(g_ptr_array_index(service->pushes, i), begin);
+    g_mutex_unlock(&service->lock);
+    return count;
+}
+
 static inline char *push_service_last(PushService *service)
 {
     g_mutex_lock(&service->lock);

@@ -13,24 +13,26 @@
 #include "duty_support.h"
 #include "model_support.h"
 #include "purge_support.h"
+#include "push_support.h"
 
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 
 #include "db/fault.h"
+#include "duty/push_wire.h"
 #include "model/email.h"
 
 #define LETTERS    3
 #define POINTS_MAX 400
 #define DAY        (24 * (int64_t)3600000)
 
-static const DutySettings SETTINGS = {.undelete_retention_ms = 3600000,
-                                      .auto_expunge_ms = 30 * DAY,
-                                      .changes_max_history = 10000,
-                                      .account_retention_ms = 30 * DAY,
-                                      .history_retention_ms = 30 * DAY,
-                                      .spam_min_samples = 2};
+static DutySettings settings = {.undelete_retention_ms = 3600000,
+                                .auto_expunge_ms = 30 * DAY,
+                                .changes_max_history = 10000,
+                                .account_retention_ms = 30 * DAY,
+                                .history_retention_ms = 30 * DAY,
+                                .spam_min_samples = 2};
 
 /* What is walked. `plant` makes work number n of the test, `verify` looks at what has become of it.
  */
@@ -200,12 +202,45 @@ static void accounts_verify(Db *db, unsigned n)
                      n);
 }
 
+/* The push service lives here, while those who push to it die. */
+static PushService service;
+
+static void push_plant(Db *db, unsigned n)
+{
+    int64_t account = plant_account(db, n, 0);
+    g_autofree char *url = g_strdup_printf("http://127.0.0.1:%u/%u", service.port, n);
+    push_subscribe(db, account, url, NULL);
+    Delivered delivered;
+    deliver_letter(db, account, n, 0, &delivered);
+    assert_int_equal(delivered.result, DELIVER_STORED);
+    purge_exec(db, "DELETE FROM task WHERE role <> 'push-notifications'");
+}
+
+/* Once, and once more where that is counted. */
+static void push_verify(Db *db, unsigned n)
+{
+    int account = (int)account_number(db, n);
+    g_autofree char *line = g_strdup_printf("POST /%u HTTP/1.1", n);
+    unsigned pushes = push_service_count_of(&service, line);
+    int64_t repeats =
+        count_of(db, "SELECT repeats FROM push_subscription WHERE account = %d", account);
+    if (pushes < 1 || pushes > 1 + repeats || repeats > 1)
+        fail_msg("%u pushes, %d repeats counted", pushes, (int)repeats);
+    assert_int_equal(count_of(db,
+                              "SELECT pushed_seq - change_seq + sending_seq FROM "
+                              "push_subscription s JOIN account a ON a.id = s.account "
+                              "WHERE account = %d",
+                              account),
+                     0);
+}
+
 static const CrashCase cases[] = {
     {NULL, delivery_plant, delivery_verify, 20},
     {"fts-indexing", index_plant, index_verify, 15},
     {"bayes-training", bayes_plant, bayes_verify, 20},
     {"purge.stores", stores_plant, stores_verify, 20},
     {"purge.accounts", accounts_plant, accounts_verify, 20},
+    {"push-notifications", push_plant, push_verify, 15},
 };
 
 static const char *name_of(const CrashCase *what)
@@ -222,6 +257,7 @@ static void work(DutyLane *lane, const char *role)
     for (unsigned step = 0; step < 1000; step++) {
         int64_t left = -1;
         purge_exec(lane->node_db, "UPDATE task SET due_at = rota_now() WHERE owner = 0");
+        purge_exec(lane->node_db, "UPDATE push_subscription SET next_at = 0, sending_at = 0");
         assert_true(db_begin(lane->node_db, DB_READ, NULL));
         assert_true(db_query_int(lane->node_db, &tasks, DB_ARGS(db_text(role)), &left, NULL) > 0);
         db_rollback(lane->node_db);
@@ -251,7 +287,7 @@ static void live_until(const TestStore *store, const CrashCase *what, unsigned n
         return;
     }
     DutyLane lane;
-    duty_lane_init_more(&lane, store, what->role, &SETTINGS,
+    duty_lane_init_more(&lane, store, what->role, &settings,
                         &(DutyLaneMore){.node = 1, .take_lane_db = door});
     work(&lane, what->role);
     duty_lane_clear(&lane);
@@ -326,7 +362,7 @@ static void walk(TestStore *store, unsigned number_of_case)
     plant_account(db, 0, 1); /* a bystander */
     purge_exec(db, "DELETE FROM task");
     DutyLane other;
-    duty_lane_init_more(&other, store, what->role ? what->role : "fts-indexing", &SETTINGS,
+    duty_lane_init_more(&other, store, what->role ? what->role : "fts-indexing", &settings,
                         &(DutyLaneMore){.node = 2, .lease_ms = 100000000});
     bool died = true;
     unsigned n = 0;
@@ -374,15 +410,25 @@ static void purge_accounts(void **state)
     walk(*state, 4);
 }
 
+static void push_notifications(void **state)
+{
+    push_service_start(&service);
+    walk(*state, 5);
+    push_service_stop(&service);
+}
+
 int main(int argc, char **argv)
 {
     message_library_init();
+    settings.push = push_wire_new(&(PushWireConfig){.allow_private = true});
     if (argc == ARGS && strcmp(argv[ARG_DIE], "--die") == 0)
         return die(argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(delivery),       cmocka_unit_test(fts_indexing),
         cmocka_unit_test(bayes_training), cmocka_unit_test(purge_stores),
-        cmocka_unit_test(purge_accounts),
+        cmocka_unit_test(purge_accounts), cmocka_unit_test(push_notifications),
     };
-    return test_on_both_stores("crash", tests, G_N_ELEMENTS(tests));
+    int failed = test_on_both_stores("crash", tests, G_N_ELEMENTS(tests));
+    push_wire_free(settings.push);
+    return failed;
 }

@@ -425,6 +425,53 @@ static void who_lost_the_lease_sends_nothing(void **state)
     scene_stop(&scene);
 }
 
+/* The lane's clock, which leaps over the end of the lease once the outbox is committed: as after a
+ * SIGSTOP. */
+static struct {
+    ClockManual *manual;
+    Db *db;
+    unsigned commits;
+} leap;
+
+static int64_t leaping_us(const Clock *clock)
+{
+    (void)clock;
+    bool noted = leap.commits >= 2 && !db_in_transaction(leap.db);
+    return leap.manual->monotonic + (noted ? INT64_C(200000000) * 1000 : 0);
+}
+
+static Fault count_commits(FaultPoint point, uint64_t call, void *data)
+{
+    (void)call;
+    (void)data;
+    leap.commits += point == FAULT_POINT_COMMIT; /* of the claim, then of the outbox */
+    return FAULT_NONE;
+}
+
+static void who_was_stopped_sends_nothing(void **state)
+{
+    Scene scene;
+    scene_start(&scene, *state, true);
+    deliver(&scene);
+    step(&scene); /* the cluster's key is made */
+    deliver(&scene);
+    purge_exec(scene.db, "UPDATE push_subscription SET pushed_at = 0");
+    Db *behind = test_store_open(*state), *door = db_open_fault(behind, count_commits, NULL);
+    duty_lane_restart(&scene.lane, door);
+    leap.manual = &scene.lane.clock;
+    leap.db = door;
+    leap.commits = 0;
+    scene.lane.clock.clock.monotonic_us = leaping_us;
+    for (unsigned i = 0; i < 3; i++)
+        worker_step(scene.lane.worker);
+    assert_true(leap.commits >= 2);
+    assert_true(column(&scene, "sending_seq") > 0); /* it was about to */
+    assert_int_equal(push_service_count(&scene.service), 1);
+    leap.commits = 0;
+    scene_stop(&scene);
+    db_close(behind);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -440,6 +487,7 @@ int main(void)
         cmocka_unit_test(a_lost_connection_anywhere),
         cmocka_unit_test(a_commit_that_was_done_unheard),
         cmocka_unit_test(who_lost_the_lease_sends_nothing),
+        cmocka_unit_test(who_was_stopped_sends_nothing),
     };
     return test_on_both_stores("push_notifications", tests, G_N_ELEMENTS(tests));
 }

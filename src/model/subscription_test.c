@@ -276,6 +276,9 @@ static void the_outbox_knows_what_was_perhaps_sent(void **state)
     assert_int_equal(done->failures, 0);
     assert_int_equal(done->pushes, 2);
     assert_true(note(db, done, seq + 1));
+    IN_TX(db, subscription_note_end(db, done, seq, &sent, why)); /* of another's, long ago */
+    g_autoptr(Subscription) other = get(db, ada, id);
+    assert_int_equal(other->sending_seq, seq + 1);
     PushEnd ended = {.kind = PUSH_ENDED, .status = 410};
     IN_TX(db, subscription_note_end(db, done, seq + 1, &ended, why));
     assert_null(get(db, ada, id));
