@@ -1,0 +1,41 @@
+/* alarm.h: when an object's alarms ring (RFC 5545 section 3.6.6, RFC 9074).
+ *
+ * Each VALARM of each instance: relative to its start or end, or absolute (once for its component),
+ * with REPEAT and DURATION. None of a cancelled or completed component, none where the person has
+ * declined, none that was acknowledged (ACKNOWLEDGED, X-MOZ-LASTACK). A snoozed alarm is one of its
+ * own, absolute, beside the acknowledged one that it puts off. A day of a TRIGGER is a day on the
+ * calendar, an hour is an hour. Pure; bounded as recurrence.h. Times are UTC seconds since 1970.
+ */
+#ifndef ROTA_CONTENT_ALARM_H
+#define ROTA_CONTENT_ALARM_H
+
+#include "content/recurrence.h"
+
+typedef struct {
+    int64_t at;
+    const IcalendarAlarm *alarm; /* borrowed from the object */
+    unsigned repeat;             /* 0: the first of its repetitions */
+    Instance instance;           /* what it is about; of an absolute one the component's own */
+    bool is_over;                /* its instance ended before the asker's `now` */
+} AlarmRing;
+
+typedef struct {
+    const Zone *floating;         /* not NULL */
+    const char *const *addresses; /* the person's, lower case, ended by NULL; NULL: nobody's */
+    int64_t after, now;           /* what rings after the one, and not after the other, is due */
+    unsigned max;                 /* instances; 0: RECURRENCE_EXPANSIONS_MAX */
+} AlarmAsk;
+
+typedef struct {
+    GArray *due;  /* of AlarmRing, by time */
+    int64_t next; /* the earliest after `now`; INT64_MAX: none */
+    bool cut;     /* there may be more than was looked at */
+} AlarmAnswer;
+void alarm_answer_clear(AlarmAnswer *answer);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(AlarmAnswer, alarm_answer_clear)
+
+/* An object without alarms costs nothing. The answer borrows from the object. */
+AlarmAnswer alarm_find(const Icalendar *object, const AlarmAsk *ask);
+bool alarm_has_any(const Icalendar *object);
+
+#endif
