@@ -210,6 +210,7 @@ Message *message_parse(const void *bytes, size_t size, MessageDepth depth)
     message->reply_to = addresses_new();
     message->references = g_ptr_array_new_with_free_func(g_free);
     message->text = g_string_new(NULL);
+    message->calendar_method = g_strdup("");
     message->attachments = g_ptr_array_new_with_free_func(g_free);
     message->defects = g_ptr_array_new();
     g_autoptr(GArray) fields = g_array_new(FALSE, FALSE, sizeof(HeaderField));
@@ -243,6 +244,9 @@ void message_free(Message *message)
     g_ptr_array_unref(message->attachments);
     g_ptr_array_unref(message->defects);
     g_string_free(message->text, TRUE);
+    if (message->calendar)
+        g_bytes_unref(message->calendar);
+    g_free(message->calendar_method);
     g_free(message);
 }
 

@@ -39,7 +39,12 @@ typedef struct {
     GPtrArray *attachments; /* of char *: file names, decoded */
     bool has_attachment;
     bool has_calendar; /* a text/calendar part */
-    char *preview;     /* first 256 characters of the text, white space folded */
+    /* The first text/calendar part of the mail itself (not of one that is attached) that says a
+     * method (RFC 6047), or else the first at all; UTF-8, at most CALENDAR_PART_BYTES_MAX and then
+     * a byte more. NULL: none. */
+    GBytes *calendar;
+    char *calendar_method; /* as its Content-Type says, "" where it does not */
+    char *preview;         /* first 256 characters of the text, white space folded */
     unsigned parts;
     GPtrArray *defects; /* of static const char *: "too many parts", "no header", … */
 } Message;

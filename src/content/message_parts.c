@@ -19,6 +19,7 @@
 #include <gmime/gmime.h>
 
 #include "base/limits.h"
+#include "base/limits_imip.h"
 #include "content/html.h"
 #include "content/message_header.h"
 #include "content/message_parts.h"
@@ -33,6 +34,7 @@ typedef enum { SIBLING_NONE, SIBLING_RELATED } Siblings;
 typedef struct {
     Message *message;
     GString *decoded, *converted; /* buffers, used again */
+    unsigned attached;            /* how many attached messages we are in */
 } Walk;
 
 typedef struct {
@@ -215,6 +217,28 @@ static void read_text(Walk *walk, const Part *part, const char *body, size_t siz
     text_cut(message);
 }
 
+/* An invitation, for content/itip: what is longer than anybody may store is cut, and refused there.
+ */
+static void read_calendar(Walk *walk, const Part *part, const char *body, size_t size)
+{
+    Message *message = walk->message;
+    GMimeParamList *parameters = g_mime_content_type_get_parameters(part->type);
+    g_autofree char *method = name_of(parameters, "method");
+    if (walk->attached || *message->calendar_method || (message->calendar && !method))
+        return;
+    size_t decoded_size, most = CALENDAR_PART_BYTES_MAX + 1;
+    const char *decoded = text_decode_transfer(part->encoding, body, MIN(size, 4 * most),
+                                               walk->decoded, &decoded_size);
+    g_autofree char *charset = name_of(parameters, "charset");
+    g_string_truncate(walk->converted, 0);
+    text_append(walk->converted, decoded, MIN(decoded_size, most), charset ? charset : "utf-8");
+    if (message->calendar)
+        g_bytes_unref(message->calendar);
+    message->calendar = g_bytes_new(walk->converted->str, MIN(walk->converted->len, most));
+    g_free(message->calendar_method);
+    message->calendar_method = method ? g_steal_pointer(&method) : g_strdup("");
+}
+
 static void read_leaf(Walk *walk, const Part *part, const char *body, size_t size,
                       Siblings siblings)
 {
@@ -238,6 +262,8 @@ static void read_leaf(Walk *walk, const Part *part, const char *body, size_t siz
         g_ptr_array_add(message->attachments, g_strdup(part->name));
     if (text && !calendar)
         read_text(walk, part, body, size);
+    if (type_is(part, "text", "calendar"))
+        read_calendar(walk, part, body, size);
 }
 
 /* The lines "--boundary" of a multipart, one after the other. */
@@ -356,7 +382,9 @@ static void read_message(Walk *walk, const Part *part, const char *body, size_t 
     append_header_line(walk, fields, "Subject");
     append_header_line(walk, fields, "From");
     append_header_line(walk, fields, "To");
+    walk->attached++;
     read_entity(walk, fields, bytes + at, size - at, depth + 1, SIBLING_NONE);
+    walk->attached--;
 }
 
 static void read_entity(Walk *walk, const GArray *fields, const char *body, size_t size,
