@@ -16,6 +16,7 @@
 #include "base/limits.h"
 #include "base/must.h"
 #include "base/nearest.h"
+#include "remote/smtp.h"
 
 #include "app/settings_table.h"
 
@@ -384,6 +385,17 @@ static void settle_push(Reading *reading)
     make_absolute(reading, &push->ca_file);
 }
 
+static void settle_smtp(Reading *reading)
+{
+    SmtpSettings *smtp = &reading->base.settings->smtp;
+    if (*smtp->relay && !smtp_is_relay(smtp->relay))
+        settings_add_problem(&reading->base, false, get_target(reading, "smtp.relay")->place,
+                             "smtp.relay: found \"%s\"; write one as in "
+                             "\"smtp://mail.example.org:587\" or \"smtps://mail.example.org\"",
+                             smtp->relay);
+    make_absolute(reading, &smtp->ca_file);
+}
+
 static void settle_metrics(Reading *reading)
 {
     const MetricsSettings *metrics = &reading->base.settings->metrics;
@@ -404,6 +416,7 @@ static void settle(Reading *reading)
     settle_store(reading);
     settle_tls(reading);
     settle_push(reading);
+    settle_smtp(reading);
     settle_metrics(reading);
     if (strlen(settings->cluster_name) > CLUSTER_NAME_BYTES_MAX)
         settings_add_problem(&reading->base, false, get_target(reading, "cluster.name")->place,

@@ -63,6 +63,13 @@ typedef struct {
     char *ca_file, *contact; /* "": the system's, none */
 } PushSettings;
 
+/* The operator's mail server, that takes what rota sends; as SmtpConfig. */
+typedef struct {
+    char *relay; /* "": nothing is sent */
+    char *user, *secret, *ca_file, *hello;
+    int tls; /* SmtpTls */
+} SmtpSettings;
+
 typedef struct {
     bool enabled;
     double score_spam; /* 0 to 1: at or above it mail goes to Junk */
@@ -84,6 +91,7 @@ typedef struct {
     TlsSettings tls;
     MetricsSettings metrics;
     PushSettings push;
+    SmtpSettings smtp;
     SpamSettings spam;
     LaneSettings *lanes; /* for each of `roles` */
     LogLevel log_level;

@@ -23,7 +23,8 @@ static const char *const log_levels[] = {"error", "warning", "info", "debug",
 static const char *const log_formats[] = {"auto", "text", "journal", "json",
                                           NULL}; /* as LogFormat */
 
-static const char *const each_words[] = {"shard", "account", NULL}; /* as CustomEach */
+static const char *const each_words[] = {"shard", "account", NULL};           /* as CustomEach */
+static const char *const smtp_tls_words[] = {"never", "try", "always", NULL}; /* as SmtpTls */
 
 const SettingRow setting_rows[] = {
     {"cluster.node-id", SETTING_NODE, IN(node_id), NULL, 1, NODE_ID_MAX, NULL,
@@ -131,6 +132,20 @@ const SettingRow setting_rows[] = {
     {"jmap.push.allow-private", SETTING_BOOLEAN, IN(push.allow_private), "false", 0, 0, NULL,
      "whether push services may be without TLS, or at private addresses: for tests and closed "
      "nets"},
+    {"smtp.relay", SETTING_TEXT, IN(smtp.relay), "\"\"", 0, 0, NULL,
+     "the mail server that takes what rota sends: \"smtp://HOST:PORT\" or \"smtps://HOST:PORT\"; "
+     "\"\": nothing is sent"},
+    {"smtp.user", SETTING_TEXT, IN(smtp.user), "\"\"", 0, 0, NULL,
+     "who rota is for the relay; \"\": it does not say"},
+    {"smtp.secret", SETTING_TEXT, IN(smtp.secret), "\"\"", 0, 0, NULL,
+     "the password for it, as in \"%{file:smtp.password}%\""},
+    {"smtp.tls", SETTING_CHOICE, IN(smtp.tls), "\"try\"", 0, 0, smtp_tls_words,
+     "STARTTLS with a relay at smtp://: \"never\", \"try\", \"always\""},
+    {"smtp.ca-file", SETTING_TEXT, IN(smtp.ca_file), "\"\"", 0, 0, NULL,
+     "authorities that the relay is trusted by (PEM); relative to the settings file's folder; "
+     "\"\": the system's"},
+    {"smtp.hello", SETTING_TEXT, IN(smtp.hello), "\"\"", 0, 0, NULL,
+     "the name that rota says to the relay (EHLO); \"\": the host's"},
     {"metrics.prometheus.enable", SETTING_BOOLEAN, IN(metrics.prometheus), "true", 0, 0, NULL,
      "whether /metrics is served where HTTP is"},
     {"metrics.prometheus.username", SETTING_TEXT, IN(metrics.username), "\"\"", 0, 0, NULL,
