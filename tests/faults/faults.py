@@ -18,6 +18,7 @@ import cluster
 import failover
 import measure
 import plan
+import pushing
 import rolling
 from world import NODES, Load, World
 
@@ -77,7 +78,7 @@ def pair(world, options, verdict):
     checks.check_all(world, load.ledger, retried, options.seed, verdict)
 
 
-PARTS = {"faults": faults, "takeover": takeover, "change": change, "failover": pair}
+PARTS = {"faults": faults, "takeover": takeover, "change": change, "failover": pair, "push": pushing.push}
 
 
 def run_part(name, options):
@@ -106,6 +107,7 @@ def main():
     parser.add_argument("--kills", type=int, help="of the part takeover")
     parser.add_argument("--tasks", type=int, help="of the part change")
     parser.add_argument("--turns", type=int, help="of the part failover")
+    parser.add_argument("--accounts", type=int, help="of the part push")
     parser.add_argument("--people", type=int, default=24)
     parser.add_argument("--sessions", type=int, default=5)
     parser.add_argument("--rate", type=float, default=40, help="messages a second")

@@ -5,7 +5,7 @@ In a test: `with PushReceiver(folder) as receiver: device = receiver.device("pho
 in another network namespace: push_receiver.py FOLDER ADDRESS PORT; FOLDER/devices.json says which devices there are,
 FOLDER/ledger has a line of JSON for each push, FOLDER/ca.pem is whom the senders shall trust.
 
-What a device answers is its `answer`: a status; "hang", "die" (the connection is closed), "slow" (after two seconds),
+What a device answers is its `answer`, after `delay` seconds: a status; "hang", "die" (the connection is closed), "slow" (after two seconds),
 "large" (10 MB), "redirect", "again" (429 with Retry-After: 1, then 201).
 """
 
@@ -52,8 +52,8 @@ def hkdf(salt, key, info, size):
 class Device:
     """A program on a person's device: its keys, what it answers, and whether it is gone."""
 
-    def __init__(self, name, private=None, auth=None, answer=201):
-        self.name, self.answer, self.asked = name, answer, 0
+    def __init__(self, name, private=None, auth=None, answer=201, delay=0):
+        self.name, self.answer, self.asked, self.delay = name, answer, 0, delay
         self.key = ec.derive_private_key(private, ec.SECP256R1()) if private else ec.generate_private_key(
             ec.SECP256R1())
         self.auth = auth or os.urandom(16)
@@ -66,7 +66,7 @@ class Device:
 
     def saved(self):
         return {"private": str(self.key.private_numbers().private_value), "auth": self.auth.hex(),
-                "answer": self.answer}
+                "answer": self.answer, "delay": self.delay}
 
     def decrypt(self, body):
         assert len(body) >= 21 + 65 + 17, "a body that is too short"
@@ -169,6 +169,7 @@ class PushReceiver:
         self.address, self.port = address, port
         self.devices, self.ledger, self.trouble, self.connections = {}, [], [], 0
         self.lock, self.file = threading.Lock(), None
+        self.checked = {}  # Authorization → what it says: the same one comes with many pushes
         if not (self.folder / "push.pem").exists():
             make_certificate(self.folder, address)
 
@@ -204,7 +205,10 @@ class PushReceiver:
         name = headers[":path"].removeprefix("/")
         device = self.devices[name]
         assert headers[":method"] == "POST" and headers[":scheme"] == "https"
-        sender, key = check_vapid(headers["authorization"], self.origin)
+        value = headers["authorization"]
+        if value not in self.checked:
+            self.checked[value] = check_vapid(value, self.origin)
+        sender, key = self.checked[value]
         assert 0 <= int(headers["ttl"]) <= 31536000
         assert headers["urgency"] in ("very-low", "low", "normal", "high")
         assert re.fullmatch(r"[A-Za-z0-9_-]{1,32}", headers["topic"])
@@ -229,7 +233,7 @@ class PushReceiver:
             push["answer"] = 201 if device.asked > 1 else 429
         if self.file:
             print(json.dumps(push), file=self.file, flush=True)
-        self.reply(connection, stream, push["answer"])
+        asyncio.get_running_loop().call_later(device.delay, self.reply, connection, stream, push["answer"])
 
     def reply(self, connection, stream, answer):
         if answer == "die":
@@ -276,7 +280,8 @@ def main():
     folder, address, port = pathlib.Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     receiver = PushReceiver(folder, address, port)
     for name, saved in json.loads((folder / "devices.json").read_text()).items():
-        receiver.device(name, private=int(saved["private"]), auth=bytes.fromhex(saved["auth"]), answer=saved["answer"])
+        receiver.device(name, private=int(saved["private"]), auth=bytes.fromhex(saved["auth"]), answer=saved["answer"],
+                        delay=saved["delay"])
     receiver.file = open(folder / "ledger", "a", encoding="utf-8")
     try:
         asyncio.run(receiver.serve(lambda: print("ready", flush=True)))
