@@ -1,12 +1,12 @@
-"""A push service and the devices behind it, for tests: it checks who sends (RFC 8292), decrypts (RFC 8188, 8291), looks
-at the request (RFC 8030), and keeps a ledger of every push. Written from the RFCs, on h2 and cryptography.
+"""A push service and the devices behind it, for tests: it checks who sends (RFC 8292), decrypts (RFC 8188, 8291),
+looks at the request (RFC 8030), and keeps a ledger of every push. Written from the RFCs, on h2 and cryptography.
 
 In a test: `with PushReceiver(folder) as receiver: device = receiver.device("phone")`. As a program, so that it can live
 in another network namespace: push_receiver.py FOLDER ADDRESS PORT; FOLDER/devices.json says which devices there are,
 FOLDER/ledger has a line of JSON for each push, FOLDER/ca.pem is whom the senders shall trust.
 
-What a device answers is its `answer`, after `delay` seconds: a status; "hang", "die" (the connection is closed), "slow" (after two seconds),
-"large" (10 MB), "redirect", "again" (429 with Retry-After: 1, then 201).
+What a device answers is its `answer`, after `delay` seconds: a status; "hang", "die" (the connection is closed), "slow"
+(after two seconds), "large" (10 MB), "redirect", "again" (429 with Retry-After: 1, then 201).
 """
 
 import asyncio
@@ -280,8 +280,8 @@ def main():
     folder, address, port = pathlib.Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     receiver = PushReceiver(folder, address, port)
     for name, saved in json.loads((folder / "devices.json").read_text()).items():
-        receiver.device(name, private=int(saved["private"]), auth=bytes.fromhex(saved["auth"]), answer=saved["answer"],
-                        delay=saved["delay"])
+        receiver.device(name, private=int(saved["private"]), auth=bytes.fromhex(saved["auth"]),
+                        answer=saved["answer"], delay=saved["delay"])
     receiver.file = open(folder / "ledger", "a", encoding="utf-8")
     try:
         asyncio.run(receiver.serve(lambda: print("ready", flush=True)))
