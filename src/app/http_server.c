@@ -39,247 +39,8 @@
 #define TELL_MS         10000 /* between two lines about clients that were turned away */
 #define ACCEPT_PAUSE_MS 200   /* after EMFILE: accepting again at once would spin */
 #define FILES_BESIDE    500   /* descriptors of all that is no connection of HTTP */
-#define STEP_NONE       INT64_MAX
 
-struct HttpServer {
-    HttpServerConfig config;
-    Listeners listeners, secure; /* without TLS, with it */
-    int stop_fd;
-    GThread *acceptor;
-    HttpBook *book;
-    HttpBodies *bodies;
-    HttpWork *work;
-    struct MHD_Daemon *daemons[HTTP_EVENT_THREADS];
-    _Atomic bool stopping;
-    _Atomic uint64_t turned_away_all, answers[5];
-    unsigned turned_away; /* the acceptor's: since it was last logged */
-    int64_t told_us;
-    char *said; /* by the library while it starts */
-};
-
-static int64_t step_end(const HttpServer *server)
-{
-    return clock_monotonic_us(server->config.clock) + server->config.timeout_ms * 1000;
-}
-
-/* What so many bytes may take besides. */
-static int64_t time_for(size_t bytes)
-{
-    return (int64_t)(bytes / HTTP_BYTES_PER_MS) * 1000;
-}
-
-/* ---------------------------------------------------------------- a request */
-
-static const char *read_header(const char *name, void *data)
-{
-    return MHD_lookup_connection_value(data, MHD_HEADER_KIND, name);
-}
-
-static int fd_of(struct MHD_Connection *connection)
-{
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    return info ? info->connect_fd : -1;
-}
-
-/* "192.0.2.1", "2001:db8::1"; "": a unix socket. */
-static char *format_peer(const struct sockaddr *address)
-{
-    char text[INET6_ADDRSTRLEN] = "";
-    if (address && address->sa_family == AF_INET)
-        inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr, text,
-                  sizeof text);
-    if (address && address->sa_family == AF_INET6)
-        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, text,
-                  sizeof text);
-    return g_strdup(text);
-}
-
-/* The library has a request's first line. What it returns comes with each further call. */
-static void *on_target(void *data, const char *target, struct MHD_Connection *connection)
-{
-    HttpServer *server = data;
-    HttpExchange *exchange = g_new0(HttpExchange, 1);
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    exchange->server = server;
-    exchange->connection = connection;
-    exchange->fd = fd_of(connection);
-    exchange->peer = format_peer(info ? info->client_addr : NULL);
-    exchange->target = g_strdup(target);
-    http_answer_init(&exchange->answer);
-    return exchange;
-}
-
-static void on_completed(void *data, struct MHD_Connection *connection, void **context,
-                         enum MHD_RequestTerminationCode code)
-{
-    HttpServer *server = data;
-    HttpExchange *exchange = *context;
-    (void)connection, (void)code;
-    if (!exchange)
-        return;
-    http_book_set(server->book, exchange->fd, step_end(server), false);
-    http_call_free(exchange->call);
-    http_answer_clear(&exchange->answer);
-    http_body_free(exchange->body);
-    g_free(exchange->method);
-    g_free(exchange->target);
-    g_free(exchange->peer);
-    g_free(exchange);
-    *context = NULL;
-}
-
-static void unref_bytes(void *data)
-{
-    g_bytes_unref(data);
-}
-
-/* Takes the answer's content; nothing of it is copied. */
-static struct MHD_Response *take_response(HttpAnswer *answer, size_t *ret_size)
-{
-    GBytes *bytes = answer->bytes ? g_steal_pointer(&answer->bytes)
-                                  : g_string_free_to_bytes(g_steal_pointer(&answer->body));
-    void *data = (void *)(uintptr_t)g_bytes_get_data(bytes, ret_size);
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer_with_free_callback_cls(*ret_size, data, unref_bytes, bytes);
-    if (!response)
-        g_bytes_unref(bytes);
-    return response;
-}
-
-static enum MHD_Result send_answer(HttpExchange *exchange)
-{
-    HttpServer *server = exchange->server;
-    HttpAnswer *answer = &exchange->answer;
-    size_t size = 0;
-    struct MHD_Response *response = take_response(answer, &size);
-    if (!response)
-        return MHD_NO;
-    MHD_add_response_header(response, "Content-Type", answer->type);
-    for (unsigned i = 0; i < answer->headers->len; i += 2)
-        MHD_add_response_header(response, g_ptr_array_index(answer->headers, i),
-                                g_ptr_array_index(answer->headers, i + 1));
-    server->answers[answer->status / 100 - 1]++;
-    if (server->stopping)
-        MHD_add_response_header(response, "Connection", "close");
-    http_book_set(server->book, exchange->fd, step_end(server) + time_for(size), true);
-    enum MHD_Result result = MHD_queue_response(exchange->connection, answer->status, response);
-    MHD_destroy_response(response);
-    return result;
-}
-
-void http_exchange_resume(HttpExchange *exchange)
-{
-    HttpServer *server = exchange->server;
-    exchange->body_since_us = clock_monotonic_us(server->config.clock);
-    http_book_set(server->book, exchange->fd, step_end(server), true);
-    MHD_resume_connection(exchange->connection);
-}
-
-/* The store's own time-out bounds what comes of it. */
-static enum MHD_Result put_to_work(HttpExchange *exchange)
-{
-    HttpServer *server = exchange->server;
-    http_book_set(server->book, exchange->fd, STEP_NONE, true);
-    if (http_work_put(server->work, exchange))
-        return MHD_YES;
-    http_answer_problem(&exchange->answer, 503, "too many requests wait for the store: come again");
-    http_answer_add_header(&exchange->answer, "Retry-After", "2");
-    return send_answer(exchange);
-}
-
-/* The head is whole. An answer now means that the body is not read. */
-static enum MHD_Result open_exchange(HttpExchange *exchange, const char *method)
-{
-    exchange->opened = true;
-    exchange->method = g_strdup(method);
-    exchange->request = (HttpRequest){
-        .method = exchange->method,
-        .target = exchange->target,
-        .header = read_header,
-        .data = exchange->connection,
-        .peer = exchange->peer,
-    };
-    HttpServer *server = exchange->server;
-    http_book_set(server->book, exchange->fd, step_end(server), true);
-    exchange->body_since_us = clock_monotonic_us(server->config.clock);
-    exchange->call = http_call_new(server->config.house, &exchange->request, &exchange->answer);
-    if (!exchange->call)
-        return send_answer(exchange);
-    exchange->admitting = http_call_asks_first(exchange->call);
-    return exchange->admitting ? put_to_work(exchange) : MHD_YES;
-}
-
-/* Bytes over the limit are read and thrown away, for a while: a client that sends hears the answer
- * only then. */
-static enum MHD_Result take_body(HttpExchange *exchange, const char *bytes, size_t size)
-{
-    HttpServer *server = exchange->server;
-    if (!exchange->body)
-        exchange->body = http_body_new(server->bodies);
-    size_t had = http_body_size(exchange->body);
-    bool wanted = !exchange->ran && !exchange->no_room && exchange->discarded == 0 &&
-                  size <= http_call_body_max(exchange->call) - had;
-    if (wanted)
-        exchange->no_room = !http_body_add(exchange->body, bytes, size);
-    else
-        exchange->discarded += size;
-    if (had + size > HTTP_BODY_BYTES_MAX && wanted) /* it is long, and may take longer */
-        http_book_set(server->book, exchange->fd,
-                      exchange->body_since_us + server->config.timeout_ms * 1000 +
-                          time_for(had + size),
-                      true);
-    return exchange->discarded <= HTTP_DISCARD_BYTES_MAX ? MHD_YES : MHD_NO;
-}
-
-/* What stands against running it with the body that came; false: the answer is made. */
-static bool body_is_good(HttpExchange *exchange)
-{
-    HttpRequest *request = &exchange->request;
-    if (exchange->body && !exchange->no_room && exchange->discarded == 0) {
-        request->body_size = http_body_size(exchange->body);
-        request->body = http_body_bytes(exchange->body);
-        exchange->no_room = !request->body;
-    }
-    if (exchange->no_room) {
-        http_answer_problem(&exchange->answer, 503, "no room for a body of this size: come again");
-        http_answer_add_header(&exchange->answer, "Retry-After", "10");
-    } else if (exchange->discarded > 0) {
-        http_call_refuse_body(exchange->call);
-    } else {
-        return true;
-    }
-    return false;
-}
-
-static enum MHD_Result run_exchange(HttpExchange *exchange)
-{
-    if (!body_is_good(exchange))
-        return send_answer(exchange);
-    if (http_call_store(exchange->call) != HTTP_STORE_NOT)
-        return put_to_work(exchange);
-    http_call_run(exchange->call, NULL);
-    return send_answer(exchange);
-}
-
-/* Called with the head, with each piece of the body, at its end, and when a worker has resumed the
- * connection. */
-static enum MHD_Result on_request(void *data, struct MHD_Connection *connection, const char *url,
-                                  const char *method, const char *version, const char *upload,
-                                  size_t *upload_size, void **context)
-{
-    HttpExchange *exchange = *context;
-    (void)data, (void)connection, (void)url, (void)version;
-    if (!exchange->opened)
-        return open_exchange(exchange, method);
-    if (*upload_size > 0) {
-        size_t size = *upload_size;
-        *upload_size = 0;
-        return take_body(exchange, upload, size);
-    }
-    return exchange->ran ? send_answer(exchange) : run_exchange(exchange);
-}
+/* ---------------------------------------------------------------- connections */
 
 static void on_connection(void *data, struct MHD_Connection *connection, void **context,
                           enum MHD_ConnectionNotificationCode code)
@@ -287,7 +48,7 @@ static void on_connection(void *data, struct MHD_Connection *connection, void **
     HttpServer *server = data;
     (void)context;
     if (code == MHD_CONNECTION_NOTIFY_CLOSED)
-        http_book_remove(server->book, fd_of(connection));
+        http_book_remove(server->book, http_fd_of(connection));
 }
 
 static size_t leave_escapes(void *data, struct MHD_Connection *connection, char *text)
@@ -328,8 +89,8 @@ static void tell_turned_away(HttpServer *server, HttpBookEntry entry, const char
 /* `fd` as the library shall have it: with plain bytes. */
 static void take_client(HttpServer *server, int fd, const struct sockaddr *address, socklen_t size)
 {
-    g_autofree char *peer = format_peer(address);
-    HttpBookEntry entry = http_book_add(server->book, fd, peer, step_end(server));
+    g_autofree char *peer = http_format_peer(address);
+    HttpBookEntry entry = http_book_add(server->book, fd, peer, http_step_end(server));
     if (entry == HTTP_BOOK_TAKEN) {
         /* By the descriptor: it spreads, and needs no counter. Closes it if it fails. */
         MHD_add_connection(server->daemons[fd % HTTP_EVENT_THREADS], fd, address, size);
@@ -409,13 +170,13 @@ static bool start_daemons(HttpServer *server, GError **error)
                      MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
     for (unsigned i = 0; i < HTTP_EVENT_THREADS; i++) {
         server->daemons[i] = MHD_start_daemon(
-            flags, 0, NULL, NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_log, server,
-            MHD_OPTION_URI_LOG_CALLBACK, on_target, server, MHD_OPTION_NOTIFY_COMPLETED,
-            on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
-            MHD_OPTION_UNESCAPE_CALLBACK, leave_escapes, NULL, MHD_OPTION_CONNECTION_LIMIT,
-            server->config.connections_max + 1, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-            (size_t)HTTP_CONNECTION_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-            MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
+            flags, 0, NULL, NULL, http_exchange_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_log,
+            server, MHD_OPTION_URI_LOG_CALLBACK, http_exchange_target, server,
+            MHD_OPTION_NOTIFY_COMPLETED, http_exchange_completed, server,
+            MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_UNESCAPE_CALLBACK,
+            leave_escapes, NULL, MHD_OPTION_CONNECTION_LIMIT, server->config.connections_max + 1,
+            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_CONNECTION_BYTES,
+            MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
         if (!server->daemons[i])
             return fail(error, ERROR_RETRY, "could not start the HTTP door: %s",
                         server->said ? server->said : "the system has no room");
@@ -449,6 +210,7 @@ static void server_free(HttpServer *server)
     listeners_close(&server->listeners);
     listeners_close(&server->secure);
     http_book_free(server->book);
+    http_events_free(server->events);
     http_bodies_free(server->bodies);
     if (server->stop_fd >= 0)
         close(server->stop_fd);
@@ -473,6 +235,7 @@ HttpServer *http_server_start(const HttpServerConfig *config, GError **error)
         !start_daemons(server, error))
         return NULL;
     server->work = http_work_start(config->db, HTTP_WORKERS);
+    server->events = http_events_start(server);
     server->acceptor = g_thread_new("http-accept", acceptor_thread, server);
     return g_steal_pointer(&server);
 }
@@ -496,6 +259,11 @@ void http_server_counts(HttpServer *server, HttpCounts *ret)
         ret->answers[i] = server->answers[i];
 }
 
+HttpEvents *http_server_events(HttpServer *server)
+{
+    return server->events;
+}
+
 /* ---------------------------------------------------------------- stop */
 
 bool http_server_stop(HttpServer *server, int64_t grace_ms)
@@ -507,6 +275,7 @@ bool http_server_stop(HttpServer *server, int64_t grace_ms)
     g_thread_join(server->acceptor);
     listeners_close(&server->listeners);
     listeners_close(&server->secure);
+    http_events_end_all(server->events);
     for (;;) {
         int64_t now_us = clock_monotonic_us(server->config.clock);
         if (http_book_sweep(server->book, now_us, true) == 0 || now_us >= until_us)
@@ -515,7 +284,7 @@ bool http_server_stop(HttpServer *server, int64_t grace_ms)
         poll(&nothing, 1, STOP_SWEEP_MS);
     }
     /* While a worker holds a connection the library must not be stopped. */
-    if (!http_work_stop(server->work, until_us))
+    if (!http_work_stop(server->work, until_us) || !http_events_stop(server->events, until_us))
         return false;
     server_free(server);
     return true;

@@ -43,6 +43,8 @@ HttpServer *http_server_start(const HttpServerConfig *config, GError **error);
 /* Where it listens, with the port that was found; NULL-terminated, borrowed. */
 const char *const *http_server_addresses(const HttpServer *server);
 const char *const *http_server_tls_addresses(const HttpServer *server);
+/* Its open streams, borrowed until stop. */
+struct HttpEvents *http_server_events(HttpServer *server);
 typedef struct {
     unsigned connections;             /* now */
     uint64_t turned_away, answers[5]; /* 1xx to 5xx */

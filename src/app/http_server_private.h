@@ -4,8 +4,15 @@
 #define ROTA_APP_HTTP_SERVER_PRIVATE_H
 
 #include <microhttpd.h>
+#include <stdatomic.h>
 
+#include "base/limits_http.h"
+
+#include "app/http_events.h"
 #include "app/http_server.h"
+#include "app/listener.h"
+
+#define HTTP_STEP_NONE INT64_MAX
 
 /* Who is connected, and until when each may take for its step. Any thread. */
 typedef struct HttpBook HttpBook;
@@ -58,6 +65,20 @@ typedef struct {
     HttpAnswer answer;
 } HttpExchange;
 
+/* When a step that begins now must have ended, and what so many bytes may take besides. */
+int64_t http_step_end(const HttpServer *server);
+int64_t http_time_for(size_t bytes);
+/* "192.0.2.1", "2001:db8::1"; "": a unix socket. Caller frees. */
+char *http_format_peer(const struct sockaddr *address);
+int http_fd_of(struct MHD_Connection *connection);
+/* The library's callbacks for a request: its first line; its head, each piece of its body, its end;
+ * all is over. */
+void *http_exchange_target(void *server, const char *target, struct MHD_Connection *connection);
+enum MHD_Result http_exchange_request(void *server, struct MHD_Connection *connection,
+                                      const char *url, const char *method, const char *version,
+                                      const char *upload, size_t *upload_size, void **context);
+void http_exchange_completed(void *server, struct MHD_Connection *connection, void **context,
+                             enum MHD_RequestTerminationCode code);
 /* It has what it waited for: its event thread goes on with it. Any thread. */
 void http_exchange_resume(HttpExchange *exchange);
 
@@ -71,5 +92,31 @@ bool http_work_put(HttpWork *work, HttpExchange *exchange);
 /* Takes no more, ends what waits or runs, for until_us at most; then frees it. False: one runs
  * still. */
 bool http_work_stop(HttpWork *work, int64_t until_us);
+
+/* The thread that has open streams written. */
+HttpEvents *http_events_start(HttpServer *server);
+/* The exchange's stream, as the content of an answer. NULL: there is no room, and the answer says
+ * so. */
+struct MHD_Response *http_events_open(HttpEvents *events, HttpExchange *exchange);
+/* After http_events_end_all. False: a writer runs still. */
+bool http_events_stop(HttpEvents *events, int64_t until_us);
+void http_events_free(HttpEvents *events); /* after the library has let go of all streams */
+
+struct HttpServer {
+    HttpServerConfig config;
+    Listeners listeners, secure; /* without TLS, with it */
+    int stop_fd;
+    GThread *acceptor;
+    HttpBook *book;
+    HttpBodies *bodies;
+    HttpWork *work;
+    HttpEvents *events;
+    struct MHD_Daemon *daemons[HTTP_EVENT_THREADS];
+    _Atomic bool stopping;
+    _Atomic uint64_t turned_away_all, answers[5];
+    unsigned turned_away; /* the acceptor's: since it was last logged */
+    int64_t told_us;
+    char *said; /* by the library while it starts */
+};
 
 #endif

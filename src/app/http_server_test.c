@@ -1,14 +1,18 @@
 /* http_server_test: real sockets, a house of its own, a store for what needs one. */
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/limits_http.h"
+#include "app/http_events.h"
 #include "app/http_server.h"
+#include "front/http_stream.h"
 #include "support.h"
 
 #define TIMEOUT_MS 30000
@@ -74,8 +78,54 @@ static void run_bytes(HttpCall *call)
     http_answer_bytes(call->answer, "text/plain", g_bytes_new_static("0123456789", 10));
 }
 static const HttpRoute route_bytes = {.method = "GET", .path = "/bytes", .run = run_bytes};
+
+/* Says why it was asked, and how often; the topic "end" ends it. */
+typedef struct {
+    unsigned count;
+    bool ends;
+} Told;
+
+static HttpStreamNext write_told(void *state, HttpStreamWhy why, Db *store, GString *out)
+{
+    static const char *const words[] = {"begin", "topic", "every", "ping"};
+    Told *told = state;
+    g_autofree char *id = g_strdup_printf("%u", told->count++);
+    assert_non_null(store);
+    if (why != HTTP_STREAM_PING)
+        http_event_append(out, words[why], id, "one\ntwo");
+    return told->ends && told->count == 2 ? HTTP_STREAM_ENDS : HTTP_STREAM_GOES_ON;
+}
+
+static void run_stream(HttpCall *call)
+{
+    Told *told = g_new0(Told, 1);
+    told->ends = g_hash_table_contains(call->query, "ends");
+    HttpStream stream = {.write = write_told, .free = g_free, .state = told, .ping_ms = SOON_MS};
+    stream.topics = g_strsplit("news other", " ", -1);
+    stream.every_ms = g_hash_table_contains(call->query, "every") ? 1 : 0;
+    http_answer_stream(call->answer, &stream);
+}
+static const HttpRoute route_stream = {
+    .method = "GET", .path = "/stream", .store = HTTP_STORE_NEEDED, .run = run_stream};
+
+/* More than a socket takes, after a while. */
+static HttpStreamNext write_much(void *state, HttpStreamWhy why, Db *store, GString *out)
+{
+    (void)state, (void)why, (void)store;
+    g_autofree char *much = g_strnfill(HTTP_BODY_BYTES_MAX, 'a');
+    http_event_append(out, NULL, NULL, much);
+    return HTTP_STREAM_GOES_ON;
+}
+
+static void run_much(HttpCall *call)
+{
+    http_answer_stream(call->answer, &(HttpStream){.write = write_much, .every_ms = 1});
+}
+static const HttpRoute route_much = {
+    .method = "GET", .path = "/much", .store = HTTP_STORE_NEEDED, .run = run_much};
 static const HttpRoute *const routes[] = {&http_route_healthz, &route_held,  &route_length,
-                                          &route_large,        &route_bytes, NULL};
+                                          &route_large,        &route_bytes, &route_stream,
+                                          &route_much,         NULL};
 
 static Gate gate;
 static const HttpHouse house = {
@@ -115,6 +165,15 @@ static int dial(const HttpServer *server)
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     struct timeval patience = {.tv_sec = 20};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
+static int dial_unix(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    g_strlcpy(address.sun_path, path, sizeof address.sun_path);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
     return fd;
 }
@@ -293,6 +352,76 @@ static void takes_large_bodies(void **state)
     assert_true(http_server_stop(server, 5000));
 }
 
+static void wait_for_streams(HttpServer *server, unsigned count)
+{
+    while (http_events_count(http_server_events(server)) != count)
+        poll(NULL, 0, 1);
+}
+
+static void streams_tell_what_is_new(void **state)
+{
+    (void)state;
+    HttpServer *server = start_well(10, 10, TIMEOUT_MS);
+    HttpEvents *events = http_server_events(server);
+    int fd = dial(server), ending = dial(server), every = dial(server), silent = dial(server);
+    expect(fd, "GET /stream HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200",
+           "event: begin\nid: 0\ndata: one\ndata: two\n\n");
+    http_events_publish(events, "nothing");
+    http_events_publish(events, "news");
+    g_autofree char *topic = hear(fd, "event: topic\nid: 1\n");
+    http_events_publish(events, "other");
+    g_autofree char *other = hear(fd, "event: topic\nid: 2\n");
+    g_autofree char *ping = hear(fd, "\n: \n\n");
+    expect(ending, "GET /stream?ends HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200", "begin");
+    expect(every, "GET /stream?every HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200",
+           "event: every\n");
+    expect(silent, "GET /stream HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200", "begin");
+    http_events_publish(events, "news");
+    g_autofree char *end = hear(ending, "0\r\n\r\n");
+    expect(ending, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200", "well\n");
+    wait_for_streams(server, 3);
+    close(silent); /* without a word: it is seen all the same */
+    close(every);
+    wait_for_streams(server, 1);
+    http_events_end_all(events);
+    g_autofree char *over = hear(fd, "0\r\n\r\n");
+    expect(fd, "GET /stream HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 503", "hands over");
+    close(fd);
+    close(ending);
+    assert_true(http_server_stop(server, 5000));
+}
+
+static void streams_are_bounded(void **state)
+{
+    (void)state;
+    HttpServer *server = start_well(4, 10, SOON_MS);
+    int fds[4];
+    for (int i = 0; i < 4; i++)
+        fds[i] = dial(server);
+    for (int i = 0; i < 3; i++)
+        expect(fds[i], "GET /stream HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200", "begin");
+    expect(fds[3], "GET /stream HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 503", "too many streams");
+    close(fds[3]);
+    /* A stop ends them, and leaves none behind. */
+    assert_true(http_server_stop(server, 5000));
+    for (int i = 0; i < 3; i++) {
+        g_autofree char *end = hear(fds[i], NULL);
+        assert_true(g_str_has_suffix(end, "0\r\n\r\n"));
+        close(fds[i]);
+    }
+
+    /* Who does not take what was written is hung up on. A unix socket holds little. */
+    g_autofree char *path = g_strdup_printf("/tmp/rota-http-%d", (int)getpid());
+    g_autofree char *listen = g_strdup_printf("unix:%s", path);
+    server = start(listen, 4, 10, SOON_MS, NULL);
+    int fd = dial_unix(path);
+    say(fd, "GET /much HTTP/1.1\r\nHost: a\r\n\r\n");
+    wait_for_streams(server, 1);
+    wait_for_streams(server, 0);
+    close(fd);
+    assert_true(http_server_stop(server, 5000));
+}
+
 static void a_stop_lets_requests_end(void **state)
 {
     (void)state;
@@ -336,7 +465,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keeps_a_connection),           cmocka_unit_test(hangs_up_on_the_slow),
         cmocka_unit_test(turns_away_beyond_its_limits), cmocka_unit_test(bounds_a_request),
-        cmocka_unit_test(takes_large_bodies),           cmocka_unit_test(a_stop_lets_requests_end),
+        cmocka_unit_test(takes_large_bodies),           cmocka_unit_test(streams_tell_what_is_new),
+        cmocka_unit_test(streams_are_bounded),          cmocka_unit_test(a_stop_lets_requests_end),
         cmocka_unit_test(refuses_what_it_cannot_use),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,6 +29,20 @@
 #define HTTP_WORKERS 4
 /* requests that wait for a worker; at some milliseconds each they are answered within a second */
 #define HTTP_QUEUE_MAX 200
+/* open streams of one node: a page or a device each, some 20 kB */
+#define HTTP_STREAMS_MAX 5000
+/* of one account: its devices, and some tabs that were not closed */
+#define HTTP_STREAMS_PERSON_MAX 20
+/* of one call of a stream's writer: the roster of a large cluster is some 200 kB */
+#define HTTP_EVENTS_BYTES_MAX (1024 * 1024)
+/* proxies hang up on what says nothing for a minute, and a client that went away without a word is
+ * found by writing to it */
+#define HTTP_PING_MS 25000
+/* between two looks at open streams: whose time is up, who has left */
+#define HTTP_STREAM_TICK_MS 250
+/* between two questions to the store for changes of accounts with open streams: what a lost
+ * wake-up costs */
+#define HTTP_STREAM_POLL_MS 800
 /* of one list of the admin API: some 500 kB */
 #define API_TASKS_MAX 1000
 /* wrong passwords that cost no wait: a person mistypes */

@@ -17,6 +17,7 @@
 #include "front/http_auth.h"
 #include "front/http_parse.h"
 #include "front/http_range.h"
+#include "front/http_stream.h"
 
 /* ---------------------------------------------------------------- answers */
 
@@ -41,6 +42,9 @@ void http_answer_clear(HttpAnswer *answer)
         g_string_free(answer->body, TRUE);
     g_clear_pointer(&answer->headers, g_ptr_array_unref);
     g_clear_pointer(&answer->bytes, g_bytes_unref);
+    if (answer->stream)
+        http_stream_clear(answer->stream);
+    g_clear_pointer(&answer->stream, g_free);
     answer->body = NULL;
 }
 

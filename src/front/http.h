@@ -40,8 +40,9 @@ typedef struct {
     unsigned status;
     const char *type; /* static */
     GString *body;
-    GBytes *bytes;      /* instead of `body`, where it is not NULL */
-    GPtrArray *headers; /* of char *: name, value, name, value, … */
+    GBytes *bytes;             /* instead of `body`, where it is not NULL */
+    GPtrArray *headers;        /* of char *: name, value, name, value, … */
+    struct HttpStream *stream; /* it goes on: http_stream.h; NULL: it ends */
 } HttpAnswer;
 void http_answer_init(HttpAnswer *answer);
 void http_answer_clear(HttpAnswer *answer);

@@ -111,6 +111,26 @@ GArray *change_read(Db *db, int64_t account, int64_t since, unsigned limit, GErr
     return step < 0 ? NULL : g_steal_pointer(&changes);
 }
 
+GArray *change_states(Db *db, const int64_t *accounts, unsigned count, GError **error)
+{
+    static const DbSql read = {
+        "SELECT id, change_seq FROM account WHERE id IN (SELECT value FROM json_each($1))",
+        "SELECT id, change_seq FROM account WHERE id = ANY(CAST($1 AS BIGINT[]))"};
+    bool braces = db_kind(db) == DB_POSTGRESQL;
+    g_autoptr(GString) list = g_string_new(braces ? "{" : "[");
+    for (unsigned i = 0; i < count; i++)
+        g_string_append_printf(list, "%s%" G_GINT64_FORMAT, i > 0 ? "," : "", accounts[i]);
+    g_string_append_c(list, braces ? '}' : ']');
+    g_autoptr(GArray) states = g_array_new(false, false, sizeof(ChangeState));
+    g_autoptr(DbRows) rows = db_query(db, &read, DB_ARGS(db_text(list->str)), error);
+    int step = -1;
+    while (rows && (step = db_rows_next(rows, error)) > 0) {
+        ChangeState state = {.account = db_rows_int(rows, 0), .seq = db_rows_int(rows, 1)};
+        g_array_append_val(states, state);
+    }
+    return step < 0 ? NULL : g_steal_pointer(&states);
+}
+
 int64_t change_trim(Db *db, int64_t account, int64_t keep, unsigned limit, GError **error)
 {
     /* The floor is moved first and by the row's lock, so that a reader never finds a gap it was not

@@ -35,6 +35,12 @@ bool change_tell(Db *db, int64_t account, GError **error);
 /* Changes after `since`, oldest first, at most `limit`, as GArray of Change. ERROR_GONE: `since` is
  * older than what is kept (cannotCalculateChanges). */
 GArray *change_read(Db *db, int64_t account, int64_t since, unsigned limit, GError **error);
+/* Where the log of each of these accounts (int64) stands, as GArray of ChangeState in no order;
+ * those that are not there are left out. One query. */
+typedef struct {
+    int64_t account, seq;
+} ChangeState;
+GArray *change_states(Db *db, const int64_t *accounts, unsigned count, GError **error);
 /* Keeps the newest `keep`; removes at most `limit` of the others; returns how many, -1 on error. */
 int64_t change_trim(Db *db, int64_t account, int64_t keep, unsigned limit, GError **error);
 
