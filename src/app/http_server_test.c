@@ -411,7 +411,7 @@ static void streams_are_bounded(void **state)
     }
 
     /* Who does not take what was written is hung up on. A unix socket holds little. */
-    g_autofree char *path = g_strdup_printf("/tmp/rota-http-%d", (int)getpid());
+    g_autofree char *path = g_strdup_printf("%s/http-%d", g_get_tmp_dir(), (int)getpid());
     g_autofree char *listen = g_strdup_printf("unix:%s", path);
     server = start(listen, 4, 10, SOON_MS, NULL);
     int fd = dial_unix(path);
