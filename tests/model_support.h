@@ -88,7 +88,8 @@ static inline void model_check(Db *db)
                                            "(SELECT COUNT(*) FROM email e WHERE e.account = a.id)"},
         {"an account counts its bytes",
          "SELECT COUNT(*) FROM account a WHERE used_bytes <> (SELECT COALESCE(SUM(size), 0) FROM "
-         "email e WHERE e.account = a.id)"},
+         "email e WHERE e.account = a.id) + (SELECT COALESCE(SUM(size), 0) FROM calendar_object "
+         "o WHERE o.account = a.id)"},
         {"the change log has no gaps",
          "SELECT COUNT(*) FROM account a WHERE change_seq - change_floor <> (SELECT COUNT(*) FROM "
          "change c WHERE c.account = a.id "

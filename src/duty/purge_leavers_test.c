@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "model/calendar_object.h"
 #include "model/purge.h"
 #include "model/search.h"
 #include "model/subscription.h"
@@ -67,6 +68,29 @@ static void fill_beside(Db *db, int64_t id)
     purge_exec(db, "DELETE FROM task WHERE role = 'fts-indexing'");
 }
 
+/* An event with an alarm to come, one that is gone, an alarm that is being sent. */
+static void fill_calendar(Db *db, int64_t id)
+{
+    static const char text[] = "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:a\nDTSTART:20360101T000000Z\n"
+                               "BEGIN:VALARM\nACTION:EMAIL\nTRIGGER:PT0S\nEND:VALARM\nEND:VEVENT\n"
+                               "END:VCALENDAR\n";
+    g_autoptr(GBytes) bytes = g_bytes_new_static(text, sizeof text - 1);
+    CalendarDraftAsk ask = {.zone = zone_utc(), .now = 1};
+    g_autoptr(CalendarDraft) draft = calendar_draft_new(bytes, &ask, NULL);
+    CalendarPut gone = {.name = "gone"}, stays = {.name = "stays"};
+    CalendarEnd end;
+    assert_true(calendar_ensure(db, id, NULL, NULL));
+    g_autoptr(Calendar) calendar = calendar_find(db, id, CALENDAR_DEFAULT, NULL);
+    assert_true(calendar_object_put(db, calendar, &gone, draft, &end, NULL));
+    assert_true(calendar_object_remove(db, calendar, "gone", NULL, &end, NULL));
+    assert_true(calendar_object_put(db, calendar, &stays, draft, &end, NULL));
+    assert_int_equal(end, CALENDAR_CREATED);
+    purge_exec(db,
+               "INSERT INTO calendar_alert (account, object, ring, noted_at, tries) VALUES "
+               "(%d, 1, 'x', 1, 1)",
+               (int)id);
+}
+
 /* Rows of an account in every table that can have some. */
 static int64_t fill_account(Db *db, const char *address, unsigned messages)
 {
@@ -80,6 +104,7 @@ static int64_t fill_account(Db *db, const char *address, unsigned messages)
         assert_true(search_add(db, id, i, "* word", NULL));
     assert_true(search_state_set(db, id, &indexed, NULL));
     fill_beside(db, id);
+    fill_calendar(db, id);
     int64_t subscription;
     SubscriptionNew device = {.device = "phone", .url = "https://push.example.net/1"};
     assert_true(subscription_add(db, id, &device, &subscription, NULL));

@@ -146,5 +146,8 @@ int64_t change_trim(Db *db, int64_t account, int64_t keep, unsigned limit, GErro
                            error);
     if (got <= 0)
         return got;
+    static const DbSql names = {"DELETE FROM calendar_gone WHERE account = $1 AND seq <= $2", NULL};
+    if (db_exec(db, &names, DB_ARGS(db_int(account), db_int(floor)), error) < 0)
+        return -1;
     return db_exec(db, &remove, DB_ARGS(db_int(account), db_int(floor)), error);
 }

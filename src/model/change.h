@@ -14,7 +14,13 @@
 
 #include "db/db.h"
 
-typedef enum { CHANGE_EMAIL = 1, CHANGE_MAILBOX = 2 } ChangeKind;
+typedef enum {
+    CHANGE_EMAIL = 1,
+    CHANGE_MAILBOX = 2,
+    CHANGE_CALENDAR = 3,
+    CHANGE_EVENT = 4, /* an object of a calendar */
+    CHANGE_ALERT = 5, /* the object has an alarm that is to be shown */
+} ChangeKind;
 typedef enum { CHANGE_CREATED = 1, CHANGE_UPDATED = 2, CHANGE_DESTROYED = 3 } ChangeAction;
 typedef struct {
     int64_t seq, object;

@@ -39,10 +39,11 @@ static const Rule account_rules[] = {
      "the account counts %" PRId64 " messages, there are %" PRId64},
     {"account-bytes",
      {"SELECT says, is_so, 0 FROM (SELECT used_bytes AS says,"
-      " (SELECT coalesce(sum(size), 0) FROM email WHERE account = $1) AS is_so"
+      " (SELECT coalesce(sum(size), 0) FROM email WHERE account = $1)"
+      " + (SELECT coalesce(sum(size), 0) FROM calendar_object WHERE account = $1) AS is_so"
       " FROM account WHERE id = $1) AS x WHERE says <> is_so",
       NULL},
-     "the account counts %" PRId64 " bytes, its messages have %" PRId64},
+     "the account counts %" PRId64 " bytes, its messages and events have %" PRId64},
     {"mailbox-total",
      {"SELECT id, says, is_so FROM (SELECT b.id AS id, b.total AS says,"
       " (SELECT count(*) FROM email_mailbox m WHERE m.account = $1 AND m.mailbox = b.id) AS is_so"
@@ -70,6 +71,11 @@ static const Rule account_rules[] = {
       " FROM account a WHERE a.id = $1) AS x WHERE change_seq - change_floor <> is_so",
       NULL},
      "the change log goes from %" PRId64 " to %" PRId64 ", but has %" PRId64 " rows"},
+    {"event-calendar",
+     {"SELECT e.id, e.calendar, 0 FROM calendar_object e WHERE e.account = $1 AND NOT EXISTS"
+      " (SELECT 1 FROM calendar c WHERE c.account = $1 AND c.id = e.calendar) ORDER BY e.id",
+      NULL},
+     "event %" PRId64 " is in calendar %" PRId64 ", which is not there"},
     {"next-id",
      {"SELECT next_email, newest, 0 FROM (SELECT next_email,"
       " (SELECT coalesce(max(id), 0) FROM email WHERE account = $1) AS newest"
@@ -113,6 +119,12 @@ static const Rule orphan_rules[] = {
     {"orphan-email", {"SELECT min(account) FROM email WHERE account > $1", NULL}, "messages"},
     {"orphan-mailbox", {"SELECT min(account) FROM mailbox WHERE account > $1", NULL}, "mailboxes"},
     {"orphan-place", {"SELECT min(account) FROM email_mailbox WHERE account > $1", NULL}, "places"},
+    {"orphan-event",
+     {"SELECT min(account) FROM calendar_object WHERE account > $1", NULL},
+     "events"},
+    {"orphan-calendar",
+     {"SELECT min(account) FROM calendar WHERE account > $1", NULL},
+     "calendars"},
     {"orphan-change", {"SELECT min(account) FROM change WHERE account > $1", NULL}, "changes"},
 };
 

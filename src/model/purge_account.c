@@ -150,6 +150,36 @@ static const PurgeKind subscriptions =
     ROWS("push_subscription", "id", "i", "push subscriptions");
 static const PurgeKind aliases = ROWS("alias", "address", "t", "aliases");
 
+/* Its bytes are counted down with each: the account is whole until its own row goes. */
+static const PurgeKind events = {
+    .name = "calendar objects", .key = "i", .path = "a/0", .limit = PURGE_PAGE_ROWS,
+    .list = {"SELECT id, size, 1 FROM calendar_object WHERE account = $2 AND id > $1"
+             " ORDER BY id LIMIT $3", NULL},
+    .list_args = "0al",
+    .lock = {"UPDATE account SET used_bytes = used_bytes - coalesce((SELECT size FROM"
+             " calendar_object WHERE account = $2 AND id = $1), 0) WHERE id = $2", NULL},
+    .lock_args = "0a",
+    .remove = {"DELETE FROM calendar_object WHERE account = $2 AND id = $1", NULL},
+    .remove_args = "0a",
+};
+static const PurgeKind calendars = ROWS("calendar", "id", "i", "calendars");
+static const PurgeKind gone_names = {
+    .name = "names of calendar objects", .key = "ii", .path = "a/0/1", .limit = PURGE_PAGE_ROWS,
+    .list = {"SELECT calendar, seq, length(name), 1 FROM calendar_gone WHERE account = $3"
+             " AND (calendar, seq) > ($1, $2) ORDER BY calendar, seq LIMIT $4", NULL},
+    .list_args = "01al",
+    .remove = {"DELETE FROM calendar_gone WHERE account = $3 AND calendar = $1 AND seq = $2", NULL},
+    .remove_args = "01a",
+};
+static const PurgeKind alerts = {
+    .name = "calendar alerts", .key = "it", .path = "a/0/1", .limit = PURGE_PAGE_ROWS,
+    .list = {"SELECT object, ring, length(ring), 1 FROM calendar_alert WHERE account = $3"
+             " AND (object, ring) > ($1, $2) ORDER BY object, ring LIMIT $4", NULL},
+    .list_args = "01al",
+    .remove = {"DELETE FROM calendar_alert WHERE account = $3 AND object = $1 AND ring = $2", NULL},
+    .remove_args = "01a",
+};
+
 static const PurgeKind keys = {
     .name = "keys", .key = "tt", .path = "a/0/1", .limit = PURGE_PAGE_ROWS,
     .list = {"SELECT kind, key, length(key) + length(value), 1 FROM expiring WHERE account = $3"
@@ -166,6 +196,25 @@ static const PurgeKind tasks = {
              " ORDER BY role LIMIT $4", NULL},
     .list_args = "0bAl",
     .remove = {"DELETE FROM task WHERE bucket = $2 AND role = $1 AND key = $3" NOT_RUNNING, NULL},
+    .remove_args = "0bA",
+};
+
+/* Of calendar-alerts, whose keys are "ACCOUNT.OBJECT": '/' comes after '.'. */
+#define OF_ALERTS " AND role = 'calendar-alerts' AND key > $3 || '.' AND key < $3 || '/'"
+static const PurgeKind alert_tasks = {
+    .name = "tasks of alerts", .key = "t", .path = "0", .limit = PURGE_PAGE_ROWS,
+    .list = {"SELECT key, 0, 1 FROM task WHERE bucket = $2 AND key > $1" OF_ALERTS NOT_RUNNING
+             " ORDER BY key LIMIT $4", NULL},
+    .list_args = "0bAl",
+    .remove = {"DELETE FROM task WHERE bucket = $2 AND key = $1" OF_ALERTS NOT_RUNNING, NULL},
+    .remove_args = "0bA",
+};
+static const PurgeKind alert_dead_letters = {
+    .name = "dead letters of alerts", .key = "t", .path = "0", .limit = PURGE_PAGE_ROWS,
+    .list = {"SELECT key, 0, 1 FROM dead_letter WHERE bucket = $2 AND key > $1" OF_ALERTS
+             " ORDER BY key LIMIT $4", NULL},
+    .list_args = "0bAl",
+    .remove = {"DELETE FROM dead_letter WHERE bucket = $2 AND key = $1" OF_ALERTS, NULL},
     .remove_args = "0bA",
 };
 
@@ -196,7 +245,9 @@ static const PurgeKind account_row = {
 
 const PurgeKind *const purge_of_account[] = {
     &messages, &index_rows, &index_state, &trimmed, &keys, &verdicts, &spam_model,
-    &mailboxes, &subscriptions, &aliases, &tasks, &dead_letters, &history, &account_row, NULL,
+    &events, &calendars, &gone_names, &alerts, &mailboxes, &subscriptions,
+    &aliases, &tasks, &alert_tasks, &dead_letters, &alert_dead_letters,
+    &history, &account_row, NULL,
 };
 
 /* ---------------------------------------------------------------- who has something to do */
