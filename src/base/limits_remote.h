@@ -18,6 +18,11 @@
 #define FETCH_IN_FLIGHT_MAX 1000
 /* connections of one Fetch that stay open for the next request */
 #define FETCH_CONNECTIONS_MAX 64
+/* of a set of connections, before a new one is begun: half of what servers bear, see remote/fetch.c
+ */
+#define FETCH_SET_REQUESTS 500
+/* between two looks at an old set's last requests, while another one is waited for */
+#define FETCH_LOOK_MS 10
 /* a server may ask us to stay away for so long; a longer wish is taken for this */
 #define FETCH_RETRY_AFTER_MAX_S (24 * 3600)
 

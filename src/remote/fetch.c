@@ -25,14 +25,23 @@
 
 #define USER_AGENT "rota/" ROTA_VERSION
 
-struct Fetch {
-    FetchConfig config; /* ca_file owned */
+/* A set of connections. libcurl before 8 resets each HTTP/2 stream that has ended well, and servers
+ * that defend themselves against floods of resets hang up after a thousand; so a set is used for
+ * FETCH_SET_REQUESTS, then a new one is begun, and the old one goes with its last request. */
+typedef struct {
     CURLM *multi;
+    unsigned begun, flying;
+} Set;
+
+struct Fetch {
+    FetchConfig config;        /* ca_file owned */
+    GPtrArray *sets;           /* of Set, owned; the last one takes new requests */
     GPtrArray *flying, *spare; /* of Flight, owned */
 };
 
 typedef struct {
     Fetch *fetch;
+    Set *set;
     CURL *easy;
     struct curl_slist *headers;
     FetchAnswer *answer; /* owned until it is given out */
@@ -64,6 +73,48 @@ static gpointer start_curl(gpointer data)
     return NULL;
 }
 
+static void set_free(gpointer data)
+{
+    Set *set = data;
+    curl_multi_cleanup(set->multi);
+    g_free(set);
+}
+
+static Set *set_new(Fetch *fetch)
+{
+    Set *set = g_new0(Set, 1);
+    CURLM *multi = set->multi = curl_multi_init();
+    MUST(multi != NULL);
+    curl_multi_setopt(multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
+    curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)FETCH_CONNECTIONS_MAX);
+    curl_multi_setopt(multi, CURLMOPT_MAX_CONCURRENT_STREAMS, (long)FETCH_IN_FLIGHT_MAX);
+    curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)fetch->config.host_connections);
+    g_ptr_array_add(fetch->sets, set);
+    return set;
+}
+
+/* The set for a new request. */
+static Set *take_set(Fetch *fetch)
+{
+    Set *set = fetch->sets->len ? g_ptr_array_index(fetch->sets, fetch->sets->len - 1) : NULL;
+    if (!set || set->begun >= FETCH_SET_REQUESTS)
+        set = set_new(fetch);
+    set->begun++;
+    set->flying++;
+    return set;
+}
+
+/* Takes a request that has ended out of its set; an old set goes with its last. */
+static void leave_set(Flight *flight)
+{
+    Fetch *fetch = flight->fetch;
+    Set *set = flight->set;
+    curl_multi_remove_handle(set->multi, flight->easy);
+    if (--set->flying == 0 && set->begun >= FETCH_SET_REQUESTS)
+        g_ptr_array_remove(fetch->sets, set);
+    flight->set = NULL;
+}
+
 Fetch *fetch_new(const FetchConfig *config, GError **error)
 {
     static GOnce once = G_ONCE_INIT;
@@ -75,12 +126,7 @@ Fetch *fetch_new(const FetchConfig *config, GError **error)
     Fetch *fetch = g_new0(Fetch, 1);
     fetch->config = *config;
     fetch->config.ca_file = g_strdup(config->ca_file);
-    fetch->multi = curl_multi_init();
-    MUST(fetch->multi != NULL);
-    curl_multi_setopt(fetch->multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
-    curl_multi_setopt(fetch->multi, CURLMOPT_MAXCONNECTS, (long)FETCH_CONNECTIONS_MAX);
-    curl_multi_setopt(fetch->multi, CURLMOPT_MAX_CONCURRENT_STREAMS, (long)FETCH_IN_FLIGHT_MAX);
-    curl_multi_setopt(fetch->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)config->host_connections);
+    fetch->sets = g_ptr_array_new_with_free_func(set_free);
     fetch->flying = g_ptr_array_new();
     fetch->spare = g_ptr_array_new_with_free_func(flight_free);
     return fetch;
@@ -90,7 +136,7 @@ static void drop_all(Fetch *fetch)
 {
     while (fetch->flying->len > 0) {
         Flight *flight = g_ptr_array_steal_index_fast(fetch->flying, fetch->flying->len - 1);
-        curl_multi_remove_handle(fetch->multi, flight->easy);
+        leave_set(flight);
         flight_free(flight);
     }
 }
@@ -102,7 +148,7 @@ void fetch_free(Fetch *fetch)
     drop_all(fetch);
     g_ptr_array_free(fetch->flying, TRUE);
     g_ptr_array_free(fetch->spare, TRUE);
-    curl_multi_cleanup(fetch->multi);
+    g_ptr_array_free(fetch->sets, TRUE);
     g_free((char *)(uintptr_t)fetch->config.ca_file);
     g_free(fetch);
 }
@@ -327,7 +373,8 @@ bool fetch_add(Fetch *fetch, const FetchAsk *ask, GError **error)
         flight_free(flight);
         return false;
     }
-    MUST(curl_multi_add_handle(fetch->multi, flight->easy) == CURLM_OK);
+    flight->set = take_set(fetch);
+    MUST(curl_multi_add_handle(flight->set->multi, flight->easy) == CURLM_OK);
     g_ptr_array_add(fetch->flying, flight);
     return true;
 }
@@ -381,7 +428,7 @@ static FetchAnswer *land(Fetch *fetch, Flight *flight, CURLcode code)
     answer->body = g_string_free(g_steal_pointer(&flight->body), FALSE);
     if (code != CURLE_OK)
         set_error(flight, code);
-    curl_multi_remove_handle(fetch->multi, flight->easy);
+    leave_set(flight);
     curl_slist_free_all(flight->headers);
     flight->headers = NULL;
     flight->answer = NULL;
@@ -390,11 +437,11 @@ static FetchAnswer *land(Fetch *fetch, Flight *flight, CURLcode code)
     return answer;
 }
 
-static FetchAnswer *find_landed(Fetch *fetch)
+static FetchAnswer *find_landed(Fetch *fetch, const Set *set)
 {
     int left = 0;
     CURLMsg *message;
-    while ((message = curl_multi_info_read(fetch->multi, &left)) != NULL) {
+    while ((message = curl_multi_info_read(set->multi, &left)) != NULL) {
         if (message->msg != CURLMSG_DONE)
             continue;
         char *flight = NULL;
@@ -405,19 +452,41 @@ static FetchAnswer *find_landed(Fetch *fetch)
     return NULL;
 }
 
-FetchAnswer *fetch_next(Fetch *fetch, int64_t wait_ms)
+static FetchAnswer *drive(Fetch *fetch)
 {
     int running = 0;
-    FetchAnswer *answer = find_landed(fetch);
-    if (answer || fetch->flying->len == 0)
-        return answer;
-    MUST(curl_multi_perform(fetch->multi, &running) == CURLM_OK);
-    answer = find_landed(fetch);
+    FetchAnswer *answer = NULL;
+    for (unsigned i = fetch->sets->len; i-- > 0 && !answer;) {
+        const Set *set = g_ptr_array_index(fetch->sets, i);
+        if (set->flying == 0)
+            continue;
+        answer = find_landed(fetch, set);
+        if (answer)
+            break;
+        MUST(curl_multi_perform(set->multi, &running) == CURLM_OK);
+        answer = find_landed(fetch, set);
+    }
+    return answer;
+}
+
+FetchAnswer *fetch_next(Fetch *fetch, int64_t wait_ms)
+{
+    if (fetch->flying->len == 0)
+        return NULL;
+    FetchAnswer *answer = drive(fetch);
     if (answer || wait_ms <= 0)
         return answer;
-    MUST(curl_multi_poll(fetch->multi, NULL, 0, (int)MIN(wait_ms, G_MAXINT), NULL) == CURLM_OK);
-    MUST(curl_multi_perform(fetch->multi, &running) == CURLM_OK);
-    return find_landed(fetch);
+    /* Of several sets with requests one is waited for; the others are looked at often. */
+    const Set *waited = NULL;
+    unsigned busy = 0;
+    for (unsigned i = 0; i < fetch->sets->len; i++) {
+        const Set *set = g_ptr_array_index(fetch->sets, i);
+        busy += set->flying > 0;
+        waited = !waited || set->flying >= waited->flying ? set : waited;
+    }
+    wait_ms = MIN(wait_ms, busy > 1 ? FETCH_LOOK_MS : G_MAXINT);
+    MUST(curl_multi_poll(waited->multi, NULL, 0, (int)wait_ms, NULL) == CURLM_OK);
+    return drive(fetch);
 }
 
 FetchAnswer *fetch_run(Fetch *fetch, const FetchAsk *ask, GError **error)
