@@ -95,6 +95,13 @@ int command_main(int argc, char **argv);
     X(cmd_account_show) \
     X(cmd_account_undelete) \
     X(cmd_audit) \
+    X(cmd_cert_export) \
+    X(cmd_cert_forget) \
+    X(cmd_cert_list) \
+    X(cmd_cert_renew) \
+    X(cmd_cert_revoke) \
+    X(cmd_cert_roll_over) \
+    X(cmd_cert_show) \
     X(cmd_check) \
     X(cmd_drain) \
     X(cmd_reload) \

@@ -355,7 +355,7 @@ static bool is_alive(void *data)
 static bool start_http(Serve *serve, GError **error)
 {
     const HttpSettings *http = &serve->settings->http;
-    if ((!http->listen || !http->listen[0]) && (!http->tls_listen || !http->tls_listen[0]))
+    if (!http->listen[0] && !http->tls_listen[0] && !serve->settings->acme.http_listen[0])
         return true;
     serve->http = serve_http_start(&(ServeHttpConfig){.settings = serve->settings,
                                                       .clock = serve->clock,

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/must.h"
+#include "front/acme_answer.h"
 #include "front/api.h"
 #include "front/http_auth.h"
 
@@ -23,8 +24,9 @@ struct ServeHttp {
     const HttpRoute *routes[ROUTES_MAX]; /* ended by NULL */
     ServeMetrics parts;
     struct MetricsHouse metrics;
-    HttpHouse house;
+    HttpHouse house, answers;
     HttpServer *server;
+    HttpServer *challenges; /* of acme.http-listen; NULL: none */
 };
 
 static char *ill(void *data)
@@ -65,6 +67,7 @@ static void make_house(ServeHttp *door)
     unsigned count = 0;
     door->routes[count++] = &http_route_healthz;
     door->routes[count++] = &http_route_readyz;
+    door->routes[count++] = &http_route_acme_answer;
     if (metrics->prometheus)
         door->routes[count++] = &http_route_metrics;
     for (const HttpRoute *const *route = api_routes; *route; route++) {
@@ -105,6 +108,29 @@ static void door_free(ServeHttp *door)
     g_free(door);
 }
 
+/* Port 80 for the whole world: nothing but answers to challenges is there. */
+static bool start_challenges(ServeHttp *door, GError **error)
+{
+    static const HttpRoute *const routes[] = {&http_route_acme_answer, NULL};
+    const Settings *settings = door->config.settings;
+    if (!settings->acme.http_listen[0])
+        return true;
+    door->answers = door->house;
+    door->answers.routes = routes;
+    door->challenges = http_server_start(
+        &(HttpServerConfig){.listen = (const char *const *)settings->acme.http_listen,
+                            .connections_max = (unsigned)settings->http.connections_max,
+                            .address_max = (unsigned)settings->http.address_max,
+                            .timeout_ms = settings->http.timeout_ms,
+                            .house = &door->answers,
+                            .db = &settings->data.db,
+                            .clock = door->config.clock},
+        error);
+    if (!door->challenges)
+        g_prefix_error(error, "acme.http-listen: ");
+    return door->challenges != NULL;
+}
+
 ServeHttp *serve_http_start(const ServeHttpConfig *config, GError **error)
 {
     const HttpSettings *settings = &config->settings->http;
@@ -124,12 +150,14 @@ ServeHttp *serve_http_start(const ServeHttpConfig *config, GError **error)
             .clock = config->clock,
         },
         error);
-    if (door->server) {
+    if (!door->server)
+        g_prefix_error(error, "http.listen: ");
+    if (door->server && start_challenges(door, error)) {
         door->parts.http = door->server;
         return door;
     }
-    g_prefix_error(error, "http.listen: ");
-    door_free(door);
+    if (!door->server || http_server_stop(door->server, 0))
+        door_free(door);
     return NULL;
 }
 
@@ -144,22 +172,29 @@ void serve_http_tell_beats(ServeHttp *door, int64_t gap_ms, int64_t failed)
     door->parts.beats_failed = failed;
 }
 
+static void add_addresses(GString *text, const char *word, const char *const *addresses)
+{
+    g_autofree char *all = g_strjoinv(", ", (char **)(uintptr_t)addresses);
+    if (*all)
+        g_string_append_printf(text, "%s%s at %s", text->len > 0 ? ", " : "", word, all);
+}
+
 char *serve_http_format(const ServeHttp *door)
 {
-    g_autofree char *plain =
-        g_strjoinv(", ", (char **)(uintptr_t)http_server_addresses(door->server));
-    g_autofree char *secure =
-        g_strjoinv(", ", (char **)(uintptr_t)http_server_tls_addresses(door->server));
-    if (!*secure)
-        return g_strdup_printf("http at %s", plain);
-    return *plain ? g_strdup_printf("http at %s, https at %s", plain, secure)
-                  : g_strdup_printf("https at %s", secure);
+    GString *text = g_string_new(NULL);
+    add_addresses(text, "http", http_server_addresses(door->server));
+    add_addresses(text, "https", http_server_tls_addresses(door->server));
+    if (door->challenges)
+        add_addresses(text, "challenges", http_server_addresses(door->challenges));
+    return g_string_free(text, FALSE);
 }
 
 bool serve_http_stop(ServeHttp *door, int64_t grace_ms)
 {
-    if (!http_server_stop(door->server, grace_ms))
-        return false;
-    door_free(door);
-    return true;
+    bool ended = http_server_stop(door->server, grace_ms);
+    if (door->challenges && !http_server_stop(door->challenges, grace_ms))
+        ended = false;
+    if (ended)
+        door_free(door);
+    return ended;
 }

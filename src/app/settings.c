@@ -120,13 +120,19 @@ static void add_lane_targets(Reading *reading, const SettingRow *row)
     }
 }
 
+/* Its tables have names of the operator's own: it is read elsewhere. */
+static bool setting_is_of_a_table(const SettingRow *row)
+{
+    return g_str_has_prefix(row->name, "cluster.roles.") || g_str_has_prefix(row->name, "acme.*.");
+}
+
 static void add_targets(Reading *reading)
 {
     for (unsigned i = 0; i < setting_row_count; i++) {
         const SettingRow *row = &setting_rows[i];
         if (g_str_has_prefix(row->name, "lane."))
             add_lane_targets(reading, row);
-        else if (!g_str_has_prefix(row->name, "cluster.roles."))
+        else if (!setting_is_of_a_table(row))
             add_target(reading, row, g_strdup(row->name),
                        (char *)reading->base.settings + row->offset);
     }
@@ -243,6 +249,8 @@ static void read_entry(Reading *reading, const TomlEntry *entry, const char *abo
                              "found a name with a NUL; remove it");
     } else if (strcmp(path, "cluster.roles") == 0 && !pointed) {
         settings_read_roles(&reading->base, entry);
+    } else if (strcmp(above, "acme") == 0 && !target && entry->value->type == TOML_TABLE) {
+        settings_read_acme(&reading->base, entry);
     } else if (target) {
         if (target->line)
             settings_add_problem(&reading->base, false, entry->place,
@@ -415,6 +423,7 @@ static void settle(Reading *reading)
     settle_node_id(reading);
     settle_store(reading);
     settle_tls(reading);
+    settings_settle_acme(&reading->base, get_target(reading, "storage.secret-key")->place);
     settle_push(reading);
     settle_smtp(reading);
     settle_metrics(reading);
@@ -539,13 +548,14 @@ void settings_free(Settings *settings)
         return;
     for (unsigned i = 0; i < setting_row_count; i++)
         if (!g_str_has_prefix(setting_rows[i].name, "lane.") &&
-            !g_str_has_prefix(setting_rows[i].name, "cluster.roles."))
+            !setting_is_of_a_table(&setting_rows[i]))
             setting_clear(&setting_rows[i], (char *)settings + setting_rows[i].offset);
     if (settings->table)
         table_unref(settings->table);
     g_free(settings->role_lines);
     g_free(settings->lanes);
     settings_clear_customs(settings);
+    settings_clear_acme(settings);
     g_free(settings->file);
     g_free(settings);
 }

@@ -54,6 +54,14 @@ typedef struct {
 } TlsSettings;
 
 typedef struct {
+    char *schedule;                   /* acme.frequency */
+    char **http_listen;               /* where http-01 is answered beside http.listen */
+    char *secret_key, *secret_before; /* storage.secret-key, storage.secret-key-before */
+    AcmeDuty *duties;                 /* also in `duty` */
+    unsigned count;
+} AcmeSettings;
+
+typedef struct {
     bool prometheus;           /* /metrics is there */
     char *username, *password; /* who may read it; "", "": all */
 } MetricsSettings;
@@ -89,6 +97,7 @@ typedef struct {
     LmtpSettings lmtp;
     HttpSettings http;
     TlsSettings tls;
+    AcmeSettings acme;
     MetricsSettings metrics;
     PushSettings push;
     SmtpSettings smtp;

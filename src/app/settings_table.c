@@ -8,10 +8,13 @@
 #include <stddef.h>
 
 #include "base/limits.h"
+#include "content/private_key.h"
+#include "remote/dns_update.h"
 
 #define IN(field)      offsetof(Settings, field)
 #define IN_LANE(field) offsetof(LaneSettings, field)
 #define IN_OWN(field)  offsetof(CustomDuty, field)
+#define IN_ACME(field) offsetof(AcmeDuty, field)
 #define SECOND         1000ll
 #define MINUTE         (60 * SECOND)
 #define HOUR           (60 * MINUTE)
@@ -23,8 +26,12 @@ static const char *const log_levels[] = {"error", "warning", "info", "debug",
 static const char *const log_formats[] = {"auto", "text", "journal", "json",
                                           NULL}; /* as LogFormat */
 
-static const char *const each_words[] = {"shard", "account", NULL};           /* as CustomEach */
 static const char *const smtp_tls_words[] = {"never", "try", "always", NULL}; /* as SmtpTls */
+static const char *const challenges[] = {"http-01", "tls-alpn-01", "dns-01",
+                                         NULL};                /* as AcmeChallenge */
+static const char *const providers[] = {"rfc2136-tsig", NULL}; /* who changes a zone for dns-01 */
+static const char *const protocols[] = {"udp", "tcp", NULL};
+static const char *const each_words[] = {"shard", "account", NULL}; /* as CustomEach */
 
 const SettingRow setting_rows[] = {
     {"cluster.node-id", SETTING_NODE, IN(node_id), NULL, 1, NODE_ID_MAX, NULL,
@@ -68,6 +75,69 @@ const SettingRow setting_rows[] = {
      "where the command is started; relative to the settings file's folder"},
     {"cluster.roles.custom.*.environment", SETTING_ENVIRONMENT, IN_OWN(environment), NULL, 0, 0,
      NULL, "variables for the command, beside PATH, HOME and the like and ROTA_…"},
+    {"acme.frequency", SETTING_SCHEDULE, IN(acme.schedule), "\"every 10m\"", 0, 0, NULL,
+     "when acme.renew looks whether certificates are due"},
+    {"acme.http-listen", SETTING_ADDRESSES, IN(acme.http_listen), "[]", 0, 0, NULL,
+     "where http-01 challenges are answered, and nothing else, as in [\"[::]:80\"]; they are where "
+     "http.listen is too"},
+    {"acme.*.directory", SETTING_TEXT, IN_ACME(directory),
+     "\"https://acme-v02.api.letsencrypt.org/directory\"", 0, 0, NULL, "the CA's URL"},
+    {"acme.*.ca-file", SETTING_TEXT, IN_ACME(ca_file), "\"\"", 0, 0, NULL,
+     "a file (PEM) that is trusted for the CA's own server instead of the system's; relative to "
+     "the "
+     "settings file's folder"},
+    {"acme.*.challenge", SETTING_CHOICE, IN_ACME(challenge), "\"http-01\"", 0, 0, challenges,
+     "how the names are proved: http-01, tls-alpn-01 or dns-01; a wildcard wants dns-01"},
+    {"acme.*.contact", SETTING_TEXTS, IN_ACME(contact), "[]", 0, 0, NULL,
+     "addresses that the CA may write to, as in [\"ada@example.org\"]"},
+    {"acme.*.domains", SETTING_TEXTS, IN_ACME(domains), "[]", 0, 0, NULL,
+     "the names of the certificate, as in [\"mail.example.org\", \"*.example.org\"]; at least one"},
+    {"acme.*.renew-before", SETTING_DURATION, IN_ACME(renew_before_ms), "\"30d\"", HOUR, 365 * DAY,
+     NULL,
+     "how long before its end a certificate is renewed, where the CA does not say when; at most a "
+     "third of its life"},
+    {"acme.*.account-key", SETTING_CHOICE, IN_ACME(account_key), "\"p256\"", 0, 0, key_kind_names,
+     "kind of the account's key: p256, p384, rsa2048 or rsa4096; another one is rolled over to"},
+    {"acme.*.key-type", SETTING_CHOICE, IN_ACME(key_type), "\"p256\"", 0, 0, key_kind_names,
+     "kind of the certificate's key: p256, p384, rsa2048 or rsa4096"},
+    {"acme.*.reuse-key", SETTING_BOOLEAN, IN_ACME(reuse_key), "false", 0, 0, NULL,
+     "whether a renewed certificate keeps its key, for who pins it (TLSA)"},
+    {"acme.*.issuer", SETTING_TEXT, IN_ACME(issuer), "\"\"", 0, 0, NULL,
+     "of the chains that the CA offers, the one with a certificate of this name; \"\": its own "
+     "choice"},
+    {"acme.*.eab.kid", SETTING_TEXT, IN_ACME(eab_kid), "\"\"", 0, 0, NULL,
+     "external account binding: the key's name, as the CA gave it"},
+    {"acme.*.eab.hmac-key", SETTING_TEXT, IN_ACME(eab_key), "\"\"", 0, 0, NULL,
+     "and the key (base64url), as in \"%{file:eab.key}%\""},
+    {"acme.*.provider", SETTING_CHOICE, IN_ACME(provider), "\"rfc2136-tsig\"", 0, 0, providers,
+     "dns-01: how the zone is changed: by DNS UPDATE, signed with TSIG"},
+    {"acme.*.host", SETTING_TEXT, IN_ACME(host), "\"\"", 0, 0, NULL,
+     "dns-01: the zone's primary name server, a name or an address"},
+    {"acme.*.port", SETTING_INTEGER, IN_ACME(port), "53", 1, 65535, NULL, "dns-01: its port"},
+    {"acme.*.protocol", SETTING_CHOICE, IN_ACME(protocol), "\"udp\"", 0, 0, protocols,
+     "dns-01: udp or tcp"},
+    {"acme.*.key", SETTING_TEXT, IN_ACME(tsig_key), "\"\"", 0, 0, NULL,
+     "dns-01: the name of the TSIG key"},
+    {"acme.*.secret", SETTING_TEXT, IN_ACME(tsig_secret), "\"\"", 0, 0, NULL,
+     "dns-01: the key itself (base64), as in \"%{file:tsig.key}%\""},
+    {"acme.*.tsig-algorithm", SETTING_CHOICE, IN_ACME(tsig_algorithm), "\"hmac-sha256\"", 0, 0,
+     dns_update_algorithms, "dns-01: hmac-sha256, hmac-sha384, hmac-sha512, hmac-sha1 or hmac-md5"},
+    {"acme.*.default", SETTING_BOOLEAN, IN_ACME(is_default), "false", 0, 0, NULL,
+     "whether clients that name no server, or an unknown one, get this certificate; one has it, or "
+     "the first does"},
+    {"acme.*.export", SETTING_TEXT, IN_ACME(export_folder), "\"\"", 0, 0, NULL,
+     "a folder that fullchain.pem and privkey.pem are written to, for programs beside rota; "
+     "relative to the settings file's folder; \"\": none"},
+    {"acme.*.export-nodes", SETTING_TEXTS, IN_ACME(export_nodes), "[]", 0, 0, NULL,
+     "the nodes that write and run the hook, as in [\"1\", \"3\"]; []: all"},
+    {"acme.*.deploy-hook", SETTING_TEXTS, IN_ACME(deploy_hook), "[]", 0, 0, NULL,
+     "a command and its arguments, run after the files were written, as in [\"postfix\", "
+     "\"reload\"]"},
+    {"storage.secret-key", SETTING_TEXT, IN(acme.secret_key), "\"\"", 0, 0, NULL,
+     "what private keys in the store are encrypted with, at least 32 bytes, as in "
+     "\"%{file:secret.key}%\"; acme.renew wants it"},
+    {"storage.secret-key-before", SETTING_TEXT, IN(acme.secret_before), "\"\"", 0, 0, NULL,
+     "the one before, while keys are still encrypted with that"},
     {"store.data.type", SETTING_CHOICE, IN(data.db.kind), "\"sqlite\"", 0, 0, store_types,
      "sqlite is for one node, postgresql for any number"},
     {"store.data.path", SETTING_TEXT, IN(data.path), "\"var/rota.db\"", 0, 0, NULL,

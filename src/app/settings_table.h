@@ -10,6 +10,8 @@
 #include "app/settings.h"
 #include "base/toml.h"
 
+#define SETTING_TEXTS_MAX 256
+
 typedef enum {
     SETTING_INTEGER,     /* int64_t, from min to max */
     SETTING_REAL,        /* double, from min to max */
@@ -18,6 +20,7 @@ typedef enum {
     SETTING_DURATION_US, /* int64_t, µs; min and max in ms */
     SETTING_SIZE,        /* int64_t, bytes; min and max too */
     SETTING_TEXT,        /* char * */
+    SETTING_TEXTS,       /* char **: an array of texts */
     SETTING_ADDRESSES,   /* char **: "127.0.0.1:11024", "unix:/path" */
     SETTING_CHOICE,      /* int: the place in `choices` */
     SETTING_SCHEDULE,    /* char *, checked by cron_parse */
@@ -31,7 +34,8 @@ typedef enum {
 typedef struct {
     const char *name; /* "lmtp.listen"; a word "*" stands for a role's name */
     SettingType type;
-    size_t offset; /* in Settings; for "lane.*" in LaneSettings, for custom roles in CustomDuty */
+    size_t offset; /* in Settings; for "lane.*" in LaneSettings, for custom roles in CustomDuty,
+                      for "acme.*." in AcmeDuty */
     const char *fallback; /* the default as TOML; NULL: see `summary` */
     int64_t min, max;
     const char *const *choices; /* NULL-terminated */
@@ -78,5 +82,11 @@ const TomlValue *settings_read_custom(SettingsReading *reading, const TomlEntry 
                                       const Role **ret_role);
 void settings_settle_customs(Settings *settings);
 void settings_clear_customs(Settings *settings);
+
+/* A certificate, [acme.NAME]: settings_acme.c. */
+void settings_read_acme(SettingsReading *reading, const TomlEntry *entry);
+/* The rules between them, once all are read; `place`: of storage.secret-key. */
+void settings_settle_acme(SettingsReading *reading, TomlPlace place);
+void settings_clear_acme(Settings *settings);
 
 #endif

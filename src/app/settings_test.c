@@ -151,7 +151,7 @@ static const struct {
     {"\"lmtp.listen\" = []",
      "1:1: found \"lmtp.listen\" in quotes; write lmtp.listen without them"},
     {"zzzzzz = 1",
-     "1:1: found the unknown setting \"zzzzzz\"; write one of cluster, store, storage"},
+     "1:1: found the unknown setting \"zzzzzz\"; write one of cluster, acme, storage, store"},
     {"lmtp = 3", "1:1: found \"lmtp\" with an integer; write the table [lmtp]"},
     {"lmtp.listen = {}", "1:15: lmtp.listen: found a table; write a list"},
     {"lmtp.listen = \"x\"", "found a string; write a list"},
@@ -444,10 +444,11 @@ static void same_meaning_same_digest(void **state)
     }
 }
 
-/* The example of a custom role, which is no default and so stays switched off; caller frees. */
-static char *custom_example(const char *text)
+/* The example of a table with a name of one's own, which is no default and so stays switched off;
+ * caller frees. */
+static char *named_example(const char *text, const char *head)
 {
-    const char *start = strstr(text, "# [cluster.roles.custom."), *end = strstr(start, "\n\n");
+    const char *start = strstr(text, head), *end = strstr(start, "\n\n");
     assert_non_null(start);
     g_autofree char *part = g_strndup(start, (gsize)(end - start));
     g_autoptr(GRegex) mark = g_regex_new("^# ", G_REGEX_MULTILINE, 0, NULL);
@@ -461,7 +462,9 @@ static void flatten(const TomlValue *table, const char *path, GHashTable *names)
         const TomlEntry *entry = g_ptr_array_index(table->table.entries, i);
         g_autofree char *name =
             *path ? g_strdup_printf("%s.%s", path, entry->name.data) : g_strdup(entry->name.data);
-        if (strcmp(path, "cluster.roles.custom") == 0)
+        if (strcmp(path, "acme") == 0 && entry->value->type == TOML_TABLE)
+            flatten(entry->value, "acme.*", names);
+        else if (strcmp(path, "cluster.roles.custom") == 0)
             flatten(entry->value, "cluster.roles.custom.*", names);
         else if (strcmp(name, "cluster.roles.custom") == 0)
             flatten(entry->value, name, names);
@@ -529,7 +532,10 @@ static void example_holds_every_setting(void **state)
     g_autoptr(TomlValue) root = toml_parse(on, strlen(on), mistakes);
     g_autoptr(GHashTable) names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     flatten(root, "", names);
-    g_autofree char *custom = custom_example(text);
+    g_autofree char *custom = named_example(text, "# [cluster.roles.custom.");
+    g_autofree char *acme = named_example(text, "# [acme."); /* settings_acme_test.c reads it */
+    g_autoptr(TomlValue) acme_root = toml_parse(acme, strlen(acme), mistakes);
+    flatten(acme_root, "", names);
     g_autofree char *custom_node = g_strconcat(NODE, custom, NULL);
     g_autoptr(Settings) own = load(custom_node, problems);
     g_autofree char *custom_told = settings_problems_format(problems);

@@ -359,6 +359,27 @@ static bool convert_node(const TomlValue *value, const char *folder, int64_t *fi
     return true;
 }
 
+static bool convert_texts(const SettingRow *row, const TomlValue *value, const char *folder,
+                          char ***ret, char **ret_problem)
+{
+    g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
+    if (value->type != TOML_ARRAY || value->items->len > SETTING_TEXTS_MAX)
+        return refuse(ret_problem, "found %s; write an array of at most %d texts",
+                      value->type == TOML_ARRAY ? "a longer array" : toml_type_name(value->type),
+                      SETTING_TEXTS_MAX);
+    for (unsigned i = 0; i < value->items->len; i++) {
+        char *text =
+            take_text(g_ptr_array_index(value->items, i), folder, row->fallback, ret_problem);
+        if (!text)
+            return false;
+        g_ptr_array_add(texts, text);
+    }
+    g_ptr_array_add(texts, NULL);
+    g_strfreev(*ret);
+    *ret = (char **)g_ptr_array_free(g_steal_pointer(&texts), FALSE);
+    return true;
+}
+
 bool setting_convert(const SettingRow *row, const TomlValue *value, const char *folder, void *field,
                      char **ret_problem)
 {
@@ -381,6 +402,8 @@ bool setting_convert(const SettingRow *row, const TomlValue *value, const char *
         return convert_size(row, value, folder, field, ret_problem);
     case SETTING_ADDRESSES:
         return convert_addresses(value, folder, field, ret_problem);
+    case SETTING_TEXTS:
+        return convert_texts(row, value, folder, field, ret_problem);
     case SETTING_NODE:
         return convert_node(value, folder, field, ret_problem);
     case SETTING_CHOICE:
@@ -407,6 +430,6 @@ void setting_clear(const SettingRow *row, void *field)
 {
     if (row->type == SETTING_TEXT || row->type == SETTING_SCHEDULE || row->type == SETTING_ZONE)
         g_clear_pointer((char **)field, g_free);
-    if (row->type == SETTING_ADDRESSES)
+    if (row->type == SETTING_ADDRESSES || row->type == SETTING_TEXTS)
         g_clear_pointer((char ***)field, g_strfreev);
 }

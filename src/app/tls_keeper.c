@@ -1,19 +1,28 @@
 /* tls_keeper: keeps the certificates that this node serves.
  *
- * How it fits: serve.c starts it before the doors; it hands sets to app/tls. Its thread waits to be
- * told of a reload, reads, and exchanges the set as a whole, so that a file that is half written
- * costs nothing.
+ * How it fits: serve.c starts it before the doors; it hands sets to app/tls. Its thread looks at
+ * the store's epoch of certificates every KEEPER_POLL_MS, with one small statement, and is woken
+ * for a reload of the files and for a challenge's answer that a handshake waits for. A set is
+ * exchanged as a whole. What neighbours get goes through app/tls_export.
  *
- * Failures: of the start are returned; later ones are logged, and what was served goes on. Known
- * weak point: certificate and key are two files, and one that is read between the two writes does
- * not fit; the next reload mends it.
+ * Failures: of the start are returned; later ones are logged, and what was served goes on, also
+ * while the store is away. Known weak points: certificate and key are two files, and one that is
+ * read between the two writes does not fit; the next reload mends it. A deploy-hook holds the
+ * thread while it runs.
  */
 #include "app/tls_keeper.h"
 
+#include <string.h>
+
 #include "base/error.h"
+#include "base/limits_tls.h"
 #include "base/log.h"
 #include "content/chain.h"
 #include "content/private_key.h"
+#include "model/certificate.h"
+#include "roster/task.h"
+
+#include "app/tls_export.h"
 
 struct TlsKeeper {
     const Settings *settings;
@@ -23,11 +32,25 @@ struct TlsKeeper {
     Chain *stand_in;
     Chain *of_files; /* NULL: none */
     GThread *thread;
+    /* the thread's */
+    Db *db;
+    int64_t epoch;       /* that `of_store` is of; -1: none was read */
+    GPtrArray *of_store; /* of Chain; the default's first */
+    GHashTable *deploys; /* acme.NAME to Deploy */
+    bool told_stand_in, told_store;
 
     GMutex lock;
     GCond changed;
-    bool reload, ending; /* under lock */
+    bool reload, ending; /* under lock, as below */
+    GHashTable *wanted;  /* domains whose answer a handshake waits for */
 };
+
+/* What is to be written for neighbours; the thread's. */
+typedef struct {
+    char *chain, *key;
+    int64_t due_us; /* INT64_MAX: it was done */
+    unsigned tries;
+} Deploy;
 
 /* ---------------------------------------------------------------- reading */
 
@@ -71,13 +94,22 @@ static Chain *make_stand_in(const Settings *settings, const Clock *clock, GError
 static void hand_in(TlsKeeper *keeper)
 {
     GPtrArray *entries = tls_entries_new();
-    if (keeper->of_files)
+    const AcmeSettings *acme = &keeper->settings->acme;
+    bool has_default = false;
+    for (unsigned i = 0; i < acme->count; i++)
+        has_default |= acme->duties[i].is_default;
+    if (keeper->of_files && !has_default)
+        tls_entries_add(entries, chain_ref(keeper->of_files), NULL);
+    for (unsigned i = 0; i < keeper->of_store->len; i++)
+        tls_entries_add(entries, chain_ref(g_ptr_array_index(keeper->of_store, i)), NULL);
+    if (keeper->of_files && has_default)
         tls_entries_add(entries, chain_ref(keeper->of_files), NULL);
     if (entries->len == 0) {
-        log_event(
-            LOG_LEVEL_WARNING, "tls.stand-in",
-            "there is no certificate: clients get one that this node has signed itself, which "
-            "no client trusts; see tls.certificate");
+        if (!keeper->told_stand_in)
+            log_event(LOG_LEVEL_WARNING, "tls.stand-in",
+                      "there is no certificate yet: clients get one that this node has signed "
+                      "itself, which no client trusts; see tls.certificate and [acme]");
+        keeper->told_stand_in = true;
         tls_entries_add(entries, chain_ref(keeper->stand_in), NULL);
     }
     tls_set(keeper->tls, entries);
@@ -100,35 +132,273 @@ static bool take_files(TlsKeeper *keeper, GError **error)
     return true;
 }
 
+/* ---------------------------------------------------------------- for neighbours */
+
+static void deploy_free(void *data)
+{
+    Deploy *deploy = data;
+    g_free(deploy->chain);
+    private_key_text_free(deploy->key);
+    g_free(deploy);
+}
+
+static void plan_deploy(TlsKeeper *keeper, const AcmeDuty *duty, const char *chain, const char *key)
+{
+    const Deploy *there = g_hash_table_lookup(keeper->deploys, duty->name);
+    if (!tls_export_is_wanted(duty, keeper->settings->node_id) ||
+        (there && strcmp(there->chain, chain) == 0))
+        return;
+    Deploy *deploy = g_new0(Deploy, 1);
+    deploy->chain = g_strdup(chain);
+    deploy->key = g_strdup(key);
+    g_hash_table_insert(keeper->deploys, g_strdup(duty->name), deploy);
+}
+
+static void deploy_one(const TlsKeeper *keeper, const AcmeDuty *duty, Deploy *deploy)
+{
+    g_autoptr(GError) error = NULL;
+    bool deployed = false;
+    if (tls_export(duty, deploy->chain, deploy->key, &deployed, &error)) {
+        deploy->due_us = INT64_MAX;
+        if (deployed)
+            log_event(LOG_LEVEL_INFO, "tls.exported", "the certificate \"%s\" is in \"%s\"%s",
+                      duty->name, duty->export_folder,
+                      duty->deploy_hook[0] ? ", and its deploy-hook was run" : "");
+        return;
+    }
+    int64_t wait_ms = MIN((int64_t)KEEPER_RETRY_MS << MIN(deploy->tries, 10u), KEEPER_RETRY_MAX_MS);
+    deploy->tries++;
+    deploy->due_us = clock_monotonic_us(keeper->clock) + wait_ms * 1000;
+    log_event(LOG_LEVEL_ERROR, "tls.export-failed", "%s; tried again in %" G_GINT64_FORMAT " s",
+              error->message, wait_ms / 1000);
+}
+
+static void deploy_due(TlsKeeper *keeper)
+{
+    const AcmeSettings *acme = &keeper->settings->acme;
+    for (unsigned i = 0; i < acme->count; i++) {
+        Deploy *deploy = g_hash_table_lookup(keeper->deploys, acme->duties[i].name);
+        if (deploy && deploy->due_us <= clock_monotonic_us(keeper->clock))
+            deploy_one(keeper, &acme->duties[i], deploy);
+    }
+}
+
+/* ---------------------------------------------------------------- the store */
+
+static const AcmeDuty *duty_of(const TlsKeeper *keeper, const char *name)
+{
+    const AcmeSettings *acme = &keeper->settings->acme;
+    for (unsigned i = 0; i < acme->count; i++)
+        if (strcmp(acme->duties[i].name, name) == 0)
+            return &acme->duties[i];
+    return NULL;
+}
+
+/* NULL: there is none, or it cannot be used; the latter was logged. */
+static Chain *open_row(TlsKeeper *keeper, const AcmeDuty *duty, const Certificate *row)
+{
+    g_autoptr(GError) error = NULL;
+    if (row->version == 0)
+        return NULL;
+    char *key = certificate_open_key(row, &keeper->settings->duty.seal, &error);
+    Chain *chain = key ? chain_parse(row->chain, strlen(row->chain), key, &error) : NULL;
+    if (chain)
+        plan_deploy(keeper, duty, row->chain, key);
+    private_key_text_free(key);
+    if (!chain)
+        log_event(LOG_LEVEL_ERROR, "tls.unusable", "the certificate \"%s\" cannot be served: %s",
+                  row->name, error->message);
+    return chain;
+}
+
+static void tell_exchanged(const TlsKeeper *keeper, const char *name, const Chain *chain)
+{
+    for (unsigned i = 0; i < keeper->of_store->len; i++) {
+        const Chain *before = g_ptr_array_index(keeper->of_store, i);
+        if (X509_cmp(before->leaf, chain->leaf) == 0)
+            return;
+    }
+    g_autofree char *until = format_day(chain->not_after);
+    log_event(LOG_LEVEL_INFO, "tls.exchanged", "serves the certificate \"%s\" of %s, good until %s",
+              name, chain->issuer, until);
+}
+
+/* In an open transaction. */
+static bool take_rows(TlsKeeper *keeper, GError **error)
+{
+    g_autoptr(GPtrArray) rows = certificate_list(keeper->db, error);
+    if (!rows)
+        return false;
+    g_autoptr(GPtrArray) chains = g_ptr_array_new_with_free_func((GDestroyNotify)chain_unref);
+    for (unsigned i = 0; i < rows->len; i++) {
+        const Certificate *row = g_ptr_array_index(rows, i);
+        const AcmeDuty *duty = duty_of(keeper, row->name);
+        Chain *chain = duty ? open_row(keeper, duty, row) : NULL;
+        if (!chain)
+            continue;
+        tell_exchanged(keeper, row->name, chain);
+        g_ptr_array_insert(chains, duty->is_default ? 0 : -1, chain);
+    }
+    g_ptr_array_unref(keeper->of_store);
+    keeper->of_store = g_steal_pointer(&chains);
+    hand_in(keeper);
+    return true;
+}
+
+/* Those of the settings that were never got: their first order is due now, not at the next round.
+ */
+static bool enqueue_missing(TlsKeeper *keeper, GError **error)
+{
+    const AcmeSettings *acme = &keeper->settings->acme;
+    if (!db_begin(keeper->db, DB_WRITE, error))
+        return false;
+    g_auto(DbScope) scope = db_scope(keeper->db);
+    for (unsigned i = 0; i < acme->count; i++) {
+        g_auto(Certificate) row = {.name = NULL};
+        if (!certificate_read(keeper->db, acme->duties[i].name, &row, error) ||
+            (row.version == 0 && !certificate_enqueue(keeper->db, row.name, error)))
+            return false;
+    }
+    /* Not known whether it was done: it is done again, and merges. */
+    if (db_commit(keeper->db, error) != DB_DONE)
+        return false;
+    task_wake("acme.renew");
+    return true;
+}
+
+static bool look(TlsKeeper *keeper, GError **error)
+{
+    int64_t epoch = 0;
+    if (!keeper->db && !(keeper->db = db_open(&keeper->settings->data.db, error)))
+        return false;
+    if (keeper->epoch < 0 && !enqueue_missing(keeper, error))
+        return false;
+    if (!db_begin(keeper->db, DB_READ, error))
+        return false;
+    g_auto(DbScope) scope = db_scope(keeper->db);
+    if (!certificate_epoch(keeper->db, &epoch, error))
+        return false;
+    if (epoch == keeper->epoch)
+        return true;
+    if (!take_rows(keeper, error))
+        return false;
+    keeper->epoch = epoch;
+    return true;
+}
+
+static void look_at_store(TlsKeeper *keeper)
+{
+    g_autoptr(GError) error = NULL;
+    bool good = look(keeper, &error);
+    if (!good && !keeper->told_store)
+        log_event(LOG_LEVEL_WARNING, "tls.store",
+                  "new certificates are not seen now: %s; those that are here are served",
+                  error->message);
+    keeper->told_store = !good;
+}
+
+/* ---------------------------------------------------------------- challenges */
+
+/* From a handshake: is it worth waiting for? Only for names that are ours to prove. */
+static bool on_wanted(const char *domain, void *data)
+{
+    TlsKeeper *keeper = data;
+    const AcmeSettings *acme = &keeper->settings->acme;
+    bool ours = false;
+    for (unsigned i = 0; i < acme->count && !ours; i++)
+        ours = acme->duties[i].challenge == ACME_TLS_ALPN_01 &&
+               g_strv_contains((const gchar *const *)acme->duties[i].domains, domain);
+    if (!ours)
+        return false;
+    g_mutex_lock(&keeper->lock);
+    g_hash_table_add(keeper->wanted, g_strdup(domain));
+    g_cond_broadcast(&keeper->changed);
+    g_mutex_unlock(&keeper->lock);
+    return true;
+}
+
+/* The answers to what is asked for, from the store, and no others: a name is asked for again when
+ * the next challenge comes. */
+static void answer_wanted(TlsKeeper *keeper, GHashTable *wanted)
+{
+    g_autoptr(GError) error = NULL;
+    GHashTable *answers =
+        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)chain_unref);
+    GHashTableIter iter;
+    gpointer domain;
+    g_hash_table_iter_init(&iter, wanted);
+    bool open = keeper->db && db_begin(keeper->db, DB_READ, &error);
+    while (open && g_hash_table_iter_next(&iter, &domain, NULL)) {
+        g_autofree char *authorisation = NULL;
+        Chain *answer = NULL;
+        if (!certificate_answer_find(keeper->db, ANSWER_TLS_ALPN, domain, &authorisation, &error))
+            break;
+        if (authorisation)
+            answer = chain_answer(domain, authorisation, clock_wall_ms(keeper->clock), &error);
+        if (answer)
+            g_hash_table_insert(answers, g_strdup(domain), answer);
+    }
+    if (open)
+        db_rollback(keeper->db);
+    tls_set_answers(keeper->tls, answers);
+}
+
+/* ---------------------------------------------------------------- the thread */
+
+static void reload_files(TlsKeeper *keeper)
+{
+    g_autoptr(GError) error = NULL;
+    if (take_files(keeper, &error))
+        hand_in(keeper);
+    else
+        log_event(LOG_LEVEL_ERROR, "tls.reload-failed",
+                  "%s; what was served before goes on being served", error->message);
+}
+
+/* With the lock held, until there is something to do or the poll is due. */
+static void wait_for_work(TlsKeeper *keeper)
+{
+    int64_t until_us = clock_monotonic_us(keeper->clock) + KEEPER_POLL_MS * 1000;
+    while (!keeper->ending && !keeper->reload && g_hash_table_size(keeper->wanted) == 0) {
+        if (keeper->settings->acme.count == 0)
+            g_cond_wait(&keeper->changed, &keeper->lock);
+        else if (!g_cond_wait_until(&keeper->changed, &keeper->lock, until_us))
+            break;
+    }
+}
+
 static gpointer keeper_thread(gpointer data)
 {
     TlsKeeper *keeper = data;
-    g_mutex_lock(&keeper->lock);
-    while (!keeper->ending) {
-        if (!keeper->reload) {
-            g_cond_wait(&keeper->changed, &keeper->lock);
-            continue;
-        }
-        keeper->reload = false;
-        g_mutex_unlock(&keeper->lock);
-        g_autoptr(GError) error = NULL;
-        if (take_files(keeper, &error))
-            hand_in(keeper);
-        else
-            log_event(LOG_LEVEL_ERROR, "tls.reload-failed",
-                      "%s; what was served before goes on being served", error->message);
+    bool acme = keeper->settings->acme.count > 0;
+    for (;;) {
+        if (acme)
+            look_at_store(keeper);
+        deploy_due(keeper);
         g_mutex_lock(&keeper->lock);
+        wait_for_work(keeper);
+        bool ending = keeper->ending, reload = keeper->reload;
+        keeper->reload = false;
+        g_autoptr(GHashTable) wanted = keeper->wanted;
+        keeper->wanted = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        g_mutex_unlock(&keeper->lock);
+        if (ending)
+            return NULL;
+        if (reload)
+            reload_files(keeper);
+        /* An answer is kept for one wait at most: the next challenge of the name has another. */
+        if (g_hash_table_size(wanted) > 0)
+            answer_wanted(keeper, wanted);
+        else if (acme)
+            tls_set_answers(keeper->tls, NULL);
     }
-    g_mutex_unlock(&keeper->lock);
-    return NULL;
 }
 
 /* ---------------------------------------------------------------- life */
 
 bool tls_keeper_is_wanted(const Settings *settings)
 {
-    return (settings->http.tls_listen && settings->http.tls_listen[0]) ||
-           *settings->tls.certificate;
+    return settings->http.tls_listen[0] || *settings->tls.certificate || settings->acme.count > 0;
 }
 
 static void keeper_free(TlsKeeper *keeper)
@@ -137,6 +407,10 @@ static void keeper_free(TlsKeeper *keeper)
     tls_free(keeper->tls);
     chain_unref(keeper->stand_in);
     chain_unref(keeper->of_files);
+    g_ptr_array_unref(keeper->of_store);
+    g_hash_table_unref(keeper->deploys);
+    g_hash_table_unref(keeper->wanted);
+    db_close(keeper->db);
     g_mutex_clear(&keeper->lock);
     g_cond_clear(&keeper->changed);
     g_free(keeper);
@@ -148,9 +422,13 @@ TlsKeeper *tls_keeper_start(const Settings *settings, const Clock *clock, GError
     g_autoptr(TlsKeeper) keeper = g_new0(TlsKeeper, 1);
     keeper->settings = settings;
     keeper->clock = clock;
+    keeper->epoch = -1;
+    keeper->of_store = g_ptr_array_new_with_free_func((GDestroyNotify)chain_unref);
+    keeper->deploys = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, deploy_free);
+    keeper->wanted = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_mutex_init(&keeper->lock);
     g_cond_init(&keeper->changed);
-    keeper->tls = tls_new(NULL, NULL, error);
+    keeper->tls = tls_new(on_wanted, keeper, error);
     if (!keeper->tls || !(keeper->stand_in = make_stand_in(settings, clock, error)) ||
         !take_files(keeper, error))
         return NULL;

@@ -1,5 +1,6 @@
-/* tls_keeper.h: keeps the certificates that this node serves: from files (tls.certificate), and a
- * stand-in that is signed by itself until there is one.
+/* tls_keeper.h: keeps the certificates that this node serves: from files (tls.certificate), from
+ * the store (acme.NAME), and a stand-in that is signed by itself until there is one. What is
+ * exchanged in the store is served within KEEPER_POLL_MS, and exported where this node exports it.
  *
  * Calling sequence: start → { reload }* → stop. start and stop: one thread; reload: any. Those that
  * take a keeper take NULL too, and do nothing.

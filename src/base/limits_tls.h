@@ -23,6 +23,11 @@
 #define TLS_CONNECTIONS_BESIDE 64
 /* sessions that a client may go on with, of one process; by tickets there are more */
 #define TLS_SESSIONS_MAX 20000
+/* between two looks of a node at the store's certificates: an exchange is seen by all within it */
+#define KEEPER_POLL_MS 2000
+/* after files that could not be written, or a hook that failed; doubled each time */
+#define KEEPER_RETRY_MS     10000
+#define KEEPER_RETRY_MAX_MS 3600000
 /* of the life of the stand-in that we sign ourselves; it is made anew at each start */
 #define STAND_IN_DAYS 365
 

@@ -19,6 +19,7 @@
 #include "base/hash.h"
 #include "base/limits_tls.h"
 
+#include "content/base64url.h"
 #include "content/private_key.h"
 
 #define DAY_MS     INT64_C(86400000)
@@ -205,29 +206,19 @@ bool chain_has_issuer(const Chain *chain, const char *name)
     return strcmp(chain->issuer, name) == 0;
 }
 
-/* Base64 as URLs bear it, without filling. */
-static char *base64url(const unsigned char *bytes, size_t size)
-{
-    char *text = g_base64_encode(bytes, size);
-    g_strdelimit(text, "+", '-');
-    g_strdelimit(text, "/", '_');
-    *(text + strcspn(text, "=")) = '\0';
-    return text;
-}
-
 char *chain_renewal_id(const Chain *chain)
 {
     AUTHORITY_KEYID *authority =
         X509_get_ext_d2i(chain->leaf, NID_authority_key_identifier, NULL, NULL);
     char *id = NULL;
     if (authority && authority->keyid) {
-        g_autofree char *key = base64url(ASN1_STRING_get0_data(authority->keyid),
-                                         (size_t)ASN1_STRING_length(authority->keyid));
+        g_autofree char *key = base64url_format(ASN1_STRING_get0_data(authority->keyid),
+                                                (size_t)ASN1_STRING_length(authority->keyid));
         /* The serial's DER content: with the leading zero that keeps it positive. */
         unsigned char *der = NULL;
         int size = i2d_ASN1_INTEGER(X509_get0_serialNumber(chain->leaf), &der);
         if (size > 2 && der[1] < 0x80) {
-            g_autofree char *serial = base64url(der + 2, (size_t)size - 2);
+            g_autofree char *serial = base64url_format(der + 2, (size_t)size - 2);
             id = g_strdup_printf("%s.%s", key, serial);
         }
         OPENSSL_free(der);

@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+#include "content/seal.h"
 #include "roster/role.h"
 
 /* A role of the operator's own ([cluster.roles.custom.NAME]). Owned by the settings. */
@@ -24,6 +25,35 @@ typedef struct {
     char **environment; /* "NAME=value", NULL-ended: all that it gets beside ROTA_… */
 } CustomDuty;
 
+/* A certificate that acme.renew gets ([acme.NAME]). Owned by the settings. */
+typedef enum { ACME_HTTP_01, ACME_TLS_ALPN_01, ACME_DNS_01 } AcmeChallenge; /* as its words */
+typedef struct {
+    char *name;
+    char *directory; /* the CA's URL */
+    char *ca_file;   /* trusted for it instead of the system's; "": the system's */
+    int challenge;   /* AcmeChallenge */
+    char **contact;  /* "mailto:ada@example.org" */
+    char **domains;  /* small letters, sorted; at least one */
+    int64_t renew_before_ms;
+    char *eab_kid, *eab_key; /* "", "": no external account binding; the key as base64url */
+    int account_key;         /* KeyKind */
+    int key_type;            /* KeyKind */
+    bool reuse_key;
+    char *issuer; /* of the chain that is wanted; "": the CA's own choice */
+    /* dns-01: where DNS UPDATE goes */
+    int provider; /* one, so far */
+    char *host;
+    int64_t port;
+    int protocol; /* 0: UDP, 1: TCP */
+    char *tsig_key, *tsig_secret;
+    int tsig_algorithm; /* as dns_update_algorithms */
+    bool is_default;    /* served where a client names no server, or one that no certificate has */
+    /* for programs beside rota */
+    char *export_folder; /* "": none */
+    char **export_nodes; /* numbers; none: all */
+    char **deploy_hook;  /* a command and its arguments; none: no hook */
+} AcmeDuty;
+
 /* Immutable while a run lasts; app/ fills it from the settings. */
 typedef struct {
     int64_t undelete_retention_ms; /* storage.undelete.retention, 1h */
@@ -40,6 +70,10 @@ typedef struct {
     const CustomDuty *customs;         /* last: what stands before is numbers alone */
     unsigned custom_count;
     struct PushWire *push; /* push_wire.h; NULL where the settings are only read */
+    const AcmeDuty *certificates;
+    unsigned certificate_count;
+    Seal seal;                   /* of storage.secret-key */
+    const struct AcmeDoor *door; /* how a CA is asked; NULL: by remote/fetch.h */
 } DutySettings;
 
 /* The ten of the seed, in its order. A process works with these and its settings' own
@@ -50,6 +84,6 @@ extern const RoleSet duty_roles;
 Role *duty_roles_with(const CustomDuty *customs, unsigned count);
 
 extern const Handler purge_stores_handler, purge_accounts_handler, fts_indexing_handler,
-    bayes_training_handler, push_notifications_handler, custom_handler;
+    bayes_training_handler, push_notifications_handler, custom_handler, acme_renew_handler;
 
 #endif
