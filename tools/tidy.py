@@ -223,7 +223,7 @@ class Tree:
 
 def include_table(tree):
     for file in tree.c:
-        if not file.folder or file.path.endswith(('_test.c', '_test.h')):
+        if not file.folder or file.path.endswith(('_test.c', '_test.h', '_fuzz.c')):
             continue
         allowed = INCLUDES.get(file.folder, []) + INCLUDES_MORE.get(file.path, [])
         for line, ours, name in file.includes():
