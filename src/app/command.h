@@ -106,6 +106,7 @@ int command_main(int argc, char **argv);
     X(cmd_drain) \
     X(cmd_reload) \
     X(cmd_export) \
+    X(cmd_imip_log) \
     X(cmd_import) \
     X(cmd_mail_delete) \
     X(cmd_mail_folders) \

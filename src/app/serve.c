@@ -27,6 +27,7 @@
 #include "base/log.h"
 #include "base/must.h"
 #include "duty/push_wire.h"
+#include "remote/smtp.h"
 #include "roster/health.h"
 #include "roster/load.h"
 #include "roster/task.h"
@@ -58,6 +59,7 @@ struct Serve {
     Node *node;
     GArray *rounds; /* of Round */
     DutySettings duty;
+    SmtpConfig smtp; /* what `duty` points to */
     Load *load;
     Lanes *lanes;
     SpamScorer *scorer;
@@ -295,6 +297,14 @@ static bool start_node(Serve *serve, GError **error)
         push_wire_new(&(PushWireConfig){.allow_private = settings->push.allow_private,
                                         .ca_file = settings->push.ca_file,
                                         .contact = settings->push.contact});
+    const SmtpSettings *smtp = &settings->smtp;
+    serve->smtp = (SmtpConfig){.relay = smtp->relay,
+                               .user = smtp->user,
+                               .secret = smtp->secret,
+                               .ca_file = smtp->ca_file,
+                               .hello = smtp->hello,
+                               .tls = smtp->tls};
+    serve->duty.smtp = &serve->smtp;
     serve->lanes = lanes_start(
         &(LanesConfig){settings, serve->clock, serve->node, serve->load, &serve->duty}, error);
     if (!serve->lanes)

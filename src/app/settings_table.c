@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "base/limits.h"
+#include "base/limits_imip.h"
 #include "content/private_key.h"
 #include "remote/dns_update.h"
 
@@ -202,6 +203,24 @@ const SettingRow setting_rows[] = {
     {"jmap.push.allow-private", SETTING_BOOLEAN, IN(push.allow_private), "false", 0, 0, NULL,
      "whether push services may be without TLS, or at private addresses: for tests and closed "
      "nets"},
+    {"calendar.max-size", SETTING_SIZE, IN(duty.calendar_max_size), "\"512kb\"", 1000,
+     CALENDAR_PART_BYTES_MAX, NULL, "the largest event, to-do or journal that is stored"},
+    {"calendar.max-attendees-per-instance", SETTING_INTEGER, IN(duty.calendar_max_attendees),
+     "1000", 1, 100000, NULL, "attendees of one event, or of one instance of it"},
+    {"calendar.max-recurrence-expansions", SETTING_INTEGER, IN(duty.calendar_max_expansions),
+     "3000", 1, 1000000, NULL, "instances of a series that are made to answer one question"},
+    {"calendar.scheduling.enable", SETTING_BOOLEAN, IN(duty.scheduling), "true", 0, 0, NULL,
+     "whether invitations that come by mail change calendars, and changes of events are sent to "
+     "those invited"},
+    {"calendar.scheduling.inbound.auto-add", SETTING_BOOLEAN, IN(duty.scheduling_auto_add), "true",
+     0, 0, NULL,
+     "whether an invitation is added to the calendar, to be answered; false: only what is there is "
+     "kept up to date"},
+    {"calendar.scheduling.inbound.max-size", SETTING_SIZE, IN(duty.scheduling_max_size),
+     "\"512kb\"", 1000, CALENDAR_PART_BYTES_MAX, NULL, "the largest invitation that is looked at"},
+    {"calendar.scheduling.outbound.max-recipients", SETTING_INTEGER,
+     IN(duty.scheduling_max_recipients), "100", 1, 100000, NULL,
+     "recipients of one invitation; one with more is sent to nobody"},
     {"smtp.relay", SETTING_TEXT, IN(smtp.relay), "\"\"", 0, 0, NULL,
      "the mail server that takes what rota sends: \"smtp://HOST:PORT\" or \"smtps://HOST:PORT\"; "
      "\"\": nothing is sent"},

@@ -7,6 +7,8 @@
 #define ITIP_INSTANCES_MAX 200
 /* addresses of one account, its own and its aliases, that count as its owner's */
 #define IMIP_OWN_MAX 100
+/* letters that one transaction decides on: a millisecond or two each */
+#define IMIP_BATCH_LETTERS 16
 /* of the text/calendar part of a mail: the most that calendar.scheduling.inbound.max-size may be */
 #define CALENDAR_PART_BYTES_MAX (4 * 1024 * 1024)
 /* of what is shown of an event in the text of a mail, and in its subject */

@@ -118,6 +118,9 @@ typedef struct {
     int64_t now;
 } ItipChange;
 GPtrArray *itip_changes(const ItipChange *change);
+/* The stored object with a SCHEDULE-STATUS (RFC 6638 section 3.2.9) at that person's lines; NULL:
+ * he is not in it. The object is used up. */
+GBytes *itip_note_status(ItipObject *stored, const char *address, const char *status);
 /* REQUEST of all that the object has for one attendee, who asked for it (REFRESH); NULL: it has
  * nothing for him. */
 ItipMessage *itip_resend(const ItipObject *object, const char *attendee, int64_t now);

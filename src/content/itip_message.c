@@ -131,3 +131,18 @@ GPtrArray *itip_changes(const ItipChange *change)
         itip_changes_of_attendee(change, messages);
     return messages;
 }
+
+GBytes *itip_note_status(ItipObject *stored, const char *address, const char *status)
+{
+    static const char *const names[] = {"ATTENDEE", "ORGANIZER"};
+    bool any = false;
+    for (guint i = 0; i < stored->parts->len; i++) {
+        for (unsigned k = 0; k < G_N_ELEMENTS(names); k++) {
+            ItipLine *line = itip_person_find(itip_part(stored, i), names[k], address);
+            if (line)
+                itip_line_set_parameter(line, "SCHEDULE-STATUS", status);
+            any |= line != NULL;
+        }
+    }
+    return any ? itip_part_format(stored->root) : NULL;
+}

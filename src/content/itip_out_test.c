@@ -171,8 +171,21 @@ static void resent(void **state)
     assert_null(itip_resend(object, D, 1769904000));
 }
 
+static void noted(void **state)
+{
+    (void)state;
+    g_autoptr(ItipObject) object = object_of("noted", ONE(MINE BOB CLEO SEQ(1) NINE ALARM));
+    assert_null(itip_note_status(object, D, "5.1"));
+    g_autoptr(GBytes) bytes = itip_note_status(object, B, "5.1");
+    g_autofree char *text = unfolded(bytes);
+    check_text("noted", text,
+               "ATTENDEE;PARTSTAT=NEEDS-ACTION;SCHEDULE-STATUS=5.1:mailto:" B "|ATTENDEE:mailto:" C
+               "|VALARM");
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(changes), cmocka_unit_test(resent)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(changes), cmocka_unit_test(resent),
+                                       cmocka_unit_test(noted)};
     return cmocka_run_group_tests_name("itip_out", tests, NULL, NULL);
 }

@@ -146,7 +146,7 @@ static const Role roles[] = {
         .retry_min_ms = 30 * SECOND,
         .retry_max_ms = HOUR,
         .run_ms = MINUTE,
-        .handler = NULL,
+        .handler = &imip_processing_handler,
     },
     {
         .name = "calendar-alerts",

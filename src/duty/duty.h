@@ -67,13 +67,21 @@ typedef struct {
     int64_t push_attempts;         /* jmap.push.attempts.max, 3 */
     int64_t push_attempts_interval_ms; /* jmap.push.attempts.interval, 1m */
     int64_t push_retry_interval_ms;    /* jmap.push.retry.interval, 1h: after that many */
+    int64_t calendar_max_size;         /* calendar.max-size, 512k */
+    int64_t calendar_max_attendees;    /* calendar.max-attendees-per-instance, 1000 */
+    int64_t calendar_max_expansions;   /* calendar.max-recurrence-expansions, 3000 */
+    bool scheduling;                   /* calendar.scheduling.enable */
+    bool scheduling_auto_add;          /* calendar.scheduling.inbound.auto-add */
+    int64_t scheduling_max_size;       /* calendar.scheduling.inbound.max-size, 512k */
+    int64_t scheduling_max_recipients; /* calendar.scheduling.outbound.max-recipients, 100 */
     const CustomDuty *customs;         /* last: what stands before is numbers alone */
     unsigned custom_count;
     struct PushWire *push; /* push_wire.h; NULL where the settings are only read */
     const AcmeDuty *certificates;
     unsigned certificate_count;
-    Seal seal;                   /* of storage.secret-key */
-    const struct AcmeDoor *door; /* how a CA is asked; NULL: by remote/fetch.h */
+    Seal seal;                     /* of storage.secret-key */
+    const struct AcmeDoor *door;   /* how a CA is asked; NULL: by remote/fetch.h */
+    const struct SmtpConfig *smtp; /* remote/smtp.h; NULL: nothing is sent */
 } DutySettings;
 
 /* The ten of the seed, in its order. A process works with these and its settings' own
@@ -84,6 +92,7 @@ extern const RoleSet duty_roles;
 Role *duty_roles_with(const CustomDuty *customs, unsigned count);
 
 extern const Handler purge_stores_handler, purge_accounts_handler, fts_indexing_handler,
-    bayes_training_handler, push_notifications_handler, custom_handler, acme_renew_handler;
+    bayes_training_handler, push_notifications_handler, imip_processing_handler, custom_handler,
+    acme_renew_handler;
 
 #endif

@@ -63,6 +63,19 @@ static void fill_beside(Db *db, int64_t id)
                "started_at, ended_at, detail) VALUES (rota_now() * 1048576 + %d, 'fts-indexing', "
                "1, '%s', 1, 'failed', 1, 1, 1, 'why')",
                (int)id, key);
+    purge_exec(db,
+               "INSERT INTO imip_in (account, email, at, outcome, method, uid, recurrence, "
+               "sequence, stamp, sender, why) VALUES (%d, 1, 1, '', '', '', '', 0, 0, '', '')",
+               (int)id);
+    purge_exec(db,
+               "INSERT INTO imip_letter (account, id, method, uid, recurrence, sequence, stamp, "
+               "sender, recipients, calendar, at) SELECT %d, 1, 'REPLY', 'u', '', 0, 1, 's', 1, "
+               "blob, 1 FROM email WHERE account = %d AND id = 1",
+               (int)id, (int)id);
+    purge_exec(db,
+               "INSERT INTO imip_out (account, letter, recipient, state, due_at, attempts, "
+               "uncertain, error, at) VALUES (%d, 1, 'bob@example.com', 0, 0, 0, 0, '', 1)",
+               (int)id);
     TaskNew task = {.role = "bayes-training", .bucket = bucket, .key = key};
     assert_true(task_add(db, &task, NULL));
     purge_exec(db, "DELETE FROM task WHERE role = 'fts-indexing'");

@@ -76,6 +76,11 @@ static const Rule account_rules[] = {
       " (SELECT 1 FROM calendar c WHERE c.account = $1 AND c.id = e.calendar) ORDER BY e.id",
       NULL},
      "event %" PRId64 " is in calendar %" PRId64 ", which is not there"},
+    {"invitation-letter",
+     {"SELECT o.letter, 0, 0 FROM imip_out o WHERE o.account = $1 AND NOT EXISTS (SELECT 1"
+      " FROM imip_letter l WHERE l.account = $1 AND l.id = o.letter) ORDER BY o.letter",
+      NULL},
+     "invitation %" PRId64 " has recipients, and is not there"},
     {"next-id",
      {"SELECT next_email, newest, 0 FROM (SELECT next_email,"
       " (SELECT coalesce(max(id), 0) FROM email WHERE account = $1) AS newest"
@@ -125,6 +130,12 @@ static const Rule orphan_rules[] = {
     {"orphan-calendar",
      {"SELECT min(account) FROM calendar WHERE account > $1", NULL},
      "calendars"},
+    {"orphan-invitation",
+     {"SELECT min(account) FROM imip_in WHERE account > $1", NULL},
+     "invitations"},
+    {"orphan-letter",
+     {"SELECT min(account) FROM imip_letter WHERE account > $1", NULL},
+     "invitations sent"},
     {"orphan-change", {"SELECT min(account) FROM change WHERE account > $1", NULL}, "changes"},
 };
 

@@ -31,6 +31,7 @@
 #include "model/change.h"
 #include "model/email.h"
 #include "model/expiring.h"
+#include "model/invitation.h"
 #include "model/mailbox.h"
 #include "roster/task.h"
 
@@ -69,9 +70,29 @@ static bool write_accounts(Batch *batch, GError **error)
 }
 
 /* For the index, and for those who are told of changes. */
+/* An invitation of today: not one that is read in from an old mailbox, and none that is spam. */
+static bool is_invitation(const Delivery *delivery)
+{
+    return delivery->letter->message->calendar && !delivery->import && !delivery->letter->junk;
+}
+
+static bool add_invitations(Batch *batch, GError **error)
+{
+    ImipArrival arrivals[DELIVER_BATCH_MAX];
+    unsigned count = 0;
+    for (unsigned i = 0; i < batch->count; i++) {
+        const Delivery *delivery = &batch->deliveries[i];
+        if (batch->results[i].result != DELIVER_STORED || !is_invitation(delivery))
+            continue;
+        arrivals[count++] = (ImipArrival){delivery->account, batch->results[i].email};
+        batch->account_of[i]->invited = true;
+    }
+    return imip_in_add_many(batch->db, arrivals, count, error);
+}
+
 static bool add_tasks(Batch *batch, GError **error)
 {
-    g_autofree TaskNew *tasks = g_new0(TaskNew, 2 * (size_t)batch->account_count);
+    g_autofree TaskNew *tasks = g_new0(TaskNew, 3 * (size_t)batch->account_count);
     char keys[DELIVER_BATCH_MAX][ACCOUNT_KEY_BYTES];
     unsigned count = 0, told = 0;
     for (unsigned i = 0; i < batch->account_count; i++) {
@@ -84,9 +105,14 @@ static bool add_tasks(Batch *batch, GError **error)
                 (TaskNew){.role = "push-notifications", .bucket = bucket, .key = keys[i]};
             told++;
         }
+        if (batch->accounts[i].invited) {
+            tasks[count++] = (TaskNew){.role = IMIP_ROLE, .bucket = bucket, .key = keys[i]};
+            batch->invited = true;
+        }
     }
     batch->told = told > 0;
     return task_add_many(batch->db, tasks, count, error) &&
+           (!batch->invited || task_announce(batch->db, IMIP_ROLE, error)) &&
            task_announce(batch->db, "fts-indexing", error) &&
            (!told || task_announce(batch->db, "push-notifications", error));
 }
@@ -195,10 +221,13 @@ static bool deliver_batch(Db *db, const Delivery *deliveries, unsigned count, De
         db_rollback(db);
         return true;
     }
-    if (!batch_insert(batch, error) || !write_accounts(batch, error) || !add_tasks(batch, error) ||
+    if (!batch_insert(batch, error) || !write_accounts(batch, error) ||
+        !add_invitations(batch, error) || !add_tasks(batch, error) ||
         db_commit(db, error) != DB_DONE)
         return false;
     task_wake("fts-indexing");
+    if (batch->invited)
+        task_wake(IMIP_ROLE);
     if (batch->told)
         change_wake();
     return true;

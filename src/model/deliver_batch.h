@@ -21,6 +21,7 @@ typedef struct {
     bool there;                                        /* living, and locked by us */
     int64_t quota, used_bytes, next_email, change_seq; /* as read; next_email as it shall be */
     bool subscribed;                                   /* somebody is told of changes */
+    bool invited;                                      /* by a letter of this batch */
     int64_t next_tentative;                            /* the id that the next one would have */
     int64_t stored, stored_bytes;                      /* by this batch */
     GPtrArray *mailboxes;                              /* of MailboxUse, owned */
@@ -38,7 +39,8 @@ typedef struct {
     int64_t seqs[DELIVER_BATCH_MAX]; /* of the change row, where it is stored */
     int64_t now;                     /* by the store's clock, ms */
     unsigned stored;
-    bool told; /* a task was added for those who are told of changes */
+    bool told;    /* a task was added for those who are told of changes */
+    bool invited; /* a task was added for imip-processing */
 } Batch;
 
 Batch *batch_new(Db *db, const Delivery *deliveries, unsigned count, Delivered *results);

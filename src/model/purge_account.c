@@ -180,6 +180,17 @@ static const PurgeKind alerts = {
     .remove_args = "01a",
 };
 
+static const PurgeKind arrivals = ROWS("imip_in", "email", "i", "invitations");
+static const PurgeKind letters = ROWS("imip_letter", "id", "i", "invitations sent");
+static const PurgeKind recipients = {
+    .name = "recipients of invitations", .key = "it", .path = "a/0/1", .limit = PURGE_PAGE_ROWS,
+    .list = {"SELECT letter, recipient, length(error), 1 FROM imip_out WHERE account = $3"
+             " AND (letter, recipient) > ($1, $2) ORDER BY letter, recipient LIMIT $4", NULL},
+    .list_args = "01al",
+    .remove = {"DELETE FROM imip_out WHERE account = $3 AND letter = $1 AND recipient = $2", NULL},
+    .remove_args = "01a",
+};
+
 static const PurgeKind keys = {
     .name = "keys", .key = "tt", .path = "a/0/1", .limit = PURGE_PAGE_ROWS,
     .list = {"SELECT kind, key, length(key) + length(value), 1 FROM expiring WHERE account = $3"
@@ -245,7 +256,8 @@ static const PurgeKind account_row = {
 
 const PurgeKind *const purge_of_account[] = {
     &messages, &index_rows, &index_state, &trimmed, &keys, &verdicts, &spam_model,
-    &events, &calendars, &gone_names, &alerts, &mailboxes, &subscriptions,
+    &events, &calendars, &gone_names, &alerts, &arrivals, &recipients,
+    &letters, &mailboxes, &subscriptions,
     &aliases, &tasks, &alert_tasks, &dead_letters, &alert_dead_letters,
     &history, &account_row, NULL,
 };

@@ -142,9 +142,34 @@ static const PurgeKind idle_origin = {
     .remove_args = "0n",
 };
 
+/* The log of invitations: what was decided, and letters that wait for nobody any more. */
+static const PurgeKind old_invitation = {
+    .name = "invitations", .key = "iii", .path = "1/2", .limit = PURGE_PAGE_ROWS,
+    .list = {"SELECT at, account, email, length(uid), 1 FROM imip_in WHERE outcome <> ''"
+             " AND (at, account, email) > ($1, $2, $3) AND at < CAST($4 AS BIGINT) * 60000"
+             " AND " SHARD_OF("account", "$5", "$6") " ORDER BY at, account, email LIMIT $7", NULL},
+    .list_args = "012msSl",
+    .remove = {"DELETE FROM imip_in WHERE account = $1 AND email = $2 AND outcome <> ''", NULL},
+    .remove_args = "12",
+};
+static const PurgeKind old_letter = {
+    .name = "invitations sent", .key = "iii", .path = "1/2", .limit = PURGE_PAGE_ROWS,
+    .list = {"SELECT l.at, l.account, l.id, length(l.calendar), 1 FROM imip_letter l"
+             " WHERE (l.at, l.account, l.id) > ($1, $2, $3) AND l.at < CAST($4 AS BIGINT) * 60000"
+             " AND NOT EXISTS (SELECT 1 FROM imip_out o WHERE o.account = l.account"
+             " AND o.letter = l.id AND o.state < 2)"
+             " AND " SHARD_OF("l.account", "$5", "$6") " ORDER BY l.at, l.account, l.id LIMIT $7",
+             NULL},
+    .list_args = "012msSl",
+    .remove = {"DELETE FROM imip_letter WHERE account = $1 AND id = $2", NULL},
+    .remove_args = "12",
+    .after = {"DELETE FROM imip_out WHERE account = $1 AND letter = $2", NULL},
+    .after_args = "12",
+};
+
 const PurgeKind *const purge_of_store[] = {
     &expired_key, &loose_blob, &old_history, &old_load, &unjudged_features, &lost_index_state,
-    &over_subscription, &idle_origin, NULL,
+    &over_subscription, &idle_origin, &old_invitation, &old_letter, NULL,
 };
 
 static const PurgeKind index_leftover = {

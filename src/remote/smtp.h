@@ -15,7 +15,7 @@
 
 typedef enum { SMTP_TLS_NEVER, SMTP_TLS_TRY, SMTP_TLS_ALWAYS } SmtpTls;
 
-typedef struct {
+typedef struct SmtpConfig {
     const char *relay; /* "smtp://HOST:PORT" (STARTTLS as `tls` says), "smtps://HOST:PORT" */
     const char *user, *secret; /* "": no AUTH */
     const char *ca_file;       /* PEM, trusted instead of the system's; "": the system's */

@@ -1,101 +1,10 @@
 /* smtp_test: what a relay may say, and what has become of the mail then. The relay is a thread that
  * speaks by a script.
  */
-#include "support.h"
-
-#include <netinet/in.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include "relay_support.h"
 
 #include "base/error.h"
 #include "remote/smtp.h"
-
-/* What the relay says to each word; NULL: what one says; "": it hangs up. */
-typedef struct {
-    const char *hello, *ehlo, *mail, *rcpt, *data, *end;
-} Script;
-
-typedef struct {
-    int listener;
-    Script script;
-    GThread *thread;
-    GString *heard; /* after the thread's end */
-    unsigned connections;
-    unsigned mails; /* answered with 250 or not at all: what it may have kept */
-} Relay;
-
-static bool say(FILE *out, const char *text, const char *fallback)
-{
-    if (text && !*text)
-        return false;
-    fprintf(out, "%s\r\n", text ? text : fallback);
-    return fflush(out) == 0;
-}
-
-static bool answer(Relay *relay, FILE *in, FILE *out, const char *line)
-{
-    const Script *script = &relay->script;
-    char body[1000];
-    if (g_str_has_prefix(line, "EHLO"))
-        return say(out, script->ehlo, "250-relay\r\n250 8BITMIME");
-    if (g_str_has_prefix(line, "MAIL"))
-        return say(out, script->mail, "250 ok");
-    if (g_str_has_prefix(line, "RCPT"))
-        return say(out, script->rcpt, "250 ok");
-    if (g_str_has_prefix(line, "QUIT")) {
-        say(out, NULL, "221 bye");
-        return false;
-    }
-    if (!g_str_has_prefix(line, "DATA"))
-        return say(out, NULL, "250 ok");
-    if (!say(out, script->data, "354 go on") || (script->data && *script->data != '3'))
-        return script->data && *script->data;
-    while (fgets(body, sizeof body, in) && strcmp(body, ".\r\n") != 0)
-        g_string_append(relay->heard, body);
-    relay->mails++;
-    return say(out, script->end, "250 kept");
-}
-
-static gpointer serve(gpointer data)
-{
-    Relay *relay = data;
-    for (;;) {
-        int fd = accept(relay->listener, NULL, NULL);
-        if (fd < 0)
-            return NULL;
-        FILE *in = fdopen(fd, "r"), *out = fdopen(dup(fd), "w");
-        char line[1000];
-        bool going = say(out, relay->script.hello, "220 relay");
-        relay->connections++;
-        while (going && fgets(line, sizeof line, in)) {
-            g_string_append(relay->heard, line);
-            going = answer(relay, in, out, line);
-        }
-        fclose(in);
-        fclose(out);
-    }
-}
-
-static char *relay_start(Relay *relay, const Script *script)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof address;
-    *relay = (Relay){.script = *script, .heard = g_string_new(NULL)};
-    relay->listener = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(bind(relay->listener, (struct sockaddr *)&address, size), 0);
-    assert_int_equal(listen(relay->listener, 8), 0);
-    assert_int_equal(getsockname(relay->listener, (struct sockaddr *)&address, &size), 0);
-    relay->thread = g_thread_new("relay", serve, relay);
-    return g_strdup_printf("smtp://127.0.0.1:%d", ntohs(address.sin_port));
-}
-
-static void relay_stop(Relay *relay)
-{
-    shutdown(relay->listener, SHUT_RDWR);
-    close(relay->listener);
-    g_thread_join(relay->thread);
-}
 
 static bool never(void *data)
 {
@@ -109,7 +18,7 @@ static void fates(void **state)
 {
     static const struct {
         const char *what;
-        Script script;
+        RelayScript script;
         SmtpFate fate;
         const char *answer; /* begins so */
         unsigned mails;
@@ -137,17 +46,17 @@ static void fates(void **state)
         smtp_free(g_steal_pointer(&smtp));
         relay_stop(&relay);
         if (fate != cases[i].fate || !g_str_has_prefix(said, cases[i].answer) || !*said ||
-            relay.mails != cases[i].mails)
+            relay.mails->len != cases[i].mails)
             fail_msg("%s: got fate %d, \"%s\", %u mails; want %d, \"%s\", %u", cases[i].what, fate,
-                     said, relay.mails, cases[i].fate, cases[i].answer, cases[i].mails);
-        g_string_free(relay.heard, TRUE);
+                     said, relay.mails->len, cases[i].fate, cases[i].answer, cases[i].mails);
+        relay_clear(&relay);
     }
 }
 
 static void what_is_said(void **state)
 {
     Relay relay;
-    static const Script plain = {0};
+    static const RelayScript plain = {0};
     g_autofree char *url = relay_start(&relay, &plain);
     SmtpConfig config = {url, "", "", "", "node1.example.org", SMTP_TLS_TRY};
     (void)state;
@@ -169,7 +78,7 @@ static void what_is_said(void **state)
     assert_non_null(strstr(relay.heard->str, "MAIL FROM:<ada@example.org>"));
     assert_non_null(strstr(relay.heard->str, "RCPT TO:<bob@example.com>\r\n"));
     assert_non_null(strstr(relay.heard->str, "\r\n..dot\r\nend\r\n"));
-    g_string_free(relay.heard, TRUE);
+    relay_clear(&relay);
 }
 
 static void nobody_there(void **state)
@@ -183,7 +92,7 @@ static void nobody_there(void **state)
     assert_non_null(strstr(said, "127.0.0.1"));
 
     Relay relay;
-    static const Script plain = {0};
+    static const RelayScript plain = {0};
     g_autofree char *url = relay_start(&relay, &plain), *why = NULL;
     SmtpConfig safe = {url, "", "", "", "test", SMTP_TLS_ALWAYS};
     g_autoptr(Smtp) careful = smtp_new(&safe);
@@ -191,7 +100,7 @@ static void nobody_there(void **state)
     smtp_free(g_steal_pointer(&careful));
     relay_stop(&relay);
     assert_null(strstr(relay.heard->str, "MAIL"));
-    g_string_free(relay.heard, TRUE);
+    relay_clear(&relay);
 }
 
 static void relays(void **state)

@@ -93,8 +93,6 @@ def test_what_cannot_be_run_says_why(rota_sqlite):
     assert wrong.returncode == 2 and 'did you mean "purge.stores"?' in wrong.stderr
     queued = call(rota, "run", "fts-indexing")
     assert queued.returncode == 2 and "no rounds" in queued.stderr
-    absent = call(rota, "run", "imip-processing")
-    assert absent.returncode == 2 and "does not do imip-processing" in absent.stderr
     assert call(rota, "run", "fts-indexing", "--dry-run").returncode == 2
     assert call(rota, "run", "purge.stores", "--shard", "2").returncode == 2
     assert call(rota, "run").returncode == 2

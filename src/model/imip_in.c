@@ -1,0 +1,187 @@
+/* imip_in: letters with an invitation that wait, and the log of what was decided about them.
+ *
+ * How it fits: model/deliver.c adds rows, duty/imip_processing.c decides them, `rota imip log`
+ * shows them. The log is also the memory of what came last from whom, so that an older message
+ * that comes late is known as such.
+ *
+ * Failures: the store's.
+ */
+#include <string.h>
+
+#include "base/error.h"
+#include "base/limits_calendar.h"
+#include "base/limits_imip.h"
+#include "db/set.h"
+#include "model/invitation.h"
+
+GPtrArray *imip_addresses(Db *db, int64_t account, GError **error)
+{
+    static const DbSql sql = {
+        "SELECT a.address, 0 FROM account a WHERE a.id = $1 UNION ALL"
+        " SELECT address, 1 FROM (SELECT address FROM alias WHERE account = $1"
+        " ORDER BY address LIMIT $2) AS x ORDER BY 2, 1",
+        NULL};
+    g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(DbRows) rows =
+        db_query(db, &sql, DB_ARGS(db_int(account), db_int(IMIP_OWN_MAX)), error);
+    int step = -1;
+    while (rows && (step = db_rows_next(rows, error)) > 0) {
+        char *address = icalendar_address(db_rows_text(rows, 0));
+        if (all->len && strcmp(all->pdata[0], address) == 0)
+            g_free(address);
+        else
+            g_ptr_array_add(all, address);
+    }
+    return step < 0 ? NULL : g_steal_pointer(&all);
+}
+
+bool imip_in_add_many(Db *db, const ImipArrival *arrivals, unsigned count, GError **error)
+{
+    static const DbSql sql = {
+        "INSERT INTO imip_in (account, email, at, outcome, method, uid, recurrence, sequence,"
+        " stamp, sender, why) VALUES ($1, $2, rota_now(), '', '', '', '', 0, 0, '', '')",
+        NULL};
+    g_autofree DbValue *args = g_new(DbValue, 2 * (size_t)count);
+    for (unsigned i = 0; i < count; i++) {
+        args[2 * i] = db_int(arrivals[i].account);
+        args[2 * i + 1] = db_int(arrivals[i].email);
+    }
+    return count == 0 || db_exec_later(db, &sql, args, 2, count, error);
+}
+
+GArray *imip_in_waiting(Db *db, int64_t account, unsigned limit, GError **error)
+{
+    static const DbSql sql = {"SELECT email FROM imip_in WHERE account = $1 AND outcome = ''"
+                              " ORDER BY email LIMIT $2",
+                              NULL};
+    g_autoptr(GArray) all = g_array_new(FALSE, FALSE, sizeof(int64_t));
+    g_autoptr(DbRows) rows = db_query(db, &sql, DB_ARGS(db_int(account), db_int(limit)), error);
+    int step = -1;
+    while (rows && (step = db_rows_next(rows, error)) > 0) {
+        int64_t email = db_rows_int(rows, 0);
+        g_array_append_val(all, email);
+    }
+    return step < 0 ? NULL : g_steal_pointer(&all);
+}
+
+/* Valid text of at most so many bytes; the caller's. */
+static char *cut(const char *text, size_t most)
+{
+    char *valid = g_utf8_make_valid(text ? text : "", -1);
+    size_t size = strlen(valid);
+    if (size > most) {
+        size = most;
+        while (size && (valid[size] & 0xC0) == 0x80)
+            size--;
+        valid[size] = '\0';
+    }
+    return valid;
+}
+
+bool imip_in_decide(Db *db, const ImipArrival *arrival, const ImipDecided *decided, bool *ret_ours,
+                    GError **error)
+{
+    static const DbSql sql = {
+        "UPDATE imip_in SET at = rota_now(), outcome = $3, method = $4, uid = $5, recurrence = $6,"
+        " sequence = $7, stamp = $8, sender = $9, why = $10"
+        " WHERE account = $1 AND email = $2 AND outcome = ''",
+        NULL};
+    g_autofree char *method = cut(decided->method, IMIP_METHOD_BYTES_MAX);
+    g_autofree char *uid = cut(decided->uid, CALENDAR_TEXT_BYTES_MAX);
+    g_autofree char *sender = cut(decided->sender, IMIP_ADDRESS_BYTES_MAX);
+    g_autofree char *why = cut(decided->why, IMIP_WHY_BYTES_MAX);
+    int64_t changed =
+        db_exec(db, &sql,
+                DB_ARGS(db_int(arrival->account), db_int(arrival->email),
+                        db_text(itip_outcome_name(decided->outcome)), db_text(method), db_text(uid),
+                        db_text(decided->recurrence), db_int(decided->sequence),
+                        db_int(decided->stamp), db_text(sender), db_text(why)),
+                error);
+    *ret_ours = changed > 0;
+    return changed >= 0;
+}
+
+bool imip_in_seen(Db *db, int64_t account, const ImipDecided *of, ItipSeen *ret, GError **error)
+{
+    static const DbSql sql = {
+        "SELECT sequence, stamp FROM imip_in WHERE account = $1 AND uid = $2 AND sender = $3"
+        " AND recurrence = $4 AND outcome NOT IN ('', 'ignored', 'refused', 'noted')"
+        " ORDER BY sequence DESC, stamp DESC LIMIT 1",
+        NULL};
+    g_autofree char *uid = cut(of->uid, CALENDAR_TEXT_BYTES_MAX);
+    g_autofree char *sender = cut(of->sender, IMIP_ADDRESS_BYTES_MAX);
+    g_autoptr(DbRows) rows = db_query(
+        db, &sql, DB_ARGS(db_int(account), db_text(uid), db_text(sender), db_text(of->recurrence)),
+        error);
+    int step = rows ? db_rows_next(rows, error) : -1;
+    *ret = (ItipSeen){0, 0};
+    if (step > 0)
+        *ret = (ItipSeen){db_rows_int(rows, 0), db_rows_int(rows, 1)};
+    return step >= 0;
+}
+
+static void entry_free(gpointer data)
+{
+    ImipEntry *entry = data;
+    g_free(entry->outcome);
+    g_free(entry->method);
+    g_free(entry->uid);
+    g_free(entry->recurrence);
+    g_free(entry->who);
+    g_free(entry->why);
+    g_free(entry);
+}
+
+static gint by_time(gconstpointer a, gconstpointer b)
+{
+    const ImipEntry *one = *(const ImipEntry *const *)a, *other = *(const ImipEntry *const *)b;
+    return (one->at < other->at) - (one->at > other->at);
+}
+
+/* `args`: the account, how many. */
+static bool read_entries(Db *db, const DbSql *sql, const DbValue args[2], bool in,
+                         GPtrArray *entries, GError **error)
+{
+    g_autoptr(DbRows) rows = db_query(db, sql, args, 2, error);
+    int step = -1;
+    while (rows && (step = db_rows_next(rows, error)) > 0) {
+        ImipEntry *entry = g_new0(ImipEntry, 1);
+        *entry = (ImipEntry){.at = db_rows_int(rows, 0),
+                             .email = db_rows_int(rows, 1),
+                             .in = in,
+                             .sequence = db_rows_int(rows, 2),
+                             .attempts = db_rows_int(rows, 3),
+                             .uncertain = db_rows_int(rows, 4),
+                             .outcome = g_strdup(db_rows_text(rows, 5)),
+                             .method = g_strdup(db_rows_text(rows, 6)),
+                             .uid = g_strdup(db_rows_text(rows, 7)),
+                             .recurrence = g_strdup(db_rows_text(rows, 8)),
+                             .who = g_strdup(db_rows_text(rows, 9)),
+                             .why = g_strdup(db_rows_text(rows, 10))};
+        g_ptr_array_add(entries, entry);
+    }
+    return step >= 0;
+}
+
+GPtrArray *imip_log(Db *db, int64_t account, unsigned limit, GError **error)
+{
+    static const DbSql in = {
+        "SELECT at, email, sequence, 0, 0, CASE WHEN outcome = '' THEN 'waiting' ELSE outcome END,"
+        " method, uid, recurrence, sender, why FROM imip_in WHERE account = $1"
+        " ORDER BY email DESC LIMIT $2",
+        NULL};
+    static const DbSql out = {
+        "SELECT o.at, 0, l.sequence, o.attempts, o.uncertain, CASE o.state WHEN 0 THEN 'waiting'"
+        " WHEN 1 THEN 'sending' WHEN 2 THEN 'sent' ELSE 'failed' END, l.method, l.uid,"
+        " l.recurrence, o.recipient, o.error FROM imip_out o JOIN imip_letter l"
+        " ON l.account = o.account AND l.id = o.letter WHERE o.account = $1"
+        " ORDER BY o.letter DESC, o.recipient LIMIT $2",
+        NULL};
+    g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func(entry_free);
+    const DbValue args[] = {db_int(account), db_int(limit)};
+    if (!read_entries(db, &in, args, true, all, error) ||
+        !read_entries(db, &out, args, false, all, error))
+        return NULL;
+    g_ptr_array_sort(all, by_time);
+    return g_steal_pointer(&all);
+}
