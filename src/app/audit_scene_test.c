@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "app/audit_read.h"
+#include "front/audit_read.h"
 #include "app/settings.h"
 #include "base/error.h"
 #include "base/limits.h"
@@ -206,7 +206,8 @@ void scene_bury(const Scene *scene, const char *role, const char *key)
 Audit *scene_audit(const Scene *scene)
 {
     g_autoptr(GError) error = NULL;
-    Audit *audit = audit_read(scene->db, scene->settings, &error);
+    g_autofree unsigned *concurrency = settings_concurrency(scene->settings);
+    Audit *audit = audit_read(scene->db, &scene->settings->roles, concurrency, &error);
     assert_no_error(error);
     assert_false(db_in_transaction(scene->db));
     for (unsigned i = 0; i < audit->findings->len; i++) {

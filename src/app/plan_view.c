@@ -13,8 +13,6 @@
 
 #define MOVES_SHOWN 8
 
-/* ---------------------------------------------------------------- text */
-
 static void print_uncovered(const Plan *plan, FILE *out)
 {
     for (unsigned i = 0; i < plan->uncovered->len; i++) {
@@ -143,61 +141,4 @@ void plan_view_print(const Plan *plan, FILE *out)
     print_roles(plan, out);
     print_single(plan, out);
     print_load(plan, out);
-}
-
-/* ---------------------------------------------------------------- JSON */
-
-static json_t *role_json(const PlanRole *role)
-{
-    json_t *moves = json_array();
-    for (unsigned i = 0; i < role->moves->len; i++) {
-        const PlanMove *move = g_ptr_array_index(role->moves, i);
-        json_array_append_new(moves, json_pack("{s:s, s:s, s:i, s:I}", "before", move->before,
-                                               "after", move->after, "buckets", (int)move->buckets,
-                                               "accounts", (json_int_t)move->accounts));
-    }
-    return json_pack("{s:s, s:b, s:s, s:s, s:i, s:I, s:I, s:o}", "role", role->role->name,
-                     "by_account", role->role->unit == ROLE_BY_ACCOUNT, "before", role->before,
-                     "after", role->after, "buckets", (int)role->buckets, "accounts",
-                     (json_int_t)role->accounts, "busy_us", (json_int_t)role->busy_us, "moves",
-                     moves);
-}
-
-static json_t *shards_json(const GPtrArray *shards)
-{
-    json_t *list = json_array();
-    for (unsigned i = 0; i < shards->len; i++) {
-        const PlanShard *shard = g_ptr_array_index(shards, i);
-        json_array_append_new(
-            list, json_pack("{s:s, s:i, s:i, s:s, s:I, s:b}", "role", shard->role->name, "shard",
-                            (int)shard->shard, "shards", (int)shard->shards, "nodes", shard->nodes,
-                            "node", (json_int_t)shard->node, "fragile", shard->role->fragile));
-    }
-    return list;
-}
-
-static json_t *node_json(const PlanNode *node)
-{
-    return json_pack("{s:I, s:b, s:b, s:I, s:I, s:I, s:i}", "node", (json_int_t)node->node,
-                     "runs_before", node->runs_before, "runs_after", node->runs_after, "runs",
-                     (json_int_t)node->runs, "busy_us", (json_int_t)node->busy_us, "busy_us_after",
-                     (json_int_t)node->busy_us_after, "shards_after", (int)node->shards_after);
-}
-
-json_t *plan_view_json(const Plan *plan)
-{
-    json_t *roles = json_array(), *nodes = json_array(), *dropped = json_array();
-    for (unsigned i = 0; i < plan->dropped->len; i++)
-        json_array_append_new(dropped, json_string(g_ptr_array_index(plan->dropped, i)));
-    for (unsigned i = 0; i < plan->roles->len; i++)
-        json_array_append_new(roles, role_json(g_ptr_array_index(plan->roles, i)));
-    for (unsigned i = 0; i < plan->nodes->len; i++)
-        json_array_append_new(nodes, node_json(&g_array_index(plan->nodes, PlanNode, i)));
-    return json_pack("{s:b, s:o, s:o, s:o, s:o, s:o, s:i, s:I, s:I, s:I, s:I}", "good",
-                     plan->uncovered->len == 0, "dropped", dropped, "uncovered",
-                     shards_json(plan->uncovered), "single", shards_json(plan->single), "roles",
-                     roles, "nodes", nodes, "buckets", (int)plan->buckets, "accounts",
-                     (json_int_t)plan->accounts, "all_accounts", (json_int_t)plan->all_accounts,
-                     "measured_ms", (json_int_t)plan->measured_ms, "busy_us_uncovered",
-                     (json_int_t)plan->busy_us_uncovered);
 }

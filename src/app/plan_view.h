@@ -1,18 +1,15 @@
-/* plan_view.h: a plan as people and machines read it.
+/* plan_view.h: a plan as people read it; machines read front/plan_read.h.
  *
  * Pure printing; the plan is roster/plan.h's. One thread.
  */
 #ifndef ROTA_APP_PLAN_VIEW_H
 #define ROTA_APP_PLAN_VIEW_H
 
-#include <jansson.h>
 #include <stdio.h>
 
 #include "roster/plan.h"
 
 /* Prints the whole of it; what would be uncovered comes first. */
 void plan_view_print(const Plan *plan, FILE *out);
-/* The same for machines; owned by the caller. */
-json_t *plan_view_json(const Plan *plan);
 
 #endif

@@ -9,6 +9,8 @@
  */
 #include "app/serve_http.h"
 
+#include <string.h>
+
 #include "base/error.h"
 #include "base/must.h"
 #include "front/acme_answer.h"
@@ -17,13 +19,14 @@
 
 #include "app/serve_metrics.h"
 
-#define ROUTES_MAX 32
+#define ROUTES_MAX 128
 
 struct ServeHttp {
     ServeHttpConfig config;
     const HttpRoute *routes[ROUTES_MAX]; /* ended by NULL */
     ServeMetrics parts;
     struct MetricsHouse metrics;
+    unsigned *concurrency;
     HttpHouse house, answers;
     HttpServer *server;
     HttpServer *challenges; /* of acme.http-listen; NULL: none */
@@ -58,6 +61,37 @@ static char *unready(void *data)
         return g_strdup("another process has this node's id");
     }
     return NULL;
+}
+
+/* As a file of this node's, which may leave its number to us. */
+static Settings *load_body(const ServeHttp *door, const char *text, size_t size,
+                           GPtrArray *problems)
+{
+    g_autoptr(GPtrArray) ignored = settings_problems_new();
+    g_autofree char *numbered = g_strdup_printf("cluster.node-id = %" G_GINT64_FORMAT "\n%.*s",
+                                                door->config.settings->node_id, (int)size, text);
+    Settings *settings = settings_load("body", numbered, strlen(numbered), ignored);
+    return settings ? settings : settings_load("body", text, size, problems);
+}
+
+/* A role of the text's own that this node does not know has no place in a plan of it. */
+static RoleTable *read_table(const char *text, size_t size, void *data, GError **error)
+{
+    const ServeHttp *door = data;
+    g_autoptr(GPtrArray) problems = settings_problems_new();
+    g_autoptr(Settings) settings = load_body(door, text, size, problems);
+    if (!settings) {
+        g_autofree char *told = settings_problems_format(problems);
+        fail(error, ERROR_REJECT, "%.4000s", told);
+        return NULL;
+    }
+    for (unsigned i = 0; i < settings->duty.custom_count; i++)
+        if (!role_find(&door->config.settings->roles, settings->customs[i].role)) {
+            fail(error, ERROR_REJECT, "%s is new: a custom role begins with a restart of the nodes",
+                 settings->customs[i].role);
+            return NULL;
+        }
+    return table_ref(settings->table);
 }
 
 static void make_house(ServeHttp *door)
@@ -98,6 +132,8 @@ static void make_house(ServeHttp *door)
         .roles = &config->settings->roles,
         .clock = config->clock,
         .logins = http_logins_new(config->clock),
+        .concurrency = door->concurrency = settings_concurrency(config->settings),
+        .read_table = read_table,
     };
 }
 
@@ -105,6 +141,7 @@ static void door_free(ServeHttp *door)
 {
     metrics_cluster_free(door->metrics.cluster);
     http_logins_free(door->house.logins);
+    g_free(door->concurrency);
     g_free(door);
 }
 

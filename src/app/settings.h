@@ -134,6 +134,8 @@ Settings *settings_default(GPtrArray *problems);
 size_t settings_index(const Settings *settings, const Role *role);
 /* What the settings say for one of their roles; borrowed. */
 const LaneSettings *settings_lane(const Settings *settings, const Role *role);
+/* Of each of their roles, in their order, how many threads this node has for it; caller frees. */
+unsigned *settings_concurrency(const Settings *settings);
 /* The schedule of a role's rounds; NULL if it has none. */
 const char *settings_schedule(const Settings *settings, const Role *role);
 /* The rounds that this build's roles have (those with a handler), as GArray of Round, which borrow

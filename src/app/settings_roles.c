@@ -275,3 +275,11 @@ void settings_read_roles(SettingsReading *reading, const TomlEntry *entry)
             read_entry(&roles, g_ptr_array_index(entry->value->table.entries, i));
     reading->settings->table = table_builder_seal(builder);
 }
+
+unsigned *settings_concurrency(const Settings *settings)
+{
+    unsigned *concurrency = g_new(unsigned, settings->roles.count);
+    for (size_t i = 0; i < settings->roles.count; i++)
+        concurrency[i] = (unsigned)settings->lanes[i].concurrency;
+    return concurrency;
+}

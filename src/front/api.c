@@ -54,8 +54,6 @@ static bool read_filter(HttpCall *call, TaskFilter *ret)
     static const char *const names[] = {"role", "state", "limit", NULL};
     const char *role = g_hash_table_lookup(call->query, "role");
     const char *state = g_hash_table_lookup(call->query, "state");
-    const char *limit = g_hash_table_lookup(call->query, "limit");
-    guint64 number = TASKS_DEFAULT;
     *ret = (TaskFilter){.state = -1};
     if (!http_call_query_is(call, names))
         return false;
@@ -64,13 +62,10 @@ static bool read_filter(HttpCall *call, TaskFilter *ret)
                             "there is no state \"%.40s\": due, waiting, running, dead", state);
         return false;
     }
-    if (limit && !g_ascii_string_to_unsigned(limit, 10, 1, API_TASKS_MAX, &number, NULL)) {
-        http_answer_problem(call->answer, 400, "limit is a number from 1 to %d", API_TASKS_MAX);
+    if (!http_call_limit(call, API_TASKS_MAX, TASKS_DEFAULT, &ret->limit))
         return false;
-    }
     const Role *known = role ? role_find(call->house->roles, role) : NULL;
     ret->role = known ? known->name : role;
-    ret->limit = (unsigned)number;
     return true;
 }
 
@@ -129,16 +124,11 @@ static void run_document(HttpCall *call)
     g_string_append(call->answer->body, api_document);
 }
 
-#define ADMIN_GET(where, what)                                                                     \
-    {                                                                                              \
-        .method = "GET", .path = where, .store = HTTP_STORE_NEEDED, .access = HTTP_FOR_ADMIN,      \
-        .run = what                                                                                \
-    }
-static const HttpRoute route_status = ADMIN_GET("/api/status", run_status);
-static const HttpRoute route_roles = ADMIN_GET("/api/roles", run_roles);
-static const HttpRoute route_tasks = ADMIN_GET("/api/tasks", run_tasks);
-static const HttpRoute route_task = ADMIN_GET("/api/tasks/{id}", run_task);
-static const HttpRoute route_why = ADMIN_GET("/api/tasks/{id}/why", run_why);
+static const HttpRoute route_status = API_GET("/api/status", run_status);
+static const HttpRoute route_roles = API_GET("/api/roles", run_roles);
+static const HttpRoute route_tasks = API_GET("/api/tasks", run_tasks);
+static const HttpRoute route_task = API_GET("/api/tasks/{id}", run_task);
+static const HttpRoute route_why = API_GET("/api/tasks/{id}/why", run_why);
 static const HttpRoute route_document = {
     .method = "GET", .path = "/api/openapi.json", .run = run_document};
 
@@ -148,6 +138,15 @@ const HttpRoute *const api_routes[] = {
     &route_tasks,
     &route_task,
     &route_why,
+    &api_route_plan,
+    &api_route_plan_table,
+    &api_route_audit,
+    &api_route_accounts,
+    &api_route_account,
+    &api_route_account_add,
+    &api_route_account_change,
+    &api_route_account_delete,
+    &api_route_account_undelete,
     &api_route_retry,
     &api_route_drop,
     &api_route_drain,

@@ -9,12 +9,29 @@
 
 #include "front/http.h"
 
+/* For an administrator's routes: reading, and changing with JSON. */
+#define API_GET(where, what)                                                                       \
+    {                                                                                              \
+        .method = "GET", .path = where, .store = HTTP_STORE_NEEDED, .access = HTTP_FOR_ADMIN,      \
+        .run = what                                                                                \
+    }
+#define API_CHANGE(how, where, what)                                                               \
+    {                                                                                              \
+        .method = how, .path = where, .store = HTTP_STORE_NEEDED, .access = HTTP_FOR_ADMIN,        \
+        .run = what                                                                                \
+    }
+
 /* Ended by NULL. */
 extern const HttpRoute *const api_routes[];
 
 /* The built-in openapi.json. */
 extern const char api_document[];
 
+/* api_plan.c */
+extern const HttpRoute api_route_plan, api_route_plan_table, api_route_audit;
+/* api_accounts.c */
+extern const HttpRoute api_route_accounts, api_route_account, api_route_account_add,
+    api_route_account_change, api_route_account_delete, api_route_account_undelete;
 /* api_verbs.c */
 extern const HttpRoute api_route_retry, api_route_drop, api_route_drain, api_route_reload;
 

@@ -9,39 +9,18 @@
  */
 #include "base/error.h"
 #include "base/limits.h"
-#include "base/log.h"
 #include "roster/task_admin.h"
 #include "roster/wish.h"
 
 #include "front/api.h"
 
-/* Nothing, or an object without members: no route takes any. */
-static bool is_empty_object(const HttpRequest *request)
-{
-    if (request->body_size == 0)
-        return true;
-    json_t *json = json_loadb(request->body, request->body_size, JSON_REJECT_DUPLICATES, NULL);
-    bool empty = json_is_object(json) && json_object_size(json) == 0;
-    json_decref(json);
-    return empty;
-}
-
 /* Neither query nor body says anything; false: the answer is made. */
 static bool is_plain(HttpCall *call)
 {
     static const char *const no_names[] = {NULL};
-    if (!http_call_query_is(call, no_names))
-        return false;
-    if (is_empty_object(call->request))
-        return true;
-    http_answer_problem(call->answer, 400, "the body is nothing, or {}");
-    return false;
-}
-
-static void log_change(const HttpCall *call, const char *what, const char *of)
-{
-    log_event(LOG_LEVEL_INFO, "http.changed", "<%s> from %s: %s %s", call->person,
-              *call->request->peer ? call->request->peer : "a unix socket", what, of);
+    json_t *nothing = http_call_query_is(call, no_names) ? http_call_object(call, no_names) : NULL;
+    json_decref(nothing);
+    return nothing != NULL;
 }
 
 static void act_on_task(HttpCall *call, TaskVerb verb)
@@ -57,7 +36,7 @@ static void act_on_task(HttpCall *call, TaskVerb verb)
         http_answer_error(call->answer, error);
         return;
     }
-    log_change(call, done, id);
+    http_call_log_change(call, done, id);
     http_answer_json(call->answer, 200,
                      json_pack("{s:s, s:s, s:s}", "id", id, "was",
                                was == TASK_WAS_DEAD ? "dead letter" : "task", "result", done));
@@ -88,7 +67,7 @@ static void ask_node(HttpCall *call, const char *wish)
         http_answer_error(call->answer, error);
         return;
     }
-    log_change(call, wish, number);
+    http_call_log_change(call, wish, number);
     http_answer_json(call->answer, 202,
                      json_pack("{s:I, s:s}", "node", (json_int_t)node, "asked", wish));
 }
@@ -103,12 +82,7 @@ static void run_reload(HttpCall *call)
     ask_node(call, "reload");
 }
 
-#define ADMIN_POST(where, what)                                                                    \
-    {                                                                                              \
-        .method = "POST", .path = where, .store = HTTP_STORE_NEEDED, .access = HTTP_FOR_ADMIN,     \
-        .run = what                                                                                \
-    }
-const HttpRoute api_route_retry = ADMIN_POST("/api/tasks/{id}/retry", run_retry);
-const HttpRoute api_route_drop = ADMIN_POST("/api/tasks/{id}/drop", run_drop);
-const HttpRoute api_route_drain = ADMIN_POST("/api/nodes/{node}/drain", run_drain);
-const HttpRoute api_route_reload = ADMIN_POST("/api/nodes/{node}/reload", run_reload);
+const HttpRoute api_route_retry = API_CHANGE("POST", "/api/tasks/{id}/retry", run_retry);
+const HttpRoute api_route_drop = API_CHANGE("POST", "/api/tasks/{id}/drop", run_drop);
+const HttpRoute api_route_drain = API_CHANGE("POST", "/api/nodes/{node}/drain", run_drain);
+const HttpRoute api_route_reload = API_CHANGE("POST", "/api/nodes/{node}/reload", run_reload);

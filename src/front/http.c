@@ -304,21 +304,6 @@ bool http_call_asks_first(const HttpCall *call)
            body_announced(call->request) > HTTP_BODY_BYTES_MAX;
 }
 
-bool http_call_query_is(HttpCall *call, const char *const *names)
-{
-    GHashTableIter iter;
-    gpointer name;
-    g_hash_table_iter_init(&iter, call->query);
-    while (g_hash_table_iter_next(&iter, &name, NULL)) {
-        if (g_strv_contains(names, name))
-            continue;
-        http_answer_problem(call->answer, 400, "\"%.80s\" has no meaning in the query here",
-                            (const char *)name);
-        return false;
-    }
-    return true;
-}
-
 /* ---------------------------------------------------------------- what changes something */
 
 /* "https://mail.example.org" is of the host that was asked. */

@@ -98,7 +98,10 @@ typedef struct {
     const struct MetricsHouse *metrics; /* for /metrics: metrics.h */
     const RoleSet *roles;               /* as all below: for /api/ */
     const Clock *clock;
-    struct HttpLogins *logins; /* http_auth.h */
+    struct HttpLogins *logins;   /* http_auth.h */
+    const unsigned *concurrency; /* of each role: threads that this node has for it */
+    /* The role table of a settings file's text; ERROR_REJECT says what is wrong. Any thread. */
+    RoleTable *(*read_table)(const char *text, size_t size, void *data, GError **error);
 } HttpHouse;
 
 struct HttpCall {
@@ -132,6 +135,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(HttpCall, http_call_free)
 void http_call_refuse_body(HttpCall *call);
 /* The query has no other names than these, ended by NULL: else the answer is made, and false. */
 bool http_call_query_is(HttpCall *call, const char *const *names);
+/* The body's JSON object, with no other members than these; the caller's. NULL: the answer, 400, is
+ * made. */
+json_t *http_call_object(HttpCall *call, const char *const *names);
+/* ?limit= from 1 to max; false: the answer is made. */
+bool http_call_limit(HttpCall *call, unsigned max, unsigned otherwise, unsigned *ret);
+/* An administrator changed something: into the log, with who it was. */
+void http_call_log_change(const HttpCall *call, const char *what, const char *of);
 /* Ends the answer as JSON; takes the value. */
 void http_answer_json(HttpAnswer *answer, unsigned status, json_t *take);
 

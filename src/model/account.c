@@ -203,13 +203,22 @@ char *account_nearest(Db *db, const char *address)
 }
 
 /* Of all at once: one query each would be a round trip each. */
-static bool read_all_aliases(Db *db, const GPtrArray *accounts, GError **error)
+static bool read_aliases_of(Db *db, const GPtrArray *accounts, GError **error)
 {
-    static const DbSql sql = {"SELECT account, address FROM alias ORDER BY address", NULL};
+    static const DbSql sql = {"SELECT account, address FROM alias WHERE account IN (SELECT value "
+                              "FROM json_each($1)) ORDER BY address",
+                              "SELECT account, address FROM alias WHERE account = ANY(CAST($1 AS "
+                              "BIGINT[])) ORDER BY address"};
+    bool braces = db_kind(db) == DB_POSTGRESQL;
+    g_autoptr(GString) ids = g_string_new(braces ? "{" : "[");
     g_autoptr(GHashTable) by_id = g_hash_table_new(g_int64_hash, g_int64_equal);
-    for (guint i = 0; i < accounts->len; i++)
-        g_hash_table_insert(by_id, &((Account *)accounts->pdata[i])->id, accounts->pdata[i]);
-    g_autoptr(DbRows) rows = db_query(db, &sql, DB_NO_ARGS, error);
+    for (guint i = 0; i < accounts->len; i++) {
+        Account *account = accounts->pdata[i];
+        g_hash_table_insert(by_id, &account->id, account);
+        g_string_append_printf(ids, "%s%" G_GINT64_FORMAT, i ? "," : "", account->id);
+    }
+    g_string_append_c(ids, braces ? '}' : ']');
+    g_autoptr(DbRows) rows = db_query(db, &sql, DB_ARGS(db_text(ids->str)), error);
     int step = -1;
     while (rows && (step = db_rows_next(rows, error)) > 0) {
         int64_t id = db_rows_int(rows, 0);
@@ -242,7 +251,40 @@ GPtrArray *account_list(Db *db, bool deleted, GError **error)
         return NULL;
     g_clear_pointer(&rows, db_rows_free);
     g_ptr_array_sort(accounts, compare_accounts); /* a deleted one's row has "id#" in front */
-    return read_all_aliases(db, accounts, error) ? g_steal_pointer(&accounts) : NULL;
+    return read_aliases_of(db, accounts, error) ? g_steal_pointer(&accounts) : NULL;
+}
+
+GPtrArray *account_page(Db *db, const AccountPage *page, char **ret_next, GError **error)
+{
+    static const DbSql living = {"SELECT " ACCOUNT_COLUMNS
+                                 " FROM alias l JOIN account a ON a.id = l.account AND a.address ="
+                                 " l.address WHERE l.address > $1 ORDER BY l.address LIMIT $2",
+                                 NULL};
+    static const DbSql deleted = {"SELECT " ACCOUNT_COLUMNS
+                                  " FROM account a WHERE a.deleted_at <> 0 AND a.id > $1 ORDER BY"
+                                  " a.id LIMIT $2",
+                                  NULL};
+    const char *after = page->after ? page->after : "";
+    DbValue from = page->deleted ? db_int(g_ascii_strtoll(after, NULL, 10)) : db_text(after);
+    g_autoptr(GPtrArray) accounts = g_ptr_array_new_with_free_func((GDestroyNotify)account_free);
+    g_autoptr(DbRows) rows = db_query(db, page->deleted ? &deleted : &living,
+                                      DB_ARGS(from, db_int((int64_t)page->limit + 1)), error);
+    int step = -1;
+    while (rows && (step = db_rows_next(rows, error)) > 0)
+        g_ptr_array_add(accounts, account_read(rows));
+    if (step < 0)
+        return NULL;
+    g_clear_pointer(&rows, db_rows_free);
+    bool more = accounts->len > page->limit;
+    if (more)
+        g_ptr_array_set_size(accounts, (int)page->limit);
+    if (!read_aliases_of(db, accounts, error))
+        return NULL;
+    const Account *last = more ? g_ptr_array_index(accounts, accounts->len - 1) : NULL;
+    *ret_next = !last           ? NULL
+                : page->deleted ? g_strdup_printf("%" G_GINT64_FORMAT, last->id)
+                                : g_strdup(last->address);
+    return g_steal_pointer(&accounts);
 }
 
 char *account_address(Db *db, int64_t id, GError **error)

@@ -40,6 +40,14 @@ bool account_resolve(Db *db, const char *address, int64_t *ret_id, GError **erro
 char *account_nearest(Db *db, const char *address);
 /* All, by address; deleted ones too where asked. (tx) */
 GPtrArray *account_list(Db *db, bool deleted, GError **error);
+/* A page of the living ones, by address as the store sorts, or of the deleted ones, by id.
+ * *ret_next, the caller's, is `after` of the page that follows, NULL at the end. (tx) */
+typedef struct {
+    bool deleted;
+    const char *after; /* NULL: the first page */
+    unsigned limit;
+} AccountPage;
+GPtrArray *account_page(Db *db, const AccountPage *page, char **ret_next, GError **error);
 /* The address of a living one by its number, caller frees; ERROR_GONE. (tx) */
 char *account_address(Db *db, int64_t id, GError **error);
 /* Living ones that use at least `percent` of their quota, as Account without aliases, the fullest

@@ -34,14 +34,17 @@ class Door:
         client.close()
         return answer.status, answer.headers, text
 
-    def api(self, path, who="admin@example.org:right", method="GET", **fields):
-        """Status, header fields and JSON; `fields` are header fields with "_" for "-"."""
+    def api(self, path, who="admin@example.org:right", method="GET", body=None, **fields):
+        """Status, header fields and JSON; `fields` are header fields with "_" for "-". A body that is no text is
+        JSON."""
         headers = {name.replace("_", "-"): value for name, value in fields.items() if value is not None}
         if who:
             headers["Authorization"] = "Basic " + base64.b64encode(who.encode()).decode()
-        if method == "POST":
+        if method in ("POST", "PATCH", "PUT"):
             headers.setdefault("Content-Type", "application/json")
-        status, got, text = self.ask(path, method, None, headers)
+        if body is not None and not isinstance(body, str):
+            body = json.dumps(body)
+        status, got, text = self.ask(path, method, body, headers)
         return status, got, json.loads(text)
 
     def raw(self):

@@ -1,10 +1,10 @@
-/* audit_read: the figures of an audit, out of the store.
+/* audit_read: the figures of an audit, out of the store, and its findings as JSON.
  *
- * How it fits: `rota audit` calls it; the roster's own come from roster/report and
+ * How it fits: `rota audit` and /api/audit call it; the roster's own come from roster/report and
  * roster/load_report, those about accounts from model/account, and roster/audit judges. Failures:
  * the store's. Known weak point: status and loads are two snapshots, a moment apart.
  */
-#include "app/audit_read.h"
+#include "front/audit_read.h"
 
 #include "base/error.h"
 #include "base/limits.h"
@@ -62,9 +62,8 @@ static bool read_figures(Db *db, int64_t since, Figures *figures, GError **error
     return figures->full != NULL;
 }
 
-Audit *audit_read(Db *db, const Settings *settings, GError **error)
+Audit *audit_read(Db *db, const RoleSet *set, const unsigned *concurrency, GError **error)
 {
-    const RoleSet *set = &settings->roles;
     g_auto(Figures) figures = {0};
     g_autoptr(StatusReport) status = report_status(db, set, error);
     if (!status)
@@ -82,9 +81,6 @@ Audit *audit_read(Db *db, const Settings *settings, GError **error)
         AuditQuota quota = {account->address, account->used_bytes, account->quota_bytes};
         g_array_append_val(quotas, quota);
     }
-    g_autofree unsigned *concurrency = g_new(unsigned, set->count);
-    for (size_t i = 0; i < set->count; i++)
-        concurrency[i] = (unsigned)settings_lane(settings, &set->roles[i])->concurrency;
     return audit_new(&(AuditAsk){.set = set,
                                  .concurrency = concurrency,
                                  .status = status,
@@ -93,4 +89,34 @@ Audit *audit_read(Db *db, const Settings *settings, GError **error)
                                  .quotas = quotas,
                                  .quota_count = figures.full_count,
                                  .names = figures.names});
+}
+
+static json_t *finding_json(const Finding *finding)
+{
+    json_t *json = json_pack("{s:s, s:s, s:f, s:f, s:f, s:s, s:s, s:s}", "name",
+                             audit_kind_name(finding->kind), "severity",
+                             audit_severity_name(finding->severity), "weight", finding->weight,
+                             "value", finding->value, "limit", finding->limit, "unit",
+                             finding->unit, "what", finding->what, "advice", finding->advice);
+    if (finding->role)
+        json_object_set_new(json, "role", json_string(finding->role->name));
+    if (finding->shard)
+        json_object_set_new(json, "shard", json_integer(finding->shard));
+    if (finding->node)
+        json_object_set_new(json, "node", json_integer(finding->node));
+    if (finding->account)
+        json_object_set_new(json, "account", json_string(finding->account));
+    if (finding->toml)
+        json_object_set_new(json, "toml", json_string(finding->toml));
+    return json;
+}
+
+json_t *audit_json(const Audit *audit)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; i < audit->findings->len; i++)
+        json_array_append_new(list, finding_json(g_ptr_array_index(audit->findings, i)));
+    return json_pack("{s:b, s:i, s:i, s:I, s:o}", "good", audit->errors == 0, "errors",
+                     (int)audit->errors, "nodes", (int)audit->nodes, "measured_ms",
+                     (json_int_t)audit->measured_ms, "findings", list);
 }
