@@ -87,7 +87,7 @@ static EVP_PKEY *import_public(const WebPush *push, const uint8_t *point)
 
 bool webpush_keys_parse(const char *p256dh, const char *auth, WebPushKeys *ret, GError **error)
 {
-    WebPushKeys keys;
+    WebPushKeys keys = {{0}, {0}};
     size_t size = 0, auth_size = 0;
     if (!base64url_parse(p256dh, keys.p256dh, sizeof keys.p256dh, &size) ||
         size != sizeof keys.p256dh || keys.p256dh[0] != 4)

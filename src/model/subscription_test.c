@@ -1,7 +1,10 @@
 /* subscription_test: who may subscribe, what is pushed, and the outbox. */
 #include <string.h>
 
+#include "support.h"
+#include "duty_support.h"
 #include "model_support.h"
+#include "purge_support.h"
 
 #include "base/error.h"
 #include "base/limits_push.h"
@@ -26,13 +29,6 @@
         assert_true(in_good);                                                                      \
         assert_int_equal(db_commit((db), &in_error), DB_DONE);                                     \
     } while (0)
-
-static void run(Db *db, const char *sql)
-{
-    DbSql *statement = g_new0(DbSql, 1); /* found by its address: kept */
-    statement->sql = g_intern_string(sql);
-    IN_TX(db, db_exec(db, statement, DB_NO_ARGS, why) >= 0);
-}
 
 static int64_t add(Db *db, int64_t account, const SubscriptionNew *new)
 {
@@ -86,7 +82,7 @@ static void it_is_made_verified_and_removed(void **state)
     assert_false(subscription_change(db, ada, id, &(SubscriptionChange){.code = "guess"}, &error));
     assert_int_equal(error_kind(error), ERROR_REJECT);
     db_rollback(db);
-    run(db, "DELETE FROM task");
+    purge_exec(db, "DELETE FROM task");
     const char *types[] = {"Mailbox", "Weather", NULL};
     SubscriptionChange change = {.code = made->code, .set_types = true, .types = types};
     IN_TX(db, subscription_change(db, ada, id, &change, why));
@@ -183,7 +179,7 @@ static void changes_make_tasks_for_subscribers_alone(void **state)
     int64_t bob = model_account(db, "bob@example.org", 0);
     add(db, ada, &plain);
     for (unsigned what = 0; what < 4; what++) {
-        run(db, "DELETE FROM task");
+        purge_exec(db, "DELETE FROM task");
         for (int64_t account = ada; account <= bob; account++) {
             g_autofree char *key = g_strdup_printf("k%u", what);
             if (what == 0)
@@ -338,12 +334,15 @@ static void what_is_over_is_purged(void **state)
     add(db, ada, &(SubscriptionNew){.device = "unverified", .url = URL "2"});
     add(db, ada, &(SubscriptionNew){.device = "young", .url = URL "3"});
     add(db, ada, &(SubscriptionNew){.device = "verified", .url = URL "4"});
-    run(db, "UPDATE push_subscription SET stage = 2, expires_at = rota_now() - 1 WHERE device = "
-            "'expired'");
-    run(db, "UPDATE push_subscription SET created_at = created_at - 3600000, stage = 1 WHERE "
-            "device = 'unverified'");
-    run(db, "UPDATE push_subscription SET created_at = created_at - 3600000, stage = 2 WHERE "
-            "device = 'verified'");
+    purge_exec(db,
+               "UPDATE push_subscription SET stage = 2, expires_at = rota_now() - 1 WHERE device = "
+               "'expired'");
+    purge_exec(db,
+               "UPDATE push_subscription SET created_at = created_at - 3600000, stage = 1 WHERE "
+               "device = 'unverified'");
+    purge_exec(db,
+               "UPDATE push_subscription SET created_at = created_at - 3600000, stage = 2 WHERE "
+               "device = 'verified'");
     IN_TX(db, push_origin_note_failures(db, "https://old", 1, "", why));
     IN_TX(db, push_origin_note_failures(db, "https://new", 9, "", why));
     purge(db);
@@ -365,7 +364,7 @@ static void the_cluster_has_one_key(void **state)
     assert_true(push_key_load(other, private_key[1], public_key[1], &error));
     assert_memory_equal(private_key[0], private_key[1], P256_PRIVATE_BYTES);
     assert_memory_equal(public_key[0], public_key[1], P256_PUBLIC_BYTES);
-    run(db, "UPDATE push_key SET private = public");
+    purge_exec(db, "UPDATE push_key SET private = public");
     assert_false(push_key_load(db, private_key[0], public_key[0], &error));
     assert_int_equal(error_kind(error), ERROR_REJECT);
 }

@@ -485,6 +485,7 @@ FetchAnswer *fetch_next(Fetch *fetch, int64_t wait_ms)
         waited = !waited || set->flying >= waited->flying ? set : waited;
     }
     wait_ms = MIN(wait_ms, busy > 1 ? FETCH_LOOK_MS : G_MAXINT);
+    MUST(waited != NULL);
     MUST(curl_multi_poll(waited->multi, NULL, 0, (int)wait_ms, NULL) == CURLM_OK);
     return drive(fetch);
 }
