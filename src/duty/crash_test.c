@@ -11,6 +11,7 @@
  */
 #include "support.h"
 #include "duty_support.h"
+#include "imip_support.h"
 #include "model_support.h"
 #include "purge_support.h"
 #include "push_support.h"
@@ -21,10 +22,12 @@
 
 #include "db/fault.h"
 #include "duty/push_wire.h"
+#include "remote/smtp.h"
 #include "model/email.h"
 
 #define LETTERS    3
-#define POINTS_MAX 400
+#define GUESTS     20
+#define POINTS_MAX 500
 #define DAY        (24 * (int64_t)3600000)
 
 static DutySettings settings = {.undelete_retention_ms = 3600000,
@@ -234,6 +237,47 @@ static void push_verify(Db *db, unsigned n)
                      0);
 }
 
+/* The mail server lives here too; those who die find it by the environment. */
+#define RELAY_VARIABLE "ROTA_TEST_RELAY"
+static Relay relay;
+static SmtpConfig smtp = {
+    .user = "", .secret = "", .ca_file = "", .hello = "test", .tls = SMTP_TLS_TRY};
+
+static void imip_plant(Db *db, unsigned n)
+{
+    int64_t account = plant_account(db, n, 0);
+    g_autoptr(GString) text = g_string_new("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nBEGIN:VEVENT\r\n");
+    g_string_append_printf(text,
+                           "UID:%u\r\nDTSTART:20360101T000000Z\r\n"
+                           "ORGANIZER:mailto:ada%u@example.org\r\n",
+                           n, n);
+    for (unsigned i = 0; i < GUESTS; i++)
+        g_string_append_printf(text, "ATTENDEE:mailto:guest%u-%u@example.com\r\n", i, n);
+    g_string_append(text, "END:VEVENT\r\nEND:VCALENDAR\r\n");
+    imip_client_puts(db, account, "event.ics", text->str);
+}
+
+/* Each guest has the one mail; a second copy is counted, and has the same Message-ID. */
+static void imip_verify(Db *db, unsigned n)
+{
+    int account = (int)account_number(db, n);
+    unsigned copies = 0;
+    for (unsigned i = 0; i < GUESTS; i++) {
+        g_autofree char *guest = g_strdup_printf("guest%u-%u@example.com", i, n);
+        unsigned ids, got = relay_count(&relay, guest, &ids);
+        if (got < 1 || ids != 1)
+            fail_msg("%s has %u mails with %u Message-IDs", guest, got, ids);
+        copies += got - 1;
+    }
+    int64_t counted =
+        count_of(db, "SELECT sum(uncertain) FROM imip_out WHERE account = %d", account);
+    if (copies > counted || counted > 1)
+        fail_msg("%u mails came twice, %d are counted", copies, (int)counted);
+    assert_int_equal(
+        count_of(db, "SELECT count(*) FROM imip_out WHERE state = 2 AND account = %d", account),
+        GUESTS);
+}
+
 static const CrashCase cases[] = {
     {NULL, delivery_plant, delivery_verify, 20},
     {"fts-indexing", index_plant, index_verify, 15},
@@ -241,6 +285,7 @@ static const CrashCase cases[] = {
     {"purge.stores", stores_plant, stores_verify, 20},
     {"purge.accounts", accounts_plant, accounts_verify, 20},
     {"push-notifications", push_plant, push_verify, 15},
+    {"imip-processing", imip_plant, imip_verify, 8 * GUESTS},
 };
 
 static const char *name_of(const CrashCase *what)
@@ -258,6 +303,7 @@ static void work(DutyLane *lane, const char *role)
         int64_t left = -1;
         purge_exec(lane->node_db, "UPDATE task SET due_at = rota_now() WHERE owner = 0");
         purge_exec(lane->node_db, "UPDATE push_subscription SET next_at = 0, sending_at = 0");
+        purge_exec(lane->node_db, "UPDATE imip_out SET due_at = 0 WHERE due_at <> 0");
         assert_true(db_begin(lane->node_db, DB_READ, NULL));
         assert_true(db_query_int(lane->node_db, &tasks, DB_ARGS(db_text(role)), &left, NULL) > 0);
         db_rollback(lane->node_db);
@@ -417,16 +463,33 @@ static void push_notifications(void **state)
     push_service_stop(&service);
 }
 
+static void imip_processing(void **state)
+{
+    static const RelayScript plain;
+    g_autofree char *url = relay_start(&relay, &plain);
+    g_setenv(RELAY_VARIABLE, url, TRUE);
+    smtp.relay = url;
+    walk(*state, 6);
+    g_unsetenv(RELAY_VARIABLE);
+    relay_stop(&relay);
+    relay_clear(&relay);
+}
+
 int main(int argc, char **argv)
 {
     message_library_init();
+    smtp.relay = g_getenv(RELAY_VARIABLE) ? g_getenv(RELAY_VARIABLE) : "";
+    settings.smtp = &smtp;
+    settings.scheduling = true;
+    settings.scheduling_max_recipients = GUESTS;
     settings.push = push_wire_new(&(PushWireConfig){.allow_private = true});
     if (argc == ARGS && strcmp(argv[ARG_DIE], "--die") == 0)
         return die(argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(delivery),       cmocka_unit_test(fts_indexing),
-        cmocka_unit_test(bayes_training), cmocka_unit_test(purge_stores),
-        cmocka_unit_test(purge_accounts), cmocka_unit_test(push_notifications),
+        cmocka_unit_test(delivery),        cmocka_unit_test(fts_indexing),
+        cmocka_unit_test(bayes_training),  cmocka_unit_test(purge_stores),
+        cmocka_unit_test(purge_accounts),  cmocka_unit_test(push_notifications),
+        cmocka_unit_test(imip_processing),
     };
     int failed = test_on_both_stores("crash", tests, G_N_ELEMENTS(tests));
     push_wire_free(settings.push);
