@@ -10,13 +10,20 @@
  */
 #include "app/herald.h"
 
+#include <string.h>
+
 #include "base/error.h"
 #include "base/log.h"
 #include "roster/task.h"
 
-#define GAP_MS    20   /* between notices: what a wake-up may be late when many come */
-#define DOWN_MS   1000 /* after a failure */
-#define EVERYBODY ""   /* the word for all roles */
+#define GAP_MS    20        /* between notices: what a wake-up may be late when many come */
+#define DOWN_MS   1000      /* after a failure */
+#define EVERYBODY ""        /* the word for all roles */
+#define TOPICS    "topics " /* what a word of topics begins with; spaces between */
+/* PostgreSQL bears 8,000 */
+#define WORD_BYTES_MAX 7000
+/* that wait; beyond, they are lost, and heard of by a poll */
+#define TOPICS_MAX 10000
 
 struct Herald {
     const DbConfig *config;
@@ -24,17 +31,39 @@ struct Herald {
     GThread *thread;
     GMutex lock;
     GCond changed;
-    GPtrArray *words; /* of char *, each once; under lock */
-    bool ending;      /* under lock */
+    GPtrArray *words;   /* of char *, each once; under lock */
+    GHashTable *topics; /* set of char *; under lock */
+    bool ending;        /* under lock */
 };
+
+/* The topics as words, as many to each as fit. */
+static void take_topics(Herald *herald, GPtrArray *words)
+{
+    g_autoptr(GString) word = g_string_new(TOPICS);
+    GHashTableIter iter;
+    gpointer topic;
+    g_hash_table_iter_init(&iter, herald->topics);
+    while (g_hash_table_iter_next(&iter, &topic, NULL)) {
+        if (word->len + strlen(topic) > WORD_BYTES_MAX) {
+            g_ptr_array_add(words, g_strdup(word->str));
+            g_string_assign(word, TOPICS);
+        }
+        g_string_append(word, topic);
+        g_string_append_c(word, ' ');
+    }
+    if (word->len > strlen(TOPICS))
+        g_ptr_array_add(words, g_strdup(word->str));
+    g_hash_table_remove_all(herald->topics);
+}
 
 /* Waits until there is something to say, and takes it; NULL: it shall end. */
 static GPtrArray *take_words(Herald *herald)
 {
     g_mutex_lock(&herald->lock);
-    while (!herald->ending && herald->words->len == 0)
+    while (!herald->ending && herald->words->len == 0 && g_hash_table_size(herald->topics) == 0)
         g_cond_wait(&herald->changed, &herald->lock);
     GPtrArray *words = NULL;
+    take_topics(herald, herald->words);
     if (herald->words->len > 0) {
         words = herald->words;
         herald->words = g_ptr_array_new_with_free_func(g_free);
@@ -91,6 +120,7 @@ Herald *herald_start(const DbConfig *db, const Clock *clock)
     herald->config = db;
     herald->clock = clock;
     herald->words = g_ptr_array_new_with_free_func(g_free);
+    herald->topics = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_mutex_init(&herald->lock);
     g_cond_init(&herald->changed);
     herald->thread = g_thread_new("herald", run, herald);
@@ -108,6 +138,26 @@ void herald_tell(Herald *herald, const char *role)
     g_mutex_unlock(&herald->lock);
 }
 
+void herald_tell_topic(Herald *herald, const char *topic)
+{
+    g_mutex_lock(&herald->lock);
+    if (g_hash_table_size(herald->topics) < TOPICS_MAX &&
+        g_hash_table_add(herald->topics, g_strdup(topic)))
+        g_cond_broadcast(&herald->changed);
+    g_mutex_unlock(&herald->lock);
+}
+
+bool herald_read_topics(const char *word, void (*each)(const char *topic, void *data), void *data)
+{
+    if (!g_str_has_prefix(word, TOPICS))
+        return false;
+    g_auto(GStrv) topics = g_strsplit(word + strlen(TOPICS), " ", -1);
+    for (char **topic = topics; *topic; topic++)
+        if (**topic)
+            each(*topic, data);
+    return true;
+}
+
 void herald_stop(Herald *herald)
 {
     if (!herald)
@@ -118,6 +168,7 @@ void herald_stop(Herald *herald)
     g_mutex_unlock(&herald->lock);
     g_thread_join(herald->thread);
     g_ptr_array_unref(herald->words);
+    g_hash_table_unref(herald->topics);
     g_mutex_clear(&herald->lock);
     g_cond_clear(&herald->changed);
     g_free(herald);

@@ -26,10 +26,9 @@
 
 #include "app/http_server_private.h"
 
-#define AGAIN_MS      1000
-#define BLOCK_BYTES   4096
-#define ACCOUNT_TOPIC "account:"
-#define WHY(reason)   (1u << (reason))
+#define AGAIN_MS    1000
+#define BLOCK_BYTES 4096
+#define WHY(reason) (1u << (reason))
 
 typedef struct {
     char *name;
@@ -92,8 +91,8 @@ static void join_topics(Stream *stream)
             topic->name = g_strdup(*name);
             topic->streams = g_ptr_array_new();
             topic->seq = -1;
-            if (g_str_has_prefix(*name, ACCOUNT_TOPIC))
-                topic->account = g_ascii_strtoll(*name + strlen(ACCOUNT_TOPIC), NULL, 10);
+            if (g_str_has_prefix(*name, CHANGE_TOPIC))
+                topic->account = g_ascii_strtoll(*name + strlen(CHANGE_TOPIC), NULL, 10);
             g_hash_table_insert(stream->events->topics, topic->name, topic);
         }
         g_ptr_array_add(topic->streams, stream);
@@ -430,7 +429,7 @@ static void poll_accounts(HttpEvents *events)
     g_mutex_lock(&events->lock);
     for (unsigned i = 0; states && i < states->len; i++) {
         const ChangeState *state = &g_array_index(states, ChangeState, i);
-        g_autofree char *name = g_strdup_printf(ACCOUNT_TOPIC "%" G_GINT64_FORMAT, state->account);
+        g_autofree char *name = g_strdup_printf(CHANGE_TOPIC "%" G_GINT64_FORMAT, state->account);
         Topic *topic = g_hash_table_lookup(events->topics, name);
         if (!topic || topic->seq == state->seq)
             continue;
@@ -490,10 +489,10 @@ unsigned http_events_count(HttpEvents *events)
     return count;
 }
 
-void http_events_end_all(HttpEvents *events)
+void http_events_end_all(HttpEvents *events, bool for_good)
 {
     g_mutex_lock(&events->lock);
-    events->closed = true;
+    events->closed |= for_good;
     for (GList *link = events->all.head; link; link = link->next)
         end(link->data);
     g_mutex_unlock(&events->lock);

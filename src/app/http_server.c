@@ -275,7 +275,7 @@ bool http_server_stop(HttpServer *server, int64_t grace_ms)
     g_thread_join(server->acceptor);
     listeners_close(&server->listeners);
     listeners_close(&server->secure);
-    http_events_end_all(server->events);
+    http_events_end_all(server->events, true);
     for (;;) {
         int64_t now_us = clock_monotonic_us(server->config.clock);
         if (http_book_sweep(server->book, now_us, true) == 0 || now_us >= until_us)

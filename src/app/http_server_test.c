@@ -383,7 +383,7 @@ static void streams_tell_what_is_new(void **state)
     close(silent); /* without a word: it is seen all the same */
     close(every);
     wait_for_streams(server, 1);
-    http_events_end_all(events);
+    http_events_end_all(events, true);
     g_autofree char *over = hear(fd, "0\r\n\r\n");
     expect(fd, "GET /stream HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 503", "hands over");
     close(fd);

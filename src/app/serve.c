@@ -26,6 +26,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/must.h"
+#include "db/tell.h"
 #include "duty/push_wire.h"
 #include "remote/smtp.h"
 #include "roster/health.h"
@@ -65,9 +66,10 @@ struct Serve {
     SpamScorer *scorer;
     Postbox *postbox;
     LmtpServer *lmtp;
-    ServeHttp *http;
-    TlsKeeper *tls; /* NULL: nothing speaks TLS */
-    Herald *herald; /* NULL: on SQLite */
+    GMutex http_lock;
+    ServeHttp *http; /* set before there are threads; goes under http_lock */
+    TlsKeeper *tls;  /* NULL: nothing speaks TLS */
+    Herald *herald;  /* NULL: on SQLite */
     GThread *node_thread, *listen_thread;
     _Atomic int64_t stepped_us; /* when the node's thread last came round */
     unsigned reloads;           /* the node's thread's: how often the settings were read again */
@@ -118,6 +120,14 @@ static void trim_memory(const Serve *serve, int64_t *next_us)
     malloc_trim(0);
 }
 
+static void end_streams(Serve *serve)
+{
+    g_mutex_lock(&serve->http_lock);
+    if (serve->http)
+        serve_http_drain(serve->http);
+    g_mutex_unlock(&serve->http_lock);
+}
+
 static gpointer node_thread(gpointer data)
 {
     Serve *serve = data;
@@ -130,6 +140,8 @@ static gpointer node_thread(gpointer data)
         NodeState state = node_state(serve->node);
         if (state != told) {
             uint64_t one = 1;
+            if (state == NODE_DRAINING)
+                end_streams(serve);
             MUST(write(serve->changed_fd, &one, sizeof(one)) == sizeof(one));
             told = state;
         }
@@ -143,7 +155,7 @@ static gpointer node_thread(gpointer data)
 /* What the node tells the cluster about itself and its machine. */
 static char *health(void *data)
 {
-    const Serve *serve = data;
+    Serve *serve = data;
     double load[3] = {0};
     struct sysinfo info = {0};
     NodeHealth told = {.cores = get_nprocs(),
@@ -159,8 +171,10 @@ static char *health(void *data)
     told.memory_free_bytes = (int64_t)info.freeram * info.mem_unit;
     told.clock_ahead_ms = node_clock_ahead_ms(serve->node);
     node_beats(serve->node, &told.beat_gap_ms, &told.beats_failed);
+    g_mutex_lock(&serve->http_lock);
     if (serve->http)
         serve_http_tell_beats(serve->http, told.beat_gap_ms, told.beats_failed);
+    g_mutex_unlock(&serve->http_lock);
     return health_format(&told);
 }
 
@@ -215,6 +229,24 @@ static void wake_after_commit(const char *role, void *data)
         herald_tell(serve->herald, role);
 }
 
+static void publish(const char *topic, void *data)
+{
+    Serve *serve = data;
+    g_mutex_lock(&serve->http_lock);
+    if (serve->http)
+        serve_http_publish(serve->http, topic);
+    g_mutex_unlock(&serve->http_lock);
+}
+
+/* A commit of ours has changed something that open streams, here or elsewhere, are about. */
+static void hear_commit(const char *topic, void *data)
+{
+    const Serve *serve = data;
+    publish(topic, data);
+    if (serve->herald)
+        herald_tell_topic(serve->herald, topic);
+}
+
 static gpointer listen_thread(gpointer data)
 {
     Serve *serve = data;
@@ -225,7 +257,7 @@ static gpointer listen_thread(gpointer data)
         if (!db)
             db = db_open(&serve->settings->data.db, &error);
         if (db && db_listen(db, LISTEN_MS, &word, &error)) {
-            if (word)
+            if (word && !herald_read_topics(word, publish, serve))
                 lanes_wake(serve->lanes, task_role_of_word(word));
             continue;
         }
@@ -313,6 +345,7 @@ static bool start_node(Serve *serve, GError **error)
     bool others = settings->data.db.kind == DB_POSTGRESQL;
     serve->herald = others ? herald_start(&settings->data.db, serve->clock) : NULL;
     task_set_wake_hook(wake_after_commit, serve, others);
+    db_set_hearer(hear_commit, serve);
     serve->stepped_us = clock_monotonic_us(serve->clock);
     if (serve->http)
         serve_http_set_node(serve->http, serve->node);
@@ -395,6 +428,7 @@ Serve *serve_start(const Settings *settings, const Clock *clock, Db *take_db, GE
     serve->db = take_db;
     serve->lock_fd = -1;
     g_mutex_init(&serve->lock);
+    g_mutex_init(&serve->http_lock);
     g_cond_init(&serve->changed);
     serve->load = load_new();
     serve->changed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -446,14 +480,18 @@ void serve_reload(Serve *serve)
 static bool stop_threads(Serve *serve)
 {
     bool ended = true;
+    db_set_hearer(NULL, NULL);
     if (serve->node_thread) {
         node_ask_stop(serve->node);
         lanes_wake(serve->lanes, NULL);
         wake_node(serve);
     }
     /* First: it tells of what stops below. */
-    if (serve->http)
-        ended = serve_http_stop(serve->http, HTTP_GRACE_MS);
+    g_mutex_lock(&serve->http_lock);
+    ServeHttp *http = g_steal_pointer(&serve->http);
+    g_mutex_unlock(&serve->http_lock);
+    if (http)
+        ended = serve_http_stop(http, HTTP_GRACE_MS);
     if (serve->lmtp && !lmtp_server_stop(serve->lmtp, LMTP_GRACE_MS))
         ended = false;
     if (serve->node_thread)
@@ -488,6 +526,7 @@ bool serve_stop(Serve *serve)
         close(serve->lock_fd);
     close(serve->changed_fd);
     g_mutex_clear(&serve->lock);
+    g_mutex_clear(&serve->http_lock);
     g_cond_clear(&serve->changed);
     g_free(serve->reload_error);
     g_free(serve);

@@ -17,6 +17,7 @@
 #include "front/api.h"
 #include "front/http_auth.h"
 
+#include "app/http_events.h"
 #include "app/serve_metrics.h"
 
 #define ROUTES_MAX 128
@@ -214,6 +215,16 @@ static void add_addresses(GString *text, const char *word, const char *const *ad
     g_autofree char *all = g_strjoinv(", ", (char **)(uintptr_t)addresses);
     if (*all)
         g_string_append_printf(text, "%s%s at %s", text->len > 0 ? ", " : "", word, all);
+}
+
+void serve_http_publish(ServeHttp *door, const char *topic)
+{
+    http_events_publish(http_server_events(door->server), topic);
+}
+
+void serve_http_drain(ServeHttp *door)
+{
+    http_events_end_all(http_server_events(door->server), false);
 }
 
 char *serve_http_format(const ServeHttp *door)

@@ -37,6 +37,10 @@ ServeHttp *serve_http_start(const ServeHttpConfig *config, GError **error);
 void serve_http_set_node(ServeHttp *door, Node *node);
 /* How heartbeats fare (node_beats). Any thread. */
 void serve_http_tell_beats(ServeHttp *door, int64_t gap_ms, int64_t failed);
+/* Something may be new for open streams with this topic. Any thread. */
+void serve_http_publish(ServeHttp *door, const char *topic);
+/* Open streams end, and clients go elsewhere: the node hands over. Any thread. */
+void serve_http_drain(ServeHttp *door);
 /* Where it listens, for people; caller frees. */
 char *serve_http_format(const ServeHttp *door);
 /* As http_server_stop. */

@@ -99,6 +99,7 @@ static void forget_transaction(Db *db)
     db->in_savepoint = false;
     db->fence = NULL;
     db->fence_data = NULL;
+    db_tell_forget(db);
     g_clear_error(&db->trouble);
 }
 
@@ -170,6 +171,8 @@ DbOutcome db_commit(Db *db, GError **error)
     DbOutcome outcome = db->driver->commit(db, error);
     if (outcome != DB_DONE)
         db->driver->rollback(db);
+    if (outcome != DB_NOT_DONE)
+        db_tell_committed(db);
     forget_transaction(db);
     return outcome;
 }

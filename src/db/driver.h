@@ -63,6 +63,7 @@ struct Db {
     GError *trouble; /* in BROKEN and OVER: what every further call says */
     DbFence fence;
     void *fence_data;
+    GHashTable *told; /* tell.h: words; NULL: none */
     DbCounts counts;
 };
 
@@ -78,6 +79,10 @@ Db *postgresql_open(const DbConfig *config, GError **error);
 bool db_run_set(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error);
 bool db_run_later(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error);
 bool db_run_set_later(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error);
+
+/* tell.c: the transaction is committed, or may be; it is over. */
+void db_tell_committed(Db *db);
+void db_tell_forget(Db *db);
 
 /* As SQL wants the name of a schema or role, whatever is in it; owned by the caller. */
 char *db_quote_name(const char *name);

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "db/driver.h"
 #include "db/migrate.h"
+#include "db/tell.h"
 
 static const DbSql set_epoch = {.sql = "UPDATE cluster SET epoch = $1"};
 static const DbSql get_epoch = {.sql = "SELECT epoch FROM cluster"};
@@ -40,6 +41,33 @@ static void reader_keeps_its_snapshot(void **state)
     assert_true(db_begin(reader, DB_READ, NULL));
     assert_int_equal(read_epoch(reader), 2);
     assert_int_equal(db_commit(reader, NULL), DB_DONE);
+}
+
+static void hear(const char *word, void *data)
+{
+    g_string_append_printf(data, "%s,", word);
+}
+
+static void a_commit_tells(void **state)
+{
+    TestStore *store = *state;
+    g_autoptr(GString) heard = g_string_new(NULL);
+    assert_true(db_begin(store->db, DB_WRITE, NULL));
+    db_tell(store->db, "nobody hears it");
+    assert_int_equal(db_commit(store->db, NULL), DB_DONE);
+    db_set_hearer(hear, heard);
+    assert_true(db_begin(store->db, DB_WRITE, NULL));
+    db_tell(store->db, "account:1");
+    db_tell(store->db, "account:1");
+    assert_string_equal(heard->str, "");
+    assert_int_equal(db_commit(store->db, NULL), DB_DONE);
+    assert_string_equal(heard->str, "account:1,");
+    assert_true(db_begin(store->db, DB_WRITE, NULL));
+    db_tell(store->db, "account:2");
+    db_rollback(store->db);
+    write_epoch(store->db, 3); /* and it is forgotten */
+    assert_string_equal(heard->str, "account:1,");
+    db_set_hearer(NULL, NULL);
 }
 
 static void uncommitted_is_not_seen(void **state)
@@ -251,6 +279,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reader_keeps_its_snapshot), cmocka_unit_test(uncommitted_is_not_seen),
+        cmocka_unit_test(reader_keeps_its_snapshot), cmocka_unit_test(a_commit_tells),
         cmocka_unit_test(writer_waits_for_writer),   cmocka_unit_test(no_update_is_lost),
         cmocka_unit_test(statement_ends_in_time),    cmocka_unit_test(wake_ups_arrive),
         cmocka_unit_test(costs_are_counted),         cmocka_unit_test(upgrades_at_once_are_one),

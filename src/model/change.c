@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "db/tell.h"
 #include "model/account.h"
 #include "roster/task.h"
 
@@ -33,6 +34,13 @@ void change_wake(void)
     task_wake(PUSH_ROLE);
 }
 
+void change_publish(Db *db, int64_t account)
+{
+    char topic[sizeof CHANGE_TOPIC + 20];
+    g_snprintf(topic, sizeof topic, CHANGE_TOPIC "%" G_GINT64_FORMAT, account);
+    db_tell(db, topic);
+}
+
 /* Takes the next `count` numbers; the last of them, -1 on error. */
 static int64_t take_numbers(Db *db, int64_t account, unsigned count, GError **error)
 {
@@ -51,6 +59,7 @@ static int64_t take_numbers(Db *db, int64_t account, unsigned count, GError **er
         seq = db_rows_int(rows, 0);
         subscribers = db_rows_int(rows, 1);
     }
+    change_publish(db, account);
     return subscribers == 0 || change_tell(db, account, error) ? seq : -1;
 }
 

@@ -28,6 +28,12 @@ typedef struct {
     ChangeAction action;
 } Change;
 
+/* What a commit with changes tells (db/tell.h): "account:17". */
+#define CHANGE_TOPIC "account:"
+
+/* In the open transaction: it is told. Who numbers changes here need not call it. */
+void change_publish(Db *db, int64_t account);
+
 /* The change's number (from 1), -1 on error. ERROR_GONE: no such account. */
 int64_t change_append(Db *db, int64_t account, ChangeKind kind, int64_t object, ChangeAction action,
                       GError **error);

@@ -57,6 +57,7 @@ static bool write_accounts(Batch *batch, GError **error)
                                    db_int(use->next_email)),
                            1, error))
             return false;
+        change_publish(batch->db, use->id);
         for (guint k = 0; k < use->mailboxes->len; k++) {
             const MailboxUse *box = use->mailboxes->pdata[k];
             if (box->total && !db_exec_later(batch->db, &mailbox,
