@@ -15,6 +15,7 @@
 #define ACME_AUTHORISATIONS_MAX 100
 #define ACME_CHALLENGES_MAX     20   /* of one authorisation; there are three kinds */
 #define ACME_ORDERS_MAX         1000 /* of an account, that are looked through for one of ours */
+#define ACME_ORDER_PAGES_MAX    100  /* that they come in */
 #define ACME_ORDERS_LOOKED      20   /* of these, that are asked for: the newest */
 #define ACME_ALTERNATES_MAX     10   /* chains of one certificate */
 /* nonces that a CA may refuse for one request, before it is tried again later */

@@ -360,30 +360,55 @@ static char *find_list(Acme *acme, GError **error)
     return url && strlen(url) <= ACME_URL_BYTES_MAX ? g_strdup(url) : NULL;
 }
 
-static bool same_names(char **a, const char *const *b)
+/* Takes the URLs of one page; *ret_next: where the next one is, NULL: there is none. */
+static bool list_page(Acme *acme, const char *page, GPtrArray *urls, char **ret_next,
+                      GError **error)
 {
-    return g_strv_equal((const gchar *const *)a, b);
+    *ret_next = NULL;
+    g_autoptr(FetchAnswer) answer = post_read(acme, page, "to list the orders", error);
+    g_auto(GStrv) some = answer ? acme_orders_parse(answer->body, answer->body_size, error) : NULL;
+    if (!some)
+        return false;
+    for (char **url = some; *url && urls->len < ACME_ORDERS_MAX; url++)
+        g_ptr_array_add(urls, g_strdup(*url));
+    const char *link;
+    for (unsigned i = 0; !*ret_next && (link = fetch_answer_header(answer, "Link", i)); i++)
+        *ret_next = acme_link_parse(link, "next");
+    return true;
+}
+
+/* Of the account; a CA that has no such list has an empty one. NULL: it failed. */
+static GPtrArray *list_orders(Acme *acme, GError **error)
+{
+    g_autoptr(GPtrArray) urls = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GError) why = NULL;
+    g_autofree char *page = find_list(acme, &why);
+    for (unsigned i = 0; page && !why && i < ACME_ORDER_PAGES_MAX; i++) {
+        g_autofree char *next = NULL;
+        if (list_page(acme, page, urls, &next, &why)) {
+            g_free(page);
+            page = g_steal_pointer(&next);
+        }
+    }
+    if (!why || error_kind(why) == ERROR_GONE || error_kind(why) == ERROR_REJECT)
+        return g_steal_pointer(&urls);
+    g_propagate_error(error, g_steal_pointer(&why));
+    return NULL;
 }
 
 bool acme_order_find(Acme *acme, const char *const *names, char **ret_url, GError **error)
 {
-    g_autoptr(GError) why = NULL;
     *ret_url = NULL;
-    g_autofree char *list = find_list(acme, &why);
-    g_autoptr(FetchAnswer) answer = list ? post_read(acme, list, "to list the orders", &why) : NULL;
-    g_auto(GStrv) urls = answer ? acme_orders_parse(answer->body, answer->body_size, &why) : NULL;
-    if (!urls && why && error_kind(why) != ERROR_GONE && error_kind(why) != ERROR_REJECT) {
-        g_propagate_error(error, g_steal_pointer(&why));
+    g_autoptr(GPtrArray) urls = list_orders(acme, error);
+    if (!urls)
         return false;
-    }
-    guint count = urls ? g_strv_length(urls) : 0;
-    for (guint i = 0; i < MIN(count, ACME_ORDERS_LOOKED); i++) {
-        const char *url = urls[count - 1 - i];
+    for (guint i = 0; i < MIN(urls->len, ACME_ORDERS_LOOKED); i++) {
+        const char *url = g_ptr_array_index(urls, urls->len - 1 - i);
         g_auto(AcmeOrder) order = {.status = ACME_INVALID};
         if (!acme_order_look(acme, url, &order, error))
             return false;
         if (order.status == ACME_INVALID || order.status == ACME_VALID ||
-            !same_names(order.names, names))
+            !g_strv_equal((const gchar *const *)order.names, names))
             continue;
         *ret_url = g_strdup(url);
         return true;

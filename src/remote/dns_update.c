@@ -83,6 +83,12 @@ static ldns_resolver *open_resolver(const DnsUpdate *update, GError **error)
 
 static bool unreachable(const DnsUpdate *update, ldns_status status, GError **error)
 {
+    if (status == LDNS_STATUS_CRYPTO_TSIG_BOGUS || status == LDNS_STATUS_CRYPTO_TSIG_ERR)
+        return fail(
+            error, ERROR_REJECT,
+            "the name server \"%s\" port %u refuses the TSIG key \"%s\": look at its secret "
+            "and algorithm",
+            update->host, update->port, update->key);
     return fail(error, ERROR_RETRY, "the name server \"%s\" port %u does not answer: %s",
                 update->host, update->port, ldns_get_errorstr_by_id(status));
 }
