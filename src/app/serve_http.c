@@ -28,7 +28,6 @@ struct ServeHttp {
     ServeMetrics parts;
     struct MetricsHouse metrics;
     unsigned *concurrency;
-    GArray *rounds; /* of Round */
     HttpHouse house, answers;
     HttpServer *server;
     HttpServer *challenges; /* of acme.http-listen; NULL: none */
@@ -125,7 +124,6 @@ static void make_house(ServeHttp *door)
         .clock = config->clock,
         .cluster = metrics_cluster_new(),
     };
-    door->rounds = settings_rounds(config->settings);
     door->house = (HttpHouse){
         .routes = door->routes,
         .ill = ill,
@@ -135,8 +133,6 @@ static void make_house(ServeHttp *door)
         .roles = &config->settings->roles,
         .clock = config->clock,
         .logins = http_logins_new(config->clock),
-        .rounds = (const Round *)(const void *)door->rounds->data,
-        .round_count = door->rounds->len,
         .concurrency = door->concurrency = settings_concurrency(config->settings),
         .read_table = read_table,
     };
@@ -147,7 +143,6 @@ static void door_free(ServeHttp *door)
     metrics_cluster_free(door->metrics.cluster);
     http_logins_free(door->house.logins);
     g_free(door->concurrency);
-    g_array_unref(door->rounds);
     g_free(door);
 }
 

@@ -15,7 +15,7 @@ bool report_is_bad(const StatusReport *report)
     return report->epoch == 0 || report->uncovered > 0;
 }
 
-json_t *report_json_node(const StatusReport *report, const MemberRow *member)
+static json_t *node_json(const StatusReport *report, const MemberRow *member)
 {
     g_auto(NodeHealth) health;
     health_parse(member, &health);
@@ -82,8 +82,7 @@ json_t *report_json_status(const StatusReport *report)
         json_array_append_new(unknown, unknown_json(g_ptr_array_index(report->unknown, i)));
     json_t *nodes = json_array(), *shards = json_array(), *differing = json_array();
     for (unsigned i = 0; i < report->members->len; i++)
-        json_array_append_new(nodes,
-                              report_json_node(report, g_ptr_array_index(report->members, i)));
+        json_array_append_new(nodes, node_json(report, g_ptr_array_index(report->members, i)));
     for (unsigned i = 0; i < report->shards->len; i++)
         json_array_append_new(shards, shard_json(g_ptr_array_index(report->shards, i)));
     for (unsigned i = 0; i < report->differing->len; i++)
@@ -93,22 +92,6 @@ json_t *report_json_status(const StatusReport *report)
                      (json_int_t)report->epoch, "digest", report->digest, "uncovered",
                      (int)report->uncovered, "nodes", nodes, "shards", shards, "differing",
                      differing, "unknown", unknown);
-}
-
-json_t *report_json_coverage(const StatusReport *report)
-{
-    json_t *shards = json_array();
-    for (unsigned i = 0; i < report->shards->len; i++) {
-        const ShardReport *shard = g_ptr_array_index(report->shards, i);
-        json_array_append_new(
-            shards, json_pack("{s:s, s:i, s:i, s:s, s:o, s:o, s:b}", "role", shard->role->name,
-                              "shard", (int)shard->shard, "shards", (int)shard->shards, "nodes",
-                              shard->nodes, "living", nodes_json(shard->living), "taken_over_by",
-                              nodes_json(shard->takers), "covered", shard->covered));
-    }
-    return json_pack("{s:b, s:i, s:I, s:s, s:o}", "good", !report_is_bad(report), "uncovered",
-                     (int)report->uncovered, "epoch", (json_int_t)report->epoch, "digest",
-                     report->digest, "shards", shards);
 }
 
 static json_t *task_json(const TaskReport *task)
