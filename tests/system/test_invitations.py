@@ -14,8 +14,8 @@ from postfix import Postfix, free_port
 
 ADA, BOB = "ada@example.org", "bob@example.com"
 SOON = 'lease = "3s"\nheartbeat = "200ms"\n'
-LETTER = ("INSERT INTO imip_letter (account, id, method, uid, recurrence, sequence, stamp, sender, recipients, calendar, at)"
-          " VALUES (1, {id}, 'REQUEST', '{uid}', '', 0, {id}, '" + ADA + "', {count}, {bytes}, rota_now())")
+LETTER = ("INSERT INTO imip_letter (account, id, method, uid, recurrence, sequence, stamp, sender, recipients,"
+          " calendar, at) VALUES (1, {id}, 'REQUEST', '{uid}', '', 0, {id}, '" + ADA + "', {count}, {bytes}, rota_now())")
 OUT = ("INSERT INTO imip_out (account, letter, recipient, state, due_at, attempts, uncertain, error, at)"
        " VALUES (1, {id}, '{to}', 0, 0, 0, 0, '', {now})")
 
@@ -87,7 +87,8 @@ def put_out(rota, number, recipients):
     for recipient in recipients:
         rota.query(OUT.format(id=number, to=recipient, now=now))
     [[bucket]] = rota.query("SELECT bucket FROM account WHERE id = 1")
-    rota.query("INSERT INTO task (bucket, role, key, due_at, payload, version, owner, generation, claimed_at, attempts, deaths,"
+    rota.query("INSERT INTO task (bucket, role, key, due_at, payload, version, owner, generation, claimed_at,"
+               " attempts, deaths,"
                f" created_at, last_error) VALUES ({bucket}, 'imip-processing', '1', 0, '', 1, 0, 0, 0, 0, 0, 0, '')"
                " ON CONFLICT DO NOTHING")
 
