@@ -38,7 +38,7 @@ INCLUDES = {
     'duty': ['base', 'content', 'remote', 'model', 'duty', 'roster/handler.h'],
     'front': ['base', 'content', 'model', 'front', 'roster/report.h', 'roster/load.h', 'roster/health.h',
               'roster/task_admin.h', 'roster/wish.h', 'roster/adoption.h', 'roster/member.h', 'roster/plan.h',
-              'roster/audit.h', 'roster/round.h'],
+              'roster/audit.h', 'roster/round.h', 'roster/task.h'],
     'app': ['base', 'content', 'remote', 'db', 'roster', 'model', 'duty', 'front', 'app'],
 }
 INCLUDES_MORE = {

@@ -13,13 +13,13 @@
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "front/status_words.h"
 #include "roster/health.h"
 #include "roster/report.h"
 #include "roster/wish.h"
 
 #include "app/command.h"
 #include "app/member_watch.h"
-#include "app/status_view.h"
 #include "app/ui.h"
 
 static gboolean option_no_wait;
@@ -102,7 +102,7 @@ static void print_result(const CommandContext *context, int64_t node, bool waite
 static char *read_uncovered(const CommandContext *context, Db *db)
 {
     g_autoptr(StatusReport) report = report_status(db, &context->settings->roles, NULL);
-    return report ? status_view_format_uncovered(report) : g_strdup("");
+    return report ? status_words_uncovered(report) : g_strdup("");
 }
 
 static int drain(CommandContext *context, Db *db, int64_t node)

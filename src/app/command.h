@@ -89,6 +89,7 @@ int command_main(int argc, char **argv);
     X(cmd_account_admin) \
     X(cmd_account_alias) \
     X(cmd_account_delete) \
+    X(cmd_account_devices) \
     X(cmd_account_list) \
     X(cmd_account_password) \
     X(cmd_account_quota) \

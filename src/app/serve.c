@@ -328,7 +328,8 @@ static bool start_node(Serve *serve, GError **error)
     serve->duty.push =
         push_wire_new(&(PushWireConfig){.allow_private = settings->push.allow_private,
                                         .ca_file = settings->push.ca_file,
-                                        .contact = settings->push.contact});
+                                        .contact = settings->push.contact,
+                                        .seal = &settings->duty.seal});
     const SmtpSettings *smtp = &settings->smtp;
     serve->smtp = (SmtpConfig){.relay = smtp->relay,
                                .user = smtp->user,

@@ -15,7 +15,9 @@
 #include "base/must.h"
 #include "front/acme_answer.h"
 #include "front/api.h"
+#include "front/api_events.h"
 #include "front/http_auth.h"
+#include "front/page.h"
 
 #include "app/http_events.h"
 #include "app/serve_metrics.h"
@@ -28,6 +30,7 @@ struct ServeHttp {
     ServeMetrics parts;
     struct MetricsHouse metrics;
     unsigned *concurrency;
+    GArray *rounds; /* of Round */
     HttpHouse house, answers;
     HttpServer *server;
     HttpServer *challenges; /* of acme.http-listen; NULL: none */
@@ -95,6 +98,16 @@ static RoleTable *read_table(const char *text, size_t size, void *data, GError *
     return table_ref(settings->table);
 }
 
+/* Returns how many there are then. */
+static unsigned add_routes(ServeHttp *door, unsigned count, const HttpRoute *const *routes)
+{
+    for (; *routes; routes++) {
+        MUST(count + 1 < ROUTES_MAX);
+        door->routes[count++] = *routes;
+    }
+    return count;
+}
+
 static void make_house(ServeHttp *door)
 {
     const ServeHttpConfig *config = &door->config;
@@ -105,10 +118,9 @@ static void make_house(ServeHttp *door)
     door->routes[count++] = &http_route_acme_answer;
     if (metrics->prometheus)
         door->routes[count++] = &http_route_metrics;
-    for (const HttpRoute *const *route = api_routes; *route; route++) {
-        MUST(count + 1 < ROUTES_MAX);
-        door->routes[count++] = *route;
-    }
+    count = add_routes(door, count, api_routes);
+    door->routes[count++] = &http_route_api_events;
+    add_routes(door, count, page_routes);
     door->parts.settings = config->settings;
     door->parts.clock = config->clock;
     door->parts.load = config->load;
@@ -124,6 +136,7 @@ static void make_house(ServeHttp *door)
         .clock = config->clock,
         .cluster = metrics_cluster_new(),
     };
+    door->rounds = settings_rounds(config->settings);
     door->house = (HttpHouse){
         .routes = door->routes,
         .ill = ill,
@@ -133,8 +146,11 @@ static void make_house(ServeHttp *door)
         .roles = &config->settings->roles,
         .clock = config->clock,
         .logins = http_logins_new(config->clock),
+        .rounds = (const Round *)(const void *)door->rounds->data,
+        .round_count = door->rounds->len,
         .concurrency = door->concurrency = settings_concurrency(config->settings),
         .read_table = read_table,
+        .events = api_events_new(&config->settings->roles, config->clock),
     };
 }
 
@@ -143,6 +159,8 @@ static void door_free(ServeHttp *door)
     metrics_cluster_free(door->metrics.cluster);
     http_logins_free(door->house.logins);
     g_free(door->concurrency);
+    g_array_unref(door->rounds);
+    api_events_free(door->house.events);
     g_free(door);
 }
 

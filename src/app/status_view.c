@@ -1,9 +1,10 @@
 /* status_view: what `rota status` shows.
  *
- * How it fits: cmd_status.c reads the report and prints it once, or again and again on a screen.
- * What is uncovered stands first and in red, then the nodes, then a line for each shard of each
- * role, then how nodes' files differ from the table in force. Failures: none. Known weak point: the
- * table is wider than 80 columns where a round's result is long; on a screen it is cut there.
+ * How it fits: its words are front/status_words.c's; cmd_status.c reads the report and prints it
+ * once, or again and again on a screen. What is uncovered stands first and in red, then the nodes,
+ * then a line for each shard of each role, then how nodes' files differ from the table in force.
+ * Failures: none. Known weak point: the table is wider than 80 columns where a round's result is
+ * long; on a screen it is cut there.
  */
 #include "app/status_view.h"
 
@@ -11,47 +12,17 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "front/status_words.h"
 #include "roster/health.h"
 
 #include "app/ui.h"
 
-#define LAG_LONG_MS     300000 /* work that waits so long is worth a colour */
-#define UNCOVERED_NAMED 5      /* in one line; the table has all */
+#define LAG_LONG_MS 300000 /* work that waits so long is worth a colour */
 
 /* "12", ">= 10000" */
 static char *format_count(ReportCount count)
 {
     return g_strdup_printf("%s%" PRId64, count.more ? ">= " : "", count.count);
-}
-
-char *status_view_format_uncovered(const StatusReport *report)
-{
-    GString *text = g_string_new(NULL);
-    unsigned named = 0;
-    for (unsigned i = 0; i < report->shards->len && named < UNCOVERED_NAMED; i++) {
-        const ShardReport *shard = g_ptr_array_index(report->shards, i);
-        if (!shard->covered)
-            g_string_append_printf(text, "%s%s shard %u of %u", named++ ? ", " : "",
-                                   shard->role->name, shard->shard, shard->shards);
-    }
-    if (report->uncovered > named)
-        g_string_append_printf(text, " and %u more", report->uncovered - named);
-    return g_string_free(text, FALSE);
-}
-
-/* What becomes of the work of uncovered shards. The caller frees it. */
-static char *format_fate(const StatusReport *report)
-{
-    unsigned taken = 0;
-    for (unsigned i = 0; i < report->shards->len; i++) {
-        const ShardReport *shard = g_ptr_array_index(report->shards, i);
-        taken += !shard->covered && shard->takers->len > 0;
-    }
-    if (taken == 0)
-        return g_strdup("their work waits");
-    if (taken == report->uncovered)
-        return g_strdup("nodes of other shards do their work");
-    return g_strdup_printf("their work waits, but for %u that nodes of other shards do", taken);
 }
 
 static void print_head(const StatusReport *report, FILE *out)
@@ -63,13 +34,9 @@ static void print_head(const StatusReport *report, FILE *out)
         return;
     }
     fprintf(out, "%s   role table %.12s, epoch %" PRId64 "\n", time, report->digest, report->epoch);
-    if (report->uncovered > 0) {
-        g_autofree char *uncovered = status_view_format_uncovered(report);
-        g_autofree char *fate = format_fate(report);
-        fprintf(out, "%sUNCOVERED: %u of %u shards have no living node, %s: %s%s\n",
-                ui_colour(out, UI_RED), report->uncovered, report->shards->len, fate, uncovered,
-                ui_colour(out, UI_PLAIN));
-    }
+    g_autofree char *alarm = status_words_alarm(report);
+    if (*alarm)
+        fprintf(out, "%s%s%s\n", ui_colour(out, UI_RED), alarm, ui_colour(out, UI_PLAIN));
     fputc('\n', out);
 }
 
@@ -109,30 +76,6 @@ static void print_nodes(const StatusReport *report, FILE *out)
         fprintf(out, "%sno node is running%s\n", ui_colour(out, UI_RED), ui_colour(out, UI_PLAIN));
 }
 
-static char *format_nodes(const GArray *nodes)
-{
-    GString *text = g_string_new(NULL);
-    for (unsigned i = 0; i < nodes->len; i++)
-        g_string_append_printf(text, "%s%" PRId64, i ? "," : "", g_array_index(nodes, int64_t, i));
-    return g_string_free(text, FALSE);
-}
-
-/* Who works for the shard now. */
-static char *format_living(const ShardReport *shard)
-{
-    if (!shard->covered && shard->takers->len > 0) {
-        g_autofree char *takers = format_nodes(shard->takers);
-        return g_strdup_printf("%s (taken over)", takers);
-    }
-    if (!shard->covered)
-        return g_strdup("NOBODY");
-    if (!shard->role->handler)
-        return g_strdup("not in this version");
-    if (shard->none)
-        return g_strdup("none");
-    return format_nodes(shard->living);
-}
-
 static char *format_round(const ShardReport *shard)
 {
     if (shard->round_started_at > shard->round_done_at) {
@@ -157,7 +100,7 @@ static UiColour colour_of(const ShardReport *shard)
 static void add_shard(UiTable *table, const ShardReport *shard)
 {
     g_autofree char *of = g_strdup_printf("%u of %u", shard->shard, shard->shards);
-    g_autofree char *living = format_living(shard);
+    g_autofree char *living = status_words_works(shard);
     g_autofree char *lag = shard->lag_ms > 0 ? ui_format_duration(shard->lag_ms) : g_strdup("-");
     g_autofree char *due = format_count(shard->due);
     g_autofree char *waiting = format_count(shard->waiting);

@@ -11,8 +11,5 @@
 
 /* Prints the whole of it; what needs a person comes first. */
 void status_view_print(const StatusReport *report, FILE *out);
-/* "purge.stores shard 2 of 3, …", of the uncovered shards, the first few by name; the caller frees
- * it. */
-char *status_view_format_uncovered(const StatusReport *report);
 
 #endif

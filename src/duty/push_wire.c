@@ -13,6 +13,7 @@
 #include "duty/push_wire.h"
 
 #include <jansson.h>
+#include <openssl/crypto.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -24,6 +25,7 @@
 struct PushWire {
     FetchPool *pool;
     char *contact;
+    Seal seal;
     GMutex lock;
     VapidKey *key;      /* under lock until it is there; then it stays */
     GHashTable *tokens; /* under lock: origin → Token, both owned */
@@ -65,6 +67,8 @@ PushWire *push_wire_new(const PushWireConfig *config)
                          .host_connections = PUSH_HOST_CONNECTIONS};
     wire->pool = fetch_pool_new(&fetch);
     wire->contact = g_strdup(config->contact);
+    if (config->seal)
+        wire->seal = *config->seal;
     wire->tokens = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, token_free);
     g_mutex_init(&wire->lock);
     return wire;
@@ -86,8 +90,9 @@ static bool load_key(PushWire *wire, Db *db, GError **error)
 {
     uint8_t private_key[P256_PRIVATE_BYTES], public_key[P256_PUBLIC_BYTES];
     g_mutex_lock(&wire->lock);
-    if (!wire->key && push_key_load(db, private_key, public_key, error))
+    if (!wire->key && push_key_load(db, &wire->seal, private_key, public_key, error))
         wire->key = vapid_key_new(private_key, public_key, error);
+    OPENSSL_cleanse(private_key, sizeof private_key);
     bool good = wire->key != NULL;
     g_mutex_unlock(&wire->lock);
     return good;

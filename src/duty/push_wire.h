@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "content/seal.h"
 #include "model/subscription.h"
 #include "remote/fetch.h"
 
@@ -19,6 +20,7 @@ typedef struct {
     bool allow_private;  /* http:// and addresses that are not public, for tests and closed nets */
     const char *ca_file; /* "": the system's */
     const char *contact; /* "mailto:…" or "https:…", told to push services; "": none */
+    const Seal *seal;    /* of storage.secret-key, for the cluster's key; borrowed. NULL: none */
 } PushWireConfig;
 PushWire *push_wire_new(const PushWireConfig *config); /* the config is copied */
 void push_wire_free(PushWire *wire);

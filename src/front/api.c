@@ -30,6 +30,37 @@ static void run_status(HttpCall *call)
         http_answer_error(call->answer, error);
 }
 
+/* Of the status, what is about nodes. */
+static void run_nodes(HttpCall *call)
+{
+    g_autoptr(GError) error = NULL;
+    if (!http_call_query_is(call, no_names))
+        return;
+    g_autoptr(StatusReport) report = report_status(call->db, call->house->roles, &error);
+    if (!report) {
+        http_answer_error(call->answer, error);
+        return;
+    }
+    json_t *nodes = json_array();
+    for (unsigned i = 0; i < report->members->len; i++)
+        json_array_append_new(nodes,
+                              report_json_node(report, g_ptr_array_index(report->members, i)));
+    http_answer_json(call->answer, 200, json_pack("{s:o}", "nodes", nodes));
+}
+
+/* And who does what. */
+static void run_coverage(HttpCall *call)
+{
+    g_autoptr(GError) error = NULL;
+    if (!http_call_query_is(call, no_names))
+        return;
+    g_autoptr(StatusReport) report = report_status(call->db, call->house->roles, &error);
+    if (report)
+        http_answer_json(call->answer, 200, report_json_coverage(report));
+    else
+        http_answer_error(call->answer, error);
+}
+
 /* The table in force; before the first node there is none. */
 static void run_roles(HttpCall *call)
 {
@@ -124,6 +155,8 @@ static void run_document(HttpCall *call)
     g_string_append(call->answer->body, api_document);
 }
 
+static const HttpRoute route_nodes = API_GET("/api/nodes", run_nodes);
+static const HttpRoute route_coverage = API_GET("/api/coverage", run_coverage);
 static const HttpRoute route_status = API_GET("/api/status", run_status);
 static const HttpRoute route_roles = API_GET("/api/roles", run_roles);
 static const HttpRoute route_tasks = API_GET("/api/tasks", run_tasks);
@@ -138,6 +171,10 @@ const HttpRoute *const api_routes[] = {
     &route_tasks,
     &route_task,
     &route_why,
+    &route_nodes,
+    &route_coverage,
+    &api_route_rounds,
+    &api_route_round_now,
     &api_route_plan,
     &api_route_plan_table,
     &api_route_audit,

@@ -98,10 +98,13 @@ typedef struct {
     const struct MetricsHouse *metrics; /* for /metrics: metrics.h */
     const RoleSet *roles;               /* as all below: for /api/ */
     const Clock *clock;
-    struct HttpLogins *logins;   /* http_auth.h */
+    struct HttpLogins *logins;  /* http_auth.h */
+    const struct Round *rounds; /* that this build has */
+    unsigned round_count;
     const unsigned *concurrency; /* of each role: threads that this node has for it */
     /* The role table of a settings file's text; ERROR_REJECT says what is wrong. Any thread. */
     RoleTable *(*read_table)(const char *text, size_t size, void *data, GError **error);
+    struct ApiEvents *events; /* api_events.h */
 } HttpHouse;
 
 struct HttpCall {

@@ -491,10 +491,10 @@ json_t *jmap_push_set(const JmapPush *push, json_t *arguments, json_t *created_i
                   "the store does not answer");
 }
 
-json_t *jmap_push_capability(Db *db, GError **error)
+json_t *jmap_push_capability(Db *db, const Seal *seal, GError **error)
 {
-    uint8_t private_key[P256_PRIVATE_BYTES], public_key[P256_PUBLIC_BYTES];
-    if (!push_key_load(db, private_key, public_key, error))
+    uint8_t public_key[P256_PUBLIC_BYTES];
+    if (!push_key_load(db, seal, NULL, public_key, error))
         return NULL;
     g_autofree char *text = base64url_format(public_key, sizeof public_key);
     return json_pack("{s:s}", "applicationServerKey", text);

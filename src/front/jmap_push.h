@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "content/seal.h"
 #include "model/subscription.h"
 
 typedef struct {
@@ -31,6 +32,6 @@ json_t *jmap_push_set(const JmapPush *push, json_t *arguments, json_t *created_i
 /* The value of urn:ietf:params:jmap:webpush-vapid in the session: {"applicationServerKey": …}.
  * NULL: the store's error. */
 #define JMAP_PUSH_CAPABILITY "urn:ietf:params:jmap:webpush-vapid"
-json_t *jmap_push_capability(Db *db, GError **error);
+json_t *jmap_push_capability(Db *db, const Seal *seal, GError **error);
 
 #endif

@@ -244,7 +244,9 @@ static void creation_ids_are_known(void **state)
 static void the_key_is_told(void **state)
 {
     Db *db = ((TestStore *)*state)->db;
-    json_t *one = jmap_push_capability(db, NULL), *two = jmap_push_capability(db, NULL);
+    const Seal none = {.count = 0};
+    json_t *one = jmap_push_capability(db, &none, NULL);
+    json_t *two = jmap_push_capability(db, &none, NULL);
     assert_int_equal(strlen(text_at(one, "applicationServerKey")), 87);
     assert_true(json_equal(one, two));
     json_decref(one);

@@ -10,12 +10,14 @@
 
 #include "roster/health.h"
 
+#include "front/status_words.h"
+
 bool report_is_bad(const StatusReport *report)
 {
     return report->epoch == 0 || report->uncovered > 0;
 }
 
-static json_t *node_json(const StatusReport *report, const MemberRow *member)
+json_t *report_json_node(const StatusReport *report, const MemberRow *member)
 {
     g_auto(NodeHealth) health;
     health_parse(member, &health);
@@ -51,15 +53,16 @@ static json_t *nodes_json(const GArray *nodes)
 
 static json_t *shard_json(const ShardReport *shard)
 {
-    json_t *json =
-        json_pack("{s:s, s:i, s:i, s:s, s:o, s:o, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:s}", "role",
-                  shard->role->name, "shard", (int)shard->shard, "shards", (int)shard->shards,
-                  "nodes", shard->nodes, "living", nodes_json(shard->living), "taken_over_by",
-                  nodes_json(shard->takers), "covered", shard->covered, "in_this_version",
-                  shard->role->handler != NULL, "lag_ms", (json_int_t)shard->lag_ms, "done_hour",
-                  (json_int_t)shard->done_hour, "failed_hour", (json_int_t)shard->failed_hour,
-                  "round_started_at", (json_int_t)shard->round_started_at, "round_done_at",
-                  (json_int_t)shard->round_done_at, "round_result", shard->round_result);
+    g_autofree char *works = status_words_works(shard);
+    json_t *json = json_pack(
+        "{s:s, s:i, s:i, s:s, s:s, s:o, s:o, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:s}", "role",
+        shard->role->name, "shard", (int)shard->shard, "shards", (int)shard->shards, "nodes",
+        shard->nodes, "works", works, "living", nodes_json(shard->living), "taken_over_by",
+        nodes_json(shard->takers), "covered", shard->covered, "in_this_version",
+        shard->role->handler != NULL, "lag_ms", (json_int_t)shard->lag_ms, "done_hour",
+        (json_int_t)shard->done_hour, "failed_hour", (json_int_t)shard->failed_hour,
+        "round_started_at", (json_int_t)shard->round_started_at, "round_done_at",
+        (json_int_t)shard->round_done_at, "round_result", shard->round_result);
     set_count(json, "due", shard->due);
     set_count(json, "waiting", shard->waiting);
     set_count(json, "running", shard->running);
@@ -77,21 +80,39 @@ static json_t *unknown_json(const UnknownReport *unknown)
 
 json_t *report_json_status(const StatusReport *report)
 {
+    g_autofree char *alarm = status_words_alarm(report);
     json_t *unknown = json_array();
     for (unsigned i = 0; i < report->unknown->len; i++)
         json_array_append_new(unknown, unknown_json(g_ptr_array_index(report->unknown, i)));
     json_t *nodes = json_array(), *shards = json_array(), *differing = json_array();
     for (unsigned i = 0; i < report->members->len; i++)
-        json_array_append_new(nodes, node_json(report, g_ptr_array_index(report->members, i)));
+        json_array_append_new(nodes,
+                              report_json_node(report, g_ptr_array_index(report->members, i)));
     for (unsigned i = 0; i < report->shards->len; i++)
         json_array_append_new(shards, shard_json(g_ptr_array_index(report->shards, i)));
     for (unsigned i = 0; i < report->differing->len; i++)
         json_array_append_new(differing, json_string(g_ptr_array_index(report->differing, i)));
-    return json_pack("{s:b, s:I, s:I, s:s, s:i, s:o, s:o, s:o, s:o}", "good",
-                     !report_is_bad(report), "at", (json_int_t)report->at, "epoch",
+    return json_pack("{s:b, s:s, s:I, s:I, s:s, s:i, s:o, s:o, s:o, s:o}", "good",
+                     !report_is_bad(report), "alarm", alarm, "at", (json_int_t)report->at, "epoch",
                      (json_int_t)report->epoch, "digest", report->digest, "uncovered",
                      (int)report->uncovered, "nodes", nodes, "shards", shards, "differing",
                      differing, "unknown", unknown);
+}
+
+json_t *report_json_coverage(const StatusReport *report)
+{
+    json_t *shards = json_array();
+    for (unsigned i = 0; i < report->shards->len; i++) {
+        const ShardReport *shard = g_ptr_array_index(report->shards, i);
+        json_array_append_new(
+            shards, json_pack("{s:s, s:i, s:i, s:s, s:o, s:o, s:b}", "role", shard->role->name,
+                              "shard", (int)shard->shard, "shards", (int)shard->shards, "nodes",
+                              shard->nodes, "living", nodes_json(shard->living), "taken_over_by",
+                              nodes_json(shard->takers), "covered", shard->covered));
+    }
+    return json_pack("{s:b, s:i, s:I, s:s, s:o}", "good", !report_is_bad(report), "uncovered",
+                     (int)report->uncovered, "epoch", (json_int_t)report->epoch, "digest",
+                     report->digest, "shards", shards);
 }
 
 static json_t *task_json(const TaskReport *task)

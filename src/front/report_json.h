@@ -14,6 +14,9 @@
 /* Some shard has nobody who does its work, or no node has ever started. */
 bool report_is_bad(const StatusReport *report);
 json_t *report_json_status(const StatusReport *report);
+json_t *report_json_node(const StatusReport *report, const MemberRow *member);
+/* Which shards have somebody who works, and who that is. */
+json_t *report_json_coverage(const StatusReport *report);
 /* Of TaskReport; `more`: there are more than these. */
 json_t *report_json_tasks(const GPtrArray *tasks, bool more);
 /* What goes by one id now, as TaskReport, and how earlier runs ended, as TaskPast. */

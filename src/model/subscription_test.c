@@ -359,14 +359,41 @@ static void the_cluster_has_one_key(void **state)
     Db *db = ((TestStore *)*state)->db;
     g_autoptr(Db) other = test_store_open(*state);
     uint8_t private_key[2][P256_PRIVATE_BYTES], public_key[2][P256_PUBLIC_BYTES];
+    Seal none = {.count = 0}, seal, wrong;
+    seal_init(&seal, "0123456789abcdef0123456789abcdef", "");
+    seal_init(&wrong, "fedcba9876543210fedcba9876543210", "");
     g_autoptr(GError) error = NULL;
-    assert_true(push_key_load(db, private_key[0], public_key[0], &error));
-    assert_true(push_key_load(other, private_key[1], public_key[1], &error));
+    assert_true(push_key_load(db, &none, private_key[0], public_key[0], &error));
+    assert_int_equal(model_count(db, "SELECT length(private) FROM push_key"), 32);
+    for (unsigned i = 0; i < 2; i++) { /* who has a key for the store seals it */
+        memset(private_key[1], 0, sizeof private_key[1]);
+        assert_true(push_key_load(other, &seal, private_key[1], public_key[1], &error));
+        assert_memory_equal(private_key[0], private_key[1], P256_PRIVATE_BYTES);
+        assert_memory_equal(public_key[0], public_key[1], P256_PUBLIC_BYTES);
+        assert_int_equal(model_count(db, "SELECT length(private) FROM push_key"), 77);
+    }
+    Seal next;
+    seal_init(&next, "00112233445566778899aabbccddeeff", "0123456789abcdef0123456789abcdef");
+    assert_true(push_key_load(db, &next, private_key[1], public_key[1], &error));
+    seal_init(&next, "00112233445566778899aabbccddeeff", ""); /* the one before is gone */
+    assert_true(push_key_load(db, &next, private_key[1], public_key[1], &error));
     assert_memory_equal(private_key[0], private_key[1], P256_PRIVATE_BYTES);
-    assert_memory_equal(public_key[0], public_key[1], P256_PUBLIC_BYTES);
-    purge_exec(db, "UPDATE push_key SET private = public");
-    assert_false(push_key_load(db, private_key[0], public_key[0], &error));
+    const Seal *const others[] = {&none, &wrong};
+    for (unsigned i = 0; i < 2; i++) {
+        g_clear_error(&error);
+        assert_false(push_key_load(db, others[i], private_key[1], public_key[1], &error));
+        assert_int_equal(error_kind(error), ERROR_REJECT);
+        assert_true(push_key_load(db, others[i], NULL, public_key[1], NULL));
+        assert_memory_equal(public_key[0], public_key[1], P256_PUBLIC_BYTES);
+    }
+    purge_exec(db, "UPDATE push_key SET public = private");
+    g_clear_error(&error);
+    assert_false(push_key_load(db, &seal, private_key[0], public_key[0], &error));
     assert_int_equal(error_kind(error), ERROR_REJECT);
+    purge_exec(db, "DELETE FROM push_key");
+    g_clear_error(&error);
+    assert_true(push_key_load(db, &seal, private_key[0], public_key[0], &error));
+    assert_int_equal(model_count(db, "SELECT length(private) FROM push_key"), 77);
 }
 
 int main(void)

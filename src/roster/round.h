@@ -12,7 +12,7 @@
 #include "db/db.h"
 #include "roster/table.h"
 
-typedef struct {
+typedef struct Round {
     const Role *role;
     const char *unit;      /* store name, …, "" */
     const char *schedule;  /* checked before (base/cron.h) */

@@ -9,7 +9,8 @@ from conftest import ROOT, until
 from door import Door
 from relay import Relay
 
-SOON = 'lease = "2s"\nheartbeat = "300ms"\n'
+# No node does acme.renew: its tasks stay as they are.
+SOON = 'lease = "2s"\nheartbeat = "300ms"\nroles.acme.renew = "none"\n'
 DOCUMENT = json.loads((ROOT / "src" / "front" / "openapi.json").read_text())
 OPERATIONS = [(path, method, operation) for path, item in DOCUMENT["paths"].items()
               for method, operation in item.items() if method in ("get", "post", "put", "patch", "delete")]
@@ -20,7 +21,9 @@ FAR = 4102444800000  # due in the year 2100
 TABLE = '[cluster.roles.purge]\nstores = ["1", "2"]\n'
 NEW = {"address": "new@example.org", "name": "New", "password": "secret", "quota_bytes": 5000000,
        "administrator": False, "aliases": ["newer@example.org"]}
+NEED_A_TABLE = ("plan", "planTable", "audit", "rounds", "roundNow")
 HOW = {
+    "roundNow": {"good": {"body": {"shard": 1}}},
     "planTable": {"good": {"body": TABLE, "Content_Type": "application/toml"}},
     "accountAdd": {"good": {"body": NEW}, 409: {"body": {"address": "ada@example.org"}}},
     "accountChange": {"good": {"body": {"quota_bytes": 7, "administrator": True}}},
@@ -57,7 +60,7 @@ def nothing_yet(rota, ask, *what):
 
 
 def add_task(rota, key, owner=0):
-    """A task of a role that runs nowhere in this version, so that it stays."""
+    """A task that nobody runs."""
     rota.query("INSERT INTO task (bucket, role, key, due_at, payload, version, owner, generation, claimed_at, "
                "attempts, deaths, created_at, last_error) "
                f"VALUES (7, 'acme.renew', '{key}', {FAR}, '', 1, {owner}, 1, 0, 0, 0, 1, '')")
@@ -70,7 +73,7 @@ class Checker:
         self.door, self.seen = door, set()
 
     def ask(self, path, method, operation, want, query="", **how):
-        usual = {"id": "acme.renew:1", "node": "1", "address": "ada@example.org"}
+        usual = {"id": "acme.renew:1", "node": "1", "address": "ada@example.org", "role": "purge.stores"}
         filled = path
         for name, value in usual.items():
             filled = filled.replace("{" + name + "}", how.pop(name, value))
@@ -131,8 +134,8 @@ def test_each_documented_answer(rota_postgresql):
         check.ask(path, method, operation, 400, query="?nothing=1", **good)
         if "404" in operation["responses"]:
             check.ask(path, method, operation, 404,
-                      **{**good, "id": "acme.renew:9", "node": "9", "address": "nobody@example.org"})
-        if "409" in operation["responses"] and operation["operationId"] in ("plan", "planTable", "audit"):
+                      **{**good, "id": "acme.renew:9", "node": "9", "address": "nobody@example.org", "role": "no.role"})
+        if "409" in operation["responses"] and operation["operationId"] in NEED_A_TABLE:
             nothing_yet(rota, lambda *o, g=good: check.ask(*o, 409, **g), path, method, operation)
         elif "409" in operation["responses"]:
             check.ask(path, method, operation, 409, **how.get(409, {"id": "acme.renew:2"}))
@@ -158,7 +161,7 @@ def test_each_documented_answer(rota_postgresql):
     assert documented - check.seen == set(), "documented, and never seen"
     relay.open()
     until(lambda: door.ask("/readyz")[0] in (200, 503), "the node")
-    assert door.node.text().count("http.changed") == 8
+    assert door.node.text().count("http.changed") == 9
 
 
 def test_tells_what_the_commands_print(rota):
@@ -237,6 +240,27 @@ def test_accounts(rota):
     assert [account["address"] for account in gone] == ["new@example.org"]
     assert door.api("/api/accounts/new@example.org/undelete", method="POST")[2]["quota_bytes"] == 0
     assert door.api("/api/accounts/bob@example.org", method="DELETE", who="bob@example.org:right")[0] == 403
+
+
+def test_rounds(rota):
+    people(rota)
+    door = Door(rota, cluster=SOON)
+    door.node.ready()
+    assert [node["node"] for node in door.api("/api/nodes")[2]["nodes"]] == [1]
+    coverage = door.api("/api/coverage")[2]
+    assert coverage["good"] and [1] in [shard["living"] for shard in coverage["shards"]]
+
+    def done():
+        rounds = door.api("/api/rounds")[2]["rounds"]
+        return [one["done_at"] for one in rounds if (one["role"], one["shard"]) == ("purge.accounts", 1)][0]
+    before = done()
+    assert door.api("/api/rounds/purge.accounts", method="POST")[0:3:2] == (
+        202, {"role": "purge.accounts", "shard": 0})
+    until(lambda: done() > before, "the round")
+    for role, body, status in (("purge.accounts", {"shard": 2}, 404), ("purge.stores", {"unit": "no"}, 404),
+                               ("fts-indexing", {}, 404), ("no.role", {}, 404), ("purge.accounts", {"shard": 0}, 400),
+                               ("purge.accounts", {"shard": "1"}, 400), ("purge.accounts", {"unit": 1}, 400)):
+        assert door.api(f"/api/rounds/{role}", method="POST", body=body)[0] == status, (role, body)
 
 
 @pytest.mark.parametrize("text", ['[cluster.roles.purge]\nstores = ["%{file:/etc/passwd}%"]\n', 'x = "\\u0025{"', "",

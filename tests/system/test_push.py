@@ -78,6 +78,10 @@ def test_a_letter_is_pushed_once(rota):
         assert {push["topic"] for push in pushes} == {"state"} and len({push["key"] for push in pushes}) == 1
         assert set(pushes[0]["text"]["changed"]["1"]) == {"Email", "EmailDelivery", "Mailbox", "Thread"}
         assert set(receiver.pushes("watch")[0]["text"]["changed"]["1"]) == {"Mailbox"}
+        shown = json.loads(rota.run("account", "devices", ADA, "--json"))["devices"]
+        assert [(one["device"], one["verified"], one["pushes"], one["last_status"], one["failures"]) for one in shown
+                if one["device"] == "phone"] == [("phone", True, len(states), 201, 0)]
+        assert "well" in rota.run("account", "devices", ADA)
         assert receiver.connections <= 8, "a push shall not need a connection of its own"
         assert column(rota, "pushes", "phone") == str(len(states)) and column(rota, "repeats", "phone") == "0"
         node.stop()
