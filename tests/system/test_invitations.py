@@ -1,0 +1,128 @@
+"""Invitations between rota and another system over real SMTP: none is lost, none comes twice, whatever the mail servers
+say and whoever dies."""
+
+import collections
+import json
+import os
+import time
+
+import pytest
+
+from conftest import until
+from guests import Guests, calendar, calendar_of, event, mail
+from postfix import Postfix, free_port
+
+ADA, BOB = "ada@example.org", "bob@example.com"
+SOON = 'lease = "3s"\nheartbeat = "200ms"\n'
+LETTER = ("INSERT INTO imip_letter (account, id, method, uid, recurrence, sequence, stamp, sender, recipients,"
+          " calendar, at) VALUES (1, {id}, 'REQUEST', '{uid}', '', 0, {id}, '" + ADA + "', {count}, {bytes}, {now})")
+OUT = ("INSERT INTO imip_out (account, letter, recipient, state, due_at, attempts, uncertain, error, at)"
+       " VALUES (1, {id}, '{to}', 0, 0, 0, 0, '', {now})")
+
+
+@pytest.fixture
+def guests():
+    others = Guests()
+    yield others
+    others.close()
+
+
+def log(rota):
+    """The log, the oldest first, without what is the same in all."""
+    entries = json.loads(rota.run("imip", "log", "-a", ADA, "-n", "1000", "--json"))["invitations"]
+    return [entry for entry in reversed(entries)]
+
+
+def told(rota):
+    return [(entry["method"], entry["outcome"]) for entry in log(rota)]
+
+
+def behind_postfix(rota):
+    """A rota whose mail comes from a Postfix; None for a user whom Postfix does not let start its master."""
+    if os.geteuid() != 0:
+        assert not os.environ.get("CI"), "in CI the tests run as root"
+        return None
+    port = free_port()
+    rota.settings = rota.write_settings("rota.toml", 1, rota.lmtp_path, "", SOON)
+    rota.settings.write_text(rota.settings.read_text().replace(f"unix:{rota.lmtp_path}", f"127.0.0.1:{port}"))
+    rota.run("account", "add", ADA)
+    return Postfix(port)
+
+
+def test_invitations_come_by_postfix(rota_sqlite):
+    rota = rota_sqlite
+    postfix = behind_postfix(rota)
+    if not postfix:
+        return
+    try:
+        node = rota.serve().ready()
+        client = postfix.client()
+        steps = [
+            (BOB, "REQUEST", event("m1", BOB, [ADA]), "added"),
+            (BOB, "REQUEST", event("m1", BOB, [ADA], start="20360301T093000Z", sequence=1, stamp=1), "updated"),
+            ("eve@example.net", "CANCEL", event("m1", BOB, [ADA], sequence=2, stamp=2), "refused"),
+            (BOB, "REQUEST", event("m1", BOB, [ADA]), "ignored"),
+            (BOB, "CANCEL", event("m1", BOB, [ADA], sequence=2, stamp=3, more="STATUS:CANCELLED\r\n"), "cancelled"),
+        ]
+        for number, (sender, method, text, outcome) in enumerate(steps):
+            client.send_message(mail(sender, ADA, calendar(text, method=method), method, number))
+            until(lambda: len(log(rota)) == number + 1 and log(rota)[-1]["outcome"] != "waiting", f"step {number}")
+            assert told(rota)[-1] == (method, outcome)
+        assert len(rota.query("SELECT id FROM calendar_object")) == 1
+        assert len(rota.query("SELECT id FROM email")) == len(steps)
+        assert "is from eve@example.net, the organizer is bob@example.com" in log(rota)[2]["why"]
+        node.stop()
+        assert "whole" in rota.run("store", "check", "--deep")
+    finally:
+        postfix.close()
+
+
+def put_out(rota, number, recipients):
+    """A letter in the outbox as a change of an event leaves it there."""
+    text = calendar(event(f"out{number}", ADA, recipients), method="REQUEST")
+    in_sql = f"decode('{text.encode().hex()}', 'hex')" if rota.kind == "postgresql" else f"x'{text.encode().hex()}'"
+    now = int(time.time() * 1000)
+    letter = LETTER.format(id=number, uid=f"out{number}", count=len(recipients), bytes=in_sql, now=now)
+    rota.query(letter)
+    for recipient in recipients:
+        rota.query(OUT.format(id=number, to=recipient, now=now))
+    [[bucket]] = rota.query("SELECT bucket FROM account WHERE id = 1")
+    rota.query("INSERT INTO task (bucket, role, key, due_at, payload, version, owner, generation, claimed_at,"
+               " attempts, deaths,"
+               f" created_at, last_error) VALUES ({bucket}, 'imip-processing', '1', 0, '', 1, 0, 0, 0, 0, 0, 0, '')"
+               " ON CONFLICT DO NOTHING")
+
+
+def test_invitations_go_out_once(rota, guests):
+    """Refusals, temporary and final, and a node that is killed while it sends."""
+    rota.settings = rota.write_settings("rota.toml", 1, rota.lmtp_path,
+                                        f'[smtp]\nrelay = "smtp://127.0.0.1:{guests.port}"\ntls = "never"', SOON)
+    rota.run("account", "add", ADA)
+    people = [f"guest{number}@example.com" for number in range(40)]
+    guests.refused, guests.delayed = {people[3]}, {people[7]}
+    put_out(rota, 1, people)
+    node = rota.serve().ready()
+    until(lambda: len(guests.mails) >= 5, "the first five")
+    node.kill()
+    node = rota.serve(name="again").ready()
+    done = "SELECT count(*) FROM imip_out WHERE state >= 2"
+    until(lambda: int(rota.query(done)[0][0]) >= 38, "all but the delayed one, and the one that was under way")
+    # What is left waits for its time: a minute, or until nothing can be in flight. It is due now.
+    rota.query("UPDATE imip_out SET due_at = 0 WHERE state < 2")
+    rota.query("UPDATE task SET due_at = 0 WHERE role = 'imip-processing'")
+    until(lambda: int(rota.query(done)[0][0]) == 40, "all")
+    copies = collections.Counter((to, message["Message-ID"]) for _, to, message in guests.mails)
+    uncertain = int(rota.query("SELECT sum(uncertain) FROM imip_out")[0][0])
+    assert sorted(to for to, _ in copies) == sorted(set(people) - {people[3]})
+    assert sum(copies.values()) - len(copies) <= uncertain <= 1
+    assert rota.query("SELECT state, error FROM imip_out WHERE recipient = 'guest3@example.com'") == [
+        ["3", "550 5.1.1 no such person"]]
+    assert guests.asked[people[3]] == 1 and guests.asked[people[7]] == 2
+    message = guests.of(people[0])[0]
+    assert message["From"] == ADA and message["Subject"] == "Invitation: Plan"
+    text, method = calendar_of(message)
+    assert method == "REQUEST" and "METHOD:REQUEST" in text and "UID:out1" in text
+    assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html", "text/calendar"]
+    failed = [entry for entry in log(rota) if entry["outcome"] == "failed"]
+    assert [(entry["recipient"], entry["why"]) for entry in failed] == [(people[3], "550 5.1.1 no such person")]
+    node.stop()
