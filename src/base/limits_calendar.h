@@ -15,6 +15,8 @@
 #define ICALENDAR_DEPTH_MAX 8
 /* lines (properties) of one object, once unfolded */
 #define ICALENDAR_LINES_MAX 100000
+/* of one line; people's programs write a dozen at most */
+#define ICALENDAR_PARAMETERS_MAX 200
 /* calendar.max-attendees-per-instance; a whole company's meeting is an address of its own */
 #define CALENDAR_ATTENDEES_MAX 1000
 /* of RDATE, EXDATE and overrides of one series; a daily one of eight years */

@@ -52,6 +52,31 @@ static bool is_word(const char *line, size_t size, const char *word)
     return size >= strlen(word) && g_ascii_strncasecmp(line, word, strlen(word)) == 0;
 }
 
+/* libical's time grows with the square of what stands before the colon of one line. */
+static bool scan_parameters(const char *text, size_t size, GError **error)
+{
+    unsigned parameters = 0;
+    bool quoted = false, head = true;
+    for (size_t i = 0; i < size; i++) {
+        bool folded = i + 1 < size && (text[i + 1] == ' ' || text[i + 1] == '\t');
+        if (text[i] == '\n' && !folded) {
+            parameters = 0;
+            quoted = false;
+            head = true;
+        } else if (head && text[i] == '"') {
+            quoted = !quoted;
+        } else if (head && !quoted) {
+            parameters += text[i] == ';';
+            head = text[i] != ':';
+        }
+        if (parameters > ICALENDAR_PARAMETERS_MAX)
+            return fail(error, ERROR_REJECT,
+                        "a line of a calendar object has more than %d parameters",
+                        ICALENDAR_PARAMETERS_MAX);
+    }
+    return true;
+}
+
 /* Lines, components and depth; control characters, which neither iCalendar nor XML can hold. */
 static bool scan(const char *text, size_t size, GError **error)
 {
@@ -79,7 +104,7 @@ static bool scan(const char *text, size_t size, GError **error)
                         ICALENDAR_COMPONENTS_MAX, ICALENDAR_LINES_MAX);
         line += length + 1;
     }
-    return true;
+    return scan_parameters(text, size, error);
 }
 
 /* ---- libical's tree */

@@ -126,6 +126,23 @@ static void limits(void **state)
     assert_null(icalendar_parse(WRAP(GOOD), strlen(WRAP(GOOD)), &small, &error));
 }
 
+/* Of one line, also where it is folded; a value may have as many semicolons as it likes. */
+static void parameters(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        GString *line = g_string_new(i == 2 ? "X-A:" : "X-A");
+        for (unsigned k = 0; k < ICALENDAR_PARAMETERS_MAX + (i > 0); k++)
+            g_string_append_printf(line, "%s;B=c", k % 20 ? "" : "\n ");
+        g_string_append(line, ":d\n");
+        g_autofree char *own = g_string_free(line, FALSE), *text = many(own, 2);
+        g_autoptr(GError) error = NULL;
+        g_autoptr(Icalendar) object = icalendar_parse(text, strlen(text), NULL, &error);
+        if ((object != NULL) != (i != 1))
+            fail_msg("case %u: %s", i, error ? error->message : "was taken");
+    }
+}
+
 /* The first years and the last, spans and counts at the ends of what fits. */
 static void far_dates(void **state)
 {
@@ -193,8 +210,8 @@ static void archive(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(facts),     cmocka_unit_test(refused), cmocka_unit_test(limits),
-        cmocka_unit_test(far_dates), cmocka_unit_test(archive),
+        cmocka_unit_test(facts),      cmocka_unit_test(refused),   cmocka_unit_test(limits),
+        cmocka_unit_test(parameters), cmocka_unit_test(far_dates), cmocka_unit_test(archive),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
