@@ -126,6 +126,7 @@ static void make_house(ServeHttp *door)
     door->parts.load = config->load;
     door->parts.postbox = config->postbox;
     door->parts.lmtp = config->lmtp;
+    door->parts.relay = config->relay;
     door->parts.started_at = clock_wall_ms(config->clock);
     door->metrics = (struct MetricsHouse){
         .username = metrics->username,

@@ -103,6 +103,14 @@ void serve_metrics_read(NodeMetrics *ret, void *data)
         ret->over_quota = mail.over_quota;
         ret->later = mail.later;
     }
+    if (parts->relay) {
+        TlsCounts tls;
+        tls_relay_counts(parts->relay, &tls);
+        ret->tls = true;
+        ret->tls_connections = tls.connections;
+        ret->tls_handshakes = tls.handshakes;
+        ret->tls_failures = tls.failures;
+    }
     HttpCounts http;
     http_server_counts(parts->http, &http);
     ret->http_connections = http.connections;

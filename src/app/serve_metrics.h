@@ -19,6 +19,7 @@ typedef struct {
     Load *load;
     Postbox *postbox; /* NULL, NULL: no LMTP */
     LmtpServer *lmtp;
+    TlsRelay *relay; /* NULL: no TLS */
     HttpServer *http;
     Node *_Atomic node; /* NULL: it does not run yet */
     int64_t started_at; /* wall, ms */

@@ -12,6 +12,7 @@
 #include "base/limits_http.h"
 
 #include "front/http_parse.h"
+#include "front/metrics_certificates.h"
 #include "front/metrics_text.h"
 
 #define OPEN_METRICS "application/openmetrics-text"
@@ -19,11 +20,12 @@
 
 struct MetricsCluster {
     GMutex lock;
-    StatusReport *report; /* the newest; NULL: none yet. Under lock, as all below */
-    int64_t read_us;      /* when it was read */
-    int64_t asked_us;     /* when the store was last asked */
-    bool asking;          /* a scrape does, now */
-    bool answered;        /* the last time */
+    StatusReport *report;    /* the newest; NULL: none yet. Under lock, as all below */
+    GPtrArray *certificates; /* with it; NULL: none was read */
+    int64_t read_us;         /* when it was read */
+    int64_t asked_us;        /* when the store was last asked */
+    bool asking;             /* a scrape does, now */
+    bool answered;           /* the last time */
 };
 
 MetricsCluster *metrics_cluster_new(void)
@@ -38,6 +40,7 @@ void metrics_cluster_free(MetricsCluster *cluster)
     if (!cluster)
         return;
     status_report_free(cluster->report);
+    g_clear_pointer(&cluster->certificates, g_ptr_array_unref);
     g_mutex_clear(&cluster->lock);
     g_free(cluster);
 }
@@ -147,6 +150,18 @@ static void add_ends(MetricsText *text, const NodeMetrics *node)
             metrics_sample(text, (double)ends[end].count, "role", load->role, "shard", shard,
                            "result", ends[end].result, NULL);
     }
+}
+
+static void add_tls(MetricsText *text, const NodeMetrics *node)
+{
+    if (!node->tls)
+        return;
+    metrics_family(text, METRICS_GAUGE, "rota_tls_connections", "", "Connections by TLS.");
+    metrics_sample(text, node->tls_connections, NULL);
+    metrics_family(text, METRICS_COUNTER, "rota_tls_handshakes", "",
+                   "Handshakes that clients have begun, by how they ended.");
+    metrics_sample(text, (double)node->tls_handshakes, "result", "done", NULL);
+    metrics_sample(text, (double)node->tls_failures, "result", "failed", NULL);
 }
 
 static void add_work(MetricsText *text, const NodeMetrics *node)
@@ -281,12 +296,15 @@ static void renew_cluster(const struct MetricsHouse *house, Db *db)
     if (!ask)
         return;
     StatusReport *report = db ? report_status(db, house->roles, NULL) : NULL;
+    GPtrArray *certificates = report ? metrics_certificates_read(db) : NULL;
     g_mutex_lock(&cluster->lock);
     cluster->asking = false;
     cluster->answered = report != NULL;
     if (report) {
         status_report_free(cluster->report);
         cluster->report = report;
+        g_clear_pointer(&cluster->certificates, g_ptr_array_unref);
+        cluster->certificates = certificates;
         cluster->read_us = now_us;
     }
     g_mutex_unlock(&cluster->lock);
@@ -307,6 +325,8 @@ static void add_cluster(MetricsText *text, const struct MetricsHouse *house)
         metrics_sample(text, (double)age_ms / 1000, NULL);
         add_nodes(text, cluster->report);
         add_shards(text, cluster->report);
+        if (cluster->certificates)
+            metrics_certificates_add(text, cluster->certificates);
     }
     g_mutex_unlock(&cluster->lock);
 }
@@ -346,6 +366,7 @@ static void run_metrics(HttpCall *call)
     add_process(&text, &node);
     add_life(&text, &node);
     add_doors(&text, &node);
+    add_tls(&text, &node);
     add_work(&text, &node);
     add_cluster(&text, house);
     metrics_end(&text);

@@ -34,6 +34,9 @@ typedef struct {
     uint64_t stored, duplicate, refused, over_quota, later; /* deliveries answered */
     uint64_t http_turned_away;
     uint64_t http_answers[5]; /* 1xx to 5xx */
+    bool tls;
+    unsigned tls_connections;
+    uint64_t tls_handshakes, tls_failures;
     /* its work */
     GPtrArray *loads; /* of LoadTotal */
 } NodeMetrics;
