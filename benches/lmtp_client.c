@@ -1,12 +1,15 @@
 /* lmtp_client: how many small messages a second an LMTP server takes.
  *
- *     lmtp-client --rcpt ada@example.org [--sessions N] [--messages N] [--bytes N] SOCKET...
+ *     lmtp-client --rcpt ada@example.org [--sessions N] [--messages N] [--bytes N]
+ *                 [--invite TYPE] SOCKET...
  *
  * The messages are different ones of the given size, in sessions that stay open, each a step of
  * MAIL, RCPT, DATA, text with an answer to wait for after each, as a mail server without pipelining
  * speaks. Sessions go to the sockets in turn, and a "%" in the recipient is a session's number,
  * from 0. Prints: messages a second, and the median and 99th percentile of a message's
- * milliseconds, with tabs between. A reply that is not 2xx or 3xx ends it.
+ * milliseconds, with tabs between. A reply that is not 2xx or 3xx ends it. --invite: each is the
+ * text of an invitation to the recipient, as a part of that type ("text/plain", or
+ * "text/calendar; method=REQUEST").
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +23,7 @@
 
 #define SESSIONS_MAX 100
 
-static char *recipient = "ada@example.org";
+static char *recipient = "ada@example.org", *invite_type;
 static int sessions = 1, messages = 5000, message_bytes = 2000;
 static char **socket_paths;
 static unsigned socket_count;
@@ -33,6 +36,7 @@ static const GOptionEntry options[] = {
     {"sessions", 0, 0, G_OPTION_ARG_INT, &sessions, "at one time, default 1", "N"},
     {"messages", 0, 0, G_OPTION_ARG_INT, &messages, "in all, default 5000", "N"},
     {"bytes", 0, 0, G_OPTION_ARG_INT, &message_bytes, "of each, default 2000", "N"},
+    {"invite", 0, 0, G_OPTION_ARG_STRING, &invite_type, "invitations, as this type", "TYPE"},
     {0}};
 
 static void die(const char *what)
@@ -84,6 +88,33 @@ static int open_session(const char *socket_path)
     return fd;
 }
 
+/* An event of an hour, each time another. */
+static void write_invitation(GString *text, const char *to, int number)
+{
+    g_string_printf(
+        text,
+        "From: Sender <sender@example.com>\r\nTo: <%s>\r\nSubject: Invitation %d\r\n"
+        "Date: Mon, 23 Nov 2026 10:00:00 +0000\r\nMessage-ID: <%d.%d@bench.example.org>\r\n"
+        "MIME-Version: 1.0\r\nContent-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\n"
+        "Content-Type: text/plain; charset=utf-8\r\n\r\nYou are invited.\r\n--b\r\n"
+        "Content-Type: %s; charset=utf-8\r\n\r\n",
+        to, number, number, (int)getpid(), invite_type);
+    g_string_append_printf(
+        text,
+        "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//bench//EN\r\nMETHOD:REQUEST\r\n"
+        "BEGIN:VEVENT\r\nUID:%d.%d@bench.example.org\r\nDTSTAMP:20261123T100000Z\r\nSEQUENCE:0\r\n"
+        "ORGANIZER;CN=Sender:mailto:sender@example.com\r\nDTSTART:203601%02dT%02d0000Z\r\n"
+        "DURATION:PT1H\r\nSUMMARY:Meeting %d\r\nLOCATION:Room %d\r\n"
+        "ATTENDEE;RSVP=TRUE:mailto:%s\r\n",
+        number, (int)getpid(), number % 28 + 1, number % 24, number, number % 7, to);
+    for (int i = 0; i < 5; i++)
+        g_string_append_printf(
+            text, "ATTENDEE;CN=Guest %d;RSVP=TRUE:mailto:guest%d@example.com\r\n", i, i);
+    while (text->len < (gsize)message_bytes)
+        g_string_append(text, "COMMENT:what is to be said about it and what to bring along\r\n");
+    g_string_append(text, "END:VEVENT\r\nEND:VCALENDAR\r\n--b--\r\n.\r\n");
+}
+
 /* Words that differ from message to message, so that no store can keep them once. */
 static void write_message(GString *text, const char *to, int number)
 {
@@ -116,7 +147,7 @@ static gpointer run_session(gpointer data)
     g_string_replace(name, "%", number_of_session, 0);
     g_autofree char *to = g_strdup_printf("RCPT TO:<%s>\r\n", name->str);
     for (int number; (number = g_atomic_int_add(&next_message, 1)) < messages;) {
-        write_message(text, name->str, number);
+        (invite_type ? write_invitation : write_message)(text, name->str, number);
         int64_t begin = clock_monotonic_us(clock_real());
         say(fd, "MAIL FROM:<sender@example.com>\r\n", strlen("MAIL FROM:<sender@example.com>\r\n"));
         say(fd, to, strlen(to));

@@ -3,7 +3,8 @@
  * How it fits: duty/imip_processing.c calls it for each account of a run. A letter is read outside
  * any transaction; in one fenced write transaction, under the account row's lock, content/itip
  * weighs it against what the calendar holds at that moment, the object is put, and the log row says
- * what was done and why. So a letter counts once, and a client's own change in between is seen.
+ * what was done and why. So a letter counts once, and a client's own change in between is seen. The
+ * transaction is lazy: if the machine's crash takes it back, the letter waits again.
  *
  * Failures: the store's. What is wrong with a letter is its outcome in the log and costs no other
  * letter anything. Known weak point: several
@@ -307,7 +308,7 @@ static bool decide_all(ImipTake *take, int64_t account, const GPtrArray *letters
 {
     Run *run = take->run;
     bool stays = false;
-    if (!run_begin(run, false, error) || !account_keep(run->db, account, &stays, error))
+    if (!run_begin(run, true, error) || !account_keep(run->db, account, &stays, error))
         return false;
     g_autoptr(GPtrArray) own = stays && account_lock_row(run->db, account, error)
                                    ? imip_addresses(run->db, account, error)

@@ -129,12 +129,14 @@ static bool check_room(Db *db, const Write *write, CalendarPut *put, CalendarEnd
         "THEN 1 ELSE 0 END FROM account WHERE id = $1",
         NULL};
     static const DbSql uid = {
+        "SELECT name FROM calendar_object INDEXED BY calendar_object_uid WHERE account = $1 AND "
+        "uid = $2 AND calendar = $3 AND name <> $4 LIMIT 1",
         "SELECT name FROM calendar_object WHERE account = $1 AND uid = $2 AND "
-        "calendar = $3 AND name <> $4 LIMIT 1",
-        NULL};
+        "calendar = $3 AND name <> $4 LIMIT 1"};
+    /* An account that has not given out so many numbers has not so many objects. */
+    static const DbSql numbers = {"SELECT next_calendar FROM account WHERE id = $1", NULL};
     static const DbSql room = {
-        "SELECT id FROM calendar_object WHERE account = $1 AND calendar = $2 "
-        "ORDER BY id LIMIT 1 OFFSET $3",
+        "SELECT 1 FROM calendar_object WHERE account = $1 AND calendar = $2 LIMIT 1 OFFSET $3",
         NULL};
     int64_t over = 0, full = 0, more = (int64_t)g_bytes_get_size(draft->data) - old->size;
     if (old->there && strcmp(old->uid, draft->object->uid) != 0)
@@ -158,6 +160,11 @@ static bool check_room(Db *db, const Write *write, CalendarPut *put, CalendarEnd
     if (over)
         *ret = CALENDAR_OVER_QUOTA;
     if (old->there)
+        return true;
+    int64_t given = 0;
+    if (db_query_int(db, &numbers, DB_ARGS(db_int(calendar->account)), &given, error) < 0)
+        return false;
+    if (given <= CALENDAR_OBJECTS_MAX)
         return true;
     int got = db_query_int(
         db, &room,

@@ -51,9 +51,11 @@ bool imip_in_add_many(Db *db, const ImipArrival *arrivals, unsigned count, GErro
 
 GArray *imip_in_waiting(Db *db, int64_t account, unsigned limit, GError **error)
 {
-    static const DbSql sql = {"SELECT email FROM imip_in WHERE account = $1 AND outcome = ''"
-                              " ORDER BY email LIMIT $2",
-                              NULL};
+    /* The index has what waits alone; SQLite would walk the whole log of the account. */
+    static const DbSql sql = {"SELECT email FROM imip_in INDEXED BY imip_in_waiting"
+                              " WHERE account = $1 AND outcome = '' ORDER BY email LIMIT $2",
+                              "SELECT email FROM imip_in WHERE account = $1 AND outcome = ''"
+                              " ORDER BY email LIMIT $2"};
     g_autoptr(GArray) all = g_array_new(FALSE, FALSE, sizeof(int64_t));
     g_autoptr(DbRows) rows = db_query(db, &sql, DB_ARGS(db_int(account), db_int(limit)), error);
     int step = -1;
@@ -101,13 +103,14 @@ bool imip_in_decide(Db *db, const ImipArrival *arrival, const ImipDecided *decid
     return changed >= 0;
 }
 
+#define NEWEST                                                                                     \
+    " WHERE account = $1 AND uid = $2 AND sender = $3 AND recurrence = $4"                         \
+    " AND outcome NOT IN ('', 'ignored', 'refused', 'noted')"                                      \
+    " ORDER BY sequence DESC, stamp DESC LIMIT 1"
 bool imip_in_seen(Db *db, int64_t account, const ImipDecided *of, ItipSeen *ret, GError **error)
 {
-    static const DbSql sql = {
-        "SELECT sequence, stamp FROM imip_in WHERE account = $1 AND uid = $2 AND sender = $3"
-        " AND recurrence = $4 AND outcome NOT IN ('', 'ignored', 'refused', 'noted')"
-        " ORDER BY sequence DESC, stamp DESC LIMIT 1",
-        NULL};
+    static const DbSql sql = {"SELECT sequence, stamp FROM imip_in INDEXED BY imip_in_uid" NEWEST,
+                              "SELECT sequence, stamp FROM imip_in" NEWEST};
     g_autofree char *uid = cut(of->uid, CALENDAR_TEXT_BYTES_MAX);
     g_autofree char *sender = cut(of->sender, IMIP_ADDRESS_BYTES_MAX);
     g_autoptr(DbRows) rows = db_query(
