@@ -93,7 +93,10 @@ int command_main(int argc, char **argv);
     X(cmd_account_list) \
     X(cmd_account_password) \
     X(cmd_account_quota) \
+    X(cmd_account_revoke) \
     X(cmd_account_show) \
+    X(cmd_account_token) \
+    X(cmd_account_tokens) \
     X(cmd_account_undelete) \
     X(cmd_audit) \
     X(cmd_cert_export) \

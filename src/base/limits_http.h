@@ -54,6 +54,11 @@
 #define LOGIN_FORGET_MS   3600000
 /* passwords that a node compares at one time: each costs 64 MB and a core for 100 ms */
 #define LOGIN_CHECKS_MAX 2
+/* of one account: a device each, and some that were forgotten */
+#define TOKENS_MAX 100
+/* how exactly the last use of a token is kept: a write each hour, not each minute */
+#define TOKEN_USED_MS        3600000
+#define TOKEN_NAME_BYTES_MAX 200
 /* a password that was right is not compared again for so long; nor is a change of it seen */
 #define LOGIN_CACHE_MS  60000
 #define LOGIN_CACHE_MAX 1000 /* people at one node */

@@ -70,7 +70,7 @@ typedef enum {
 
 typedef enum {
     HTTP_FOR_ALL,    /* or the route asks by itself */
-    HTTP_FOR_PERSON, /* whoever has an account, by Basic; this and the next need the store */
+    HTTP_FOR_PERSON, /* who has an account, by Basic or Bearer; it and the next need the store */
     HTTP_FOR_ADMIN,  /* an administrator */
 } HttpAccess;
 
@@ -115,7 +115,7 @@ struct HttpCall {
     GHashTable *query; /* char * to char *, decoded */
     Db *db;            /* as the route's `store` says */
     HttpAnswer *answer;
-    char *person;    /* not HTTP_FOR_ALL: who asks, an address of theirs, when the route runs */
+    char *person;    /* not HTTP_FOR_ALL: who asks, for people: an address, or "account 17" */
     int64_t account; /* and their account */
     bool admin;      /* and whether they may administrate */
     bool admitted;   /* by http_call_admit */

@@ -17,6 +17,7 @@
 #include "base/must.h"
 #include "base/rand.h"
 #include "model/login.h"
+#include "model/token.h"
 
 #include "front/http_parse.h"
 
@@ -133,6 +134,7 @@ static void ask_for_login(HttpAnswer *answer, const char *why)
 {
     http_answer_problem(answer, 401, "%s", why);
     http_answer_add_header(answer, "WWW-Authenticate", "Basic realm=\"rota\", charset=\"UTF-8\"");
+    http_answer_add_header(answer, "WWW-Authenticate", "Bearer realm=\"rota\"");
 }
 
 static void tell_to_wait(HttpAnswer *answer, int64_t ms)
@@ -142,11 +144,16 @@ static void tell_to_wait(HttpAnswer *answer, int64_t ms)
     http_answer_add_header(answer, "Retry-After", seconds);
 }
 
-/* True: the password is right, and *ret says whose it is. */
+/* True: the password, or the token, is right, and *ret says whose it is. */
 static bool check(HttpCall *call, const char *address, const char *password, Login *ret)
 {
     g_autoptr(GError) error = NULL;
-    if (!login_check(call->db, address, password, call->request->peer, ret, &error)) {
+    const char *peer = call->request->peer;
+    int64_t account;
+    bool known = !address || token_parse(password, &account)
+                     ? login_check_token(call->db, address, password, peer, ret, &error)
+                     : login_check(call->db, address, password, peer, ret, &error);
+    if (!known) {
         http_answer_error(call->answer, error);
         return false;
     }
@@ -155,8 +162,9 @@ static bool check(HttpCall *call, const char *address, const char *password, Log
         return true;
     case LOGIN_WRONG:
         log_event(LOG_LEVEL_WARNING, "http.login-failed", "wrong password for <%.320s> from %s",
-                  address, *call->request->peer ? call->request->peer : "a unix socket");
-        ask_for_login(call->answer, "the address or the password is wrong");
+                  address ? address : "a token", *peer ? peer : "a unix socket");
+        ask_for_login(call->answer, address ? "the address or the password is wrong"
+                                            : "the token is none, or is not good any more");
         return false;
     case LOGIN_WAIT:
         tell_to_wait(call->answer, ret->wait_ms);
@@ -170,7 +178,7 @@ static bool find_login(HttpCall *call, const char *address, const char *password
 {
     HttpLogins *logins = call->house->logins;
     unsigned char digest[DIGEST_BYTES];
-    digest_of(logins, address, password, digest);
+    digest_of(logins, address ? address : "", password, digest);
     if (find_known(logins, digest, ret))
         return true;
     if (!enter(logins)) {
@@ -202,8 +210,12 @@ bool http_auth(HttpCall *call)
     if (!http_auth_is_tried(call))
         return false;
     const char *field = call->request->header("Authorization", call->request->data);
-    if (!http_basic_parse(field, &address, &password)) {
-        ask_for_login(call->answer, "an address and its password are needed (Basic)");
+    const char *bearer = http_bearer_parse(field);
+    if (bearer) {
+        password = g_strdup(bearer);
+    } else if (!http_basic_parse(field, &address, &password)) {
+        ask_for_login(call->answer, "an address and its password (Basic), or a token (Bearer), are "
+                                    "needed");
         return false;
     }
     if (!find_login(call, address, password, &login))
@@ -211,10 +223,13 @@ bool http_auth(HttpCall *call)
     if (call->route->access == HTTP_FOR_ADMIN && !login.admin) {
         http_answer_problem(
             call->answer, 403,
-            "this is for administrators: `rota account admin ADDRESS on` makes one");
+            "this is for administrators: `rota account admin ADDRESS on` makes one, and a token is "
+            "for it only with --admin");
         return false;
     }
-    call->person = g_steal_pointer(&address);
+    /* A token names its account by number; whoever wants an address asks the store. */
+    call->person = address ? g_steal_pointer(&address)
+                           : g_strdup_printf("account %" G_GINT64_FORMAT, login.account);
     call->account = login.account;
     call->admin = login.admin;
     return true;

@@ -1,4 +1,5 @@
-/* http_auth.h: who asks? HTTP Basic (RFC 7617) against the accounts.
+/* http_auth.h: who asks? HTTP Basic (RFC 7617) against the accounts, Bearer (RFC 6750)
+ * with their tokens (model/token.h), or Basic with a token for the password.
  *
  * A password that was right is remembered for LOGIN_CACHE_MS, as a keyed digest: else argon2id
  * would cost 100 ms and 64 MB for each request. So a change of it, and a lost administrator's mark,

@@ -66,6 +66,9 @@ static void check_fields(char **lines)
         double weight = http_accept_weight(*line, "text/plain");
         MUST(weight >= 0 && weight <= 1);
         http_is_type(*line, "application/json");
+        const char *bearer = http_bearer_parse(*line);
+        if (bearer)
+            check_clean(bearer);
         if (!http_basic_parse(*line, &user, &password))
             continue;
         check_clean(user);

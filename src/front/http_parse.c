@@ -123,6 +123,17 @@ bool http_basic_parse(const char *field, char **ret_user, char **ret_password)
     return true;
 }
 
+const char *http_bearer_parse(const char *field)
+{
+    static const char signs[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/";
+    const char *token = skip_scheme(field, "Bearer");
+    size_t size = token ? strspn(token, signs) : 0;
+    if (size == 0 || size > HTTP_CREDENTIALS_BYTES_MAX)
+        return NULL;
+    return token[size + strspn(token + size, "=")] == '\0' ? token : NULL;
+}
+
 bool http_same_secret(const char *given, const char *secret)
 {
     unsigned char digests[2][SHA256_DIGEST_LENGTH];

@@ -27,6 +27,9 @@ char **http_path_parse(const char *path, size_t size);
 /* The two parts of "Basic BASE64(user:password)" (RFC 7617). False: it is none. */
 bool http_basic_parse(const char *field, char **ret_user, char **ret_password);
 
+/* What follows "Bearer " (RFC 6750), borrowed; NULL: it is none, or too long. */
+const char *http_bearer_parse(const char *field);
+
 /* Compares without telling by the time how much of them is the same. */
 bool http_same_secret(const char *given, const char *secret);
 

@@ -97,6 +97,23 @@ static void reads_credentials(void **state)
     }
 }
 
+static void reads_bearers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *field, *token; /* NULL: refused */
+    } rows[] = {
+        {"Bearer abc", "abc"}, {"bearer  a.b-c_d~e+f/g==", "a.b-c_d~e+f/g=="},
+        {"Bearer", NULL},      {"Bearer ", NULL},
+        {"Bearer a b", NULL},  {"Bearer a=b", NULL},
+        {"Bearer =", NULL},    {"Basic YTpi", NULL},
+        {"Bearer a\n", NULL},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
+        if (g_strcmp0(http_bearer_parse(rows[i].field), rows[i].token) != 0)
+            fail_msg("%s", rows[i].field);
+}
+
 static void weighs_types(void **state)
 {
     (void)state;
@@ -261,6 +278,7 @@ int main(void)
         cmocka_unit_test(decodes),
         cmocka_unit_test(reads_queries),
         cmocka_unit_test(reads_credentials),
+        cmocka_unit_test(reads_bearers),
         cmocka_unit_test(weighs_types),
         cmocka_unit_test(answers),
         cmocka_unit_test(long_target_is_refused),

@@ -18,6 +18,7 @@
 #include "content/address.h"
 
 #include "model/account.h"
+#include "model/token.h"
 
 #define KIND      "login-failure"
 #define KEY_BYTES 400
@@ -159,6 +160,50 @@ bool login_check(Db *db, const char *address, const char *password, const char *
         return false;
     login.result = right ? LOGIN_RIGHT : LOGIN_WRONG;
     if (right ? !let_in(db, address, &counted, &login, error) : !count_failure(db, &counted, error))
+        return false;
+    *ret = login;
+    return true;
+}
+
+/* False: the store did not answer. *ret_same: the address is the account's. */
+static bool is_address_of(Db *db, const char *address, int64_t account, bool *ret_same,
+                          GError **error)
+{
+    g_autoptr(GError) why = NULL;
+    int64_t id = 0;
+    *ret_same = !address;
+    if (!address)
+        return true;
+    if (!db_begin(db, DB_READ, error))
+        return false;
+    g_auto(DbScope) scope = db_scope(db);
+    if (account_resolve(db, address, &id, &why)) {
+        *ret_same = id == account;
+    } else if (error_kind(why) == ERROR_RETRY) {
+        g_propagate_error(error, g_steal_pointer(&why));
+        return false;
+    }
+    return true;
+}
+
+bool login_check_token(Db *db, const char *address, const char *token, const char *peer, Login *ret,
+                       GError **error)
+{
+    g_auto(Counted) counted = counted_of("", peer);
+    Login login = {.result = LOGIN_WAIT};
+    bool same = false;
+    g_clear_pointer(&counted.keys[0], g_free);
+    if (!read_wait(db, &counted, &login.wait_ms, error))
+        return false;
+    if (login.wait_ms > 0) {
+        *ret = login;
+        return true;
+    }
+    if (!token_check(db, token, &login.account, &login.admin, error) ||
+        !is_address_of(db, address, login.account, &same, error))
+        return false;
+    login.result = login.account != 0 && same ? LOGIN_RIGHT : LOGIN_WRONG;
+    if (login.result == LOGIN_WRONG && !count_failure(db, &counted, error))
         return false;
     *ret = login;
     return true;

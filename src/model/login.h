@@ -22,13 +22,19 @@ typedef enum { LOGIN_RIGHT, LOGIN_WRONG, LOGIN_WAIT } LoginResult;
 typedef struct {
     LoginResult result;
     int64_t account; /* LOGIN_RIGHT: whose it is */
-    bool admin;      /* and whether that is an administrator */
+    bool admin;      /* and whether that is an administrator, and the token for that */
     int64_t wait_ms; /* LOGIN_WAIT */
 } Login;
 /* `peer` as in HttpRequest. False: the store did not answer; nothing is known, and nobody let in.
  */
 bool login_check(Db *db, const char *address, const char *password, const char *peer, Login *ret,
                  GError **error);
+
+/* The same with a token (token.h) for a password: cheap, and failures count for the peer alone,
+ * since nobody guesses 256 bits. `address` NULL: whoever the token is of; else it must be that
+ * one's. */
+bool login_check_token(Db *db, const char *address, const char *token, const char *peer, Login *ret,
+                       GError **error);
 
 /* The wait after so many failures. Pure. */
 int64_t login_wait_ms(int64_t failures);

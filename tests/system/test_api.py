@@ -1,5 +1,6 @@
 """The admin API: it is what openapi.json says, tells what the commands print, and does what they do."""
 
+import base64
 import json
 import os
 
@@ -291,6 +292,32 @@ def test_failures_count_on_all_nodes(rota_postgresql):
     assert one.api("/api/status")[0] == 200
     rota.run("account", "admin", "admin@example.org", "off")
     assert two.api("/api/status")[0] == 403
+
+
+def test_tokens(rota):
+    people(rota)
+    door = Door(rota)
+    door.node.ready()
+
+    def make(*words):
+        return json.loads(rota.run("account", "token", *words, "--json"))["token"]
+
+    def status(token, basic=None):
+        value = "Bearer " + token if basic is None else "Basic " + base64.b64encode(
+            f"{basic}:{token}".encode()).decode()
+        return door.api("/api/status", who=None, Authorization=value)[0]
+
+    weak, strong, ada = make("admin@example.org"), make("admin@example.org", "--admin"), make(
+        "bob@example.org", "--admin", "--name", "telephone", "--expires", "1h")
+    assert [status(token) for token in (weak, strong, ada, "rota_1_x", strong + "x")] == [403, 200, 403, 401, 401]
+    assert (status(strong, "admin@example.org"), status(strong, "bob@example.org")) == (200, 401)
+    tokens = json.loads(rota.run("account", "tokens", "bob@example.org", "--json"))["tokens"]
+    assert [(one["name"], one["admin"], one["used_at"] > 0) for one in tokens] == [("telephone", True, True)]
+    rota.run("account", "revoke", "bob@example.org", tokens[0]["id"])
+    rota.run("account", "revoke", "bob@example.org", tokens[0]["id"], status=1)
+    assert rota.run("account", "tokens", "bob@example.org").count("telephone") == 0
+    rota.run("account", "token", "nobody@example.org", status=1)
+    rota.run("account", "token", "bob@example.org", "--expires", "soon", status=2)
 
 
 @pytest.mark.parametrize("words", [("admin", "nobody@example.org", "on"), ("admin", "ada@example.org", "off")])
