@@ -23,6 +23,7 @@
 #include "roster/task.h"
 
 #include "app/tls_export.h"
+#include "app/tls_ocsp.h"
 
 struct TlsKeeper {
     const Settings *settings;
@@ -37,6 +38,7 @@ struct TlsKeeper {
     int64_t epoch;       /* that `of_store` is of; -1: none was read */
     GPtrArray *of_store; /* of Chain; the default's first */
     GHashTable *deploys; /* acme.NAME to Deploy */
+    TlsOcsp *ocsp;
     bool told_stand_in, told_store;
 
     GMutex lock;
@@ -91,6 +93,11 @@ static Chain *make_stand_in(const Settings *settings, const Clock *clock, GError
 
 /* ---------------------------------------------------------------- the set */
 
+static void add_entry(const TlsKeeper *keeper, GPtrArray *entries, Chain *chain)
+{
+    tls_entries_add(entries, chain_ref(chain), tls_ocsp_staple(keeper->ocsp, chain));
+}
+
 static void hand_in(TlsKeeper *keeper)
 {
     GPtrArray *entries = tls_entries_new();
@@ -99,11 +106,11 @@ static void hand_in(TlsKeeper *keeper)
     for (unsigned i = 0; i < acme->count; i++)
         has_default |= acme->duties[i].is_default;
     if (keeper->of_files && !has_default)
-        tls_entries_add(entries, chain_ref(keeper->of_files), NULL);
+        add_entry(keeper, entries, keeper->of_files);
     for (unsigned i = 0; i < keeper->of_store->len; i++)
-        tls_entries_add(entries, chain_ref(g_ptr_array_index(keeper->of_store, i)), NULL);
+        add_entry(keeper, entries, g_ptr_array_index(keeper->of_store, i));
     if (keeper->of_files && has_default)
-        tls_entries_add(entries, chain_ref(keeper->of_files), NULL);
+        add_entry(keeper, entries, keeper->of_files);
     if (entries->len == 0) {
         if (!keeper->told_stand_in)
             log_event(LOG_LEVEL_WARNING, "tls.stand-in",
@@ -297,6 +304,19 @@ static void look_at_store(TlsKeeper *keeper)
     keeper->told_store = !good;
 }
 
+/* ---------------------------------------------------------------- staples */
+
+static void look_at_responders(TlsKeeper *keeper)
+{
+    g_autoptr(GPtrArray) chains = g_ptr_array_new();
+    if (keeper->of_files)
+        g_ptr_array_add(chains, keeper->of_files);
+    for (unsigned i = 0; i < keeper->of_store->len; i++)
+        g_ptr_array_add(chains, g_ptr_array_index(keeper->of_store, i));
+    if (tls_ocsp_look(keeper->ocsp, chains))
+        hand_in(keeper);
+}
+
 /* ---------------------------------------------------------------- challenges */
 
 /* From a handshake: is it worth waiting for? Only for names that are ours to prove. */
@@ -360,7 +380,7 @@ static void wait_for_work(TlsKeeper *keeper)
 {
     int64_t until_us = clock_monotonic_us(keeper->clock) + KEEPER_POLL_MS * 1000;
     while (!keeper->ending && !keeper->reload && g_hash_table_size(keeper->wanted) == 0) {
-        if (keeper->settings->acme.count == 0)
+        if (keeper->settings->acme.count == 0 && !keeper->of_files)
             g_cond_wait(&keeper->changed, &keeper->lock);
         else if (!g_cond_wait_until(&keeper->changed, &keeper->lock, until_us))
             break;
@@ -375,6 +395,7 @@ static gpointer keeper_thread(gpointer data)
         if (acme)
             look_at_store(keeper);
         deploy_due(keeper);
+        look_at_responders(keeper);
         g_mutex_lock(&keeper->lock);
         wait_for_work(keeper);
         bool ending = keeper->ending, reload = keeper->reload;
@@ -409,6 +430,7 @@ static void keeper_free(TlsKeeper *keeper)
     chain_unref(keeper->of_files);
     g_ptr_array_unref(keeper->of_store);
     g_hash_table_unref(keeper->deploys);
+    tls_ocsp_free(keeper->ocsp);
     g_hash_table_unref(keeper->wanted);
     db_close(keeper->db);
     g_mutex_clear(&keeper->lock);
@@ -423,6 +445,7 @@ TlsKeeper *tls_keeper_start(const Settings *settings, const Clock *clock, GError
     keeper->settings = settings;
     keeper->clock = clock;
     keeper->epoch = -1;
+    keeper->ocsp = tls_ocsp_new(clock);
     keeper->of_store = g_ptr_array_new_with_free_func((GDestroyNotify)chain_unref);
     keeper->deploys = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, deploy_free);
     keeper->wanted = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);

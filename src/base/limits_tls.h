@@ -28,6 +28,12 @@
 /* after files that could not be written, or a hook that failed; doubled each time */
 #define KEEPER_RETRY_MS     10000
 #define KEEPER_RETRY_MAX_MS 3600000
+/* a responder's answer: some 500 bytes, and a certificate of its own */
+#define OCSP_ANSWER_BYTES_MAX (64 * 1024)
+#define OCSP_WHOLE_MS         5000
+#define OCSP_RETRY_MS         600000
+/* of an answer that does not say how long it is good */
+#define OCSP_LIFE_MS 3600000
 /* of the life of the stand-in that we sign ourselves; it is made anew at each start */
 #define STAND_IN_DAYS 365
 

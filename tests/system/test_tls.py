@@ -175,3 +175,42 @@ def test_starttls(rota_sqlite):
     secure.sendall(b"Subject: by TLS\r\n\r\n" + b"x" * 70 + b"\r\n.\r\nQUIT\r\n")
     assert secure.recv(1000).startswith(b"250")
     node.stop()
+
+
+def test_stapling(rota_sqlite):
+    """What the responder says of the certificate comes with the handshake; without it the handshake is a good one."""
+    folder, responder = rota_sqlite.folder, free_port()
+
+    def openssl(*words):
+        subprocess.run(["/usr/bin/openssl", *words], check=True, capture_output=True, cwd=folder)
+
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca-key.pem", "-out", "ca.pem", "-days", "2",
+            "-subj", "/CN=authority")
+    openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", "now-key.pem", "-out", "request.pem", "-subj", "/CN=a")
+    (folder / "extensions").write_text("subjectAltName=DNS:localhost\n"
+                                       f"authorityInfoAccess=OCSP;URI:http://127.0.0.1:{responder}/\n")
+    openssl("x509", "-req", "-in", "request.pem", "-CA", "ca.pem", "-CAkey", "ca-key.pem", "-set_serial", "0x10",
+            "-days", "2", "-extfile", "extensions", "-out", "leaf.pem")
+    (folder / "now.pem").write_text((folder / "leaf.pem").read_text() + (folder / "ca.pem").read_text())
+    (folder / "index").write_text("V\t400101000000Z\t\t10\tunknown\t/CN=a\n")
+    answers = subprocess.Popen(["/usr/bin/openssl", "ocsp", "-index", "index", "-port", str(responder), "-rsigner",
+                                "ca.pem", "-rkey", "ca-key.pem", "-CA", "ca.pem", "-ndays", "1"], cwd=folder,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    node, port = serve(rota_sqlite, FILES)
+    node.ready()
+
+    def status():
+        return subprocess.run(["/usr/bin/openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-status", "-CAfile",
+                               "ca.pem"], input=b"", capture_output=True, timeout=60, cwd=folder).stdout
+    try:
+        until(lambda: b"Cert Status: good" in status(), "the staple")
+        assert b"Verify return code: 0" in status()
+    finally:
+        answers.terminate()
+        answers.wait()
+    node.stop()
+    node, port = serve(rota_sqlite, FILES, name="again")
+    node.ready()
+    node.logged("tls.no-staple")
+    assert b"OCSP response: no response sent" in status()
+    node.stop()
