@@ -232,10 +232,20 @@ static bool note_all(Sending *sending, GError **error)
         if (!subscription_note_seen(run->db, g_array_index(sending->seen, Subscription *, i),
                                     error))
             return false;
-    for (unsigned i = 0; i < sending->pushes->len; i++) {
+    unsigned count = sending->pushes->len;
+    g_autofree const Subscription **devices = g_new(const Subscription *, MAX(count, 1));
+    g_autofree int64_t *seqs = g_new(int64_t, MAX(count, 1));
+    g_autofree bool *noted = g_new0(bool, MAX(count, 1));
+    for (unsigned i = 0; i < count; i++) {
+        const Push *push = g_ptr_array_index(sending->pushes, i);
+        devices[i] = push->to;
+        seqs[i] = push->seq;
+    }
+    if (!subscription_note_sending(run->db, devices, seqs, count, noted, error))
+        return false;
+    for (unsigned i = 0; i < count; i++) {
         Push *push = g_ptr_array_index(sending->pushes, i);
-        if (!subscription_note_sending(run->db, push->to, push->seq, &push->noted, error))
-            return false;
+        push->noted = noted[i];
         push->ended = push->saved = !push->noted;
     }
     /* Not known: nothing is sent; who comes next finds what was noted and takes it for sent. */
@@ -255,21 +265,21 @@ static bool lock_account(Db *db, int64_t account, GError **error)
 static bool write_ends(Sending *sending, GError **error)
 {
     Run *run = sending->run;
+    g_autoptr(GArray) results = g_array_new(FALSE, FALSE, sizeof(PushResult));
     if (!run_begin(run, false, error))
         return false;
     for (unsigned i = 0; i < sending->pushes->len; i++) {
         const Push *push = g_ptr_array_index(sending->pushes, i);
-        if (push->ended && !push->saved && push->end.kind == PUSH_ENDED &&
-            !lock_account(run->db, push->to->account, error))
+        if (!push->ended || push->saved)
+            continue;
+        PushResult result = {.to = push->to, .seq = push->seq, .end = push->end};
+        g_array_append_val(results, result);
+        if (push->end.kind == PUSH_ENDED && !lock_account(run->db, push->to->account, error))
             return false;
     }
-    for (unsigned i = 0; i < sending->pushes->len; i++) {
-        const Push *push = g_ptr_array_index(sending->pushes, i);
-        if (push->ended && !push->saved &&
-            !subscription_note_end(run->db, push->to, push->seq, &push->end, error))
-            return false;
-    }
-    return run_checkpoint(run, error);
+    return subscription_note_ends(run->db, (const PushResult *)(const void *)results->data,
+                                  results->len, error) &&
+           run_checkpoint(run, error);
 }
 
 /* Writes what came of pushes since the last time, by transactions of its own: what is known is not

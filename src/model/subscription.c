@@ -27,12 +27,12 @@ static const char *const type_names[PUSH_TYPES] = {"Email", "EmailDelivery", "Ma
 
 /* clang-format off */
 #define COLUMNS \
-    "id, device, url, origin, p256dh, auth, code, stage, types, created_at, expires_at, states," \
-    " seen_seq, pushed_seq, pushed_at, sending_seq, sending_at, failures, next_at, pushes," \
-    " repeats, last_status, last_error, last_at"
+    "s.id, device, url, origin, p256dh, auth, code, stage, types, s.created_at, expires_at," \
+    " states, seen_seq, pushed_seq, pushed_at, sending_seq, sending_at, failures, next_at," \
+    " pushes, repeats, last_status, last_error, last_at"
 static const DbSql SQL_LIST = {
-    "SELECT " COLUMNS " FROM push_subscription WHERE account = $1 AND expires_at > rota_now()"
-    " ORDER BY id", NULL};
+    "SELECT " COLUMNS " FROM push_subscription s WHERE account = $1 AND expires_at > rota_now()"
+    " ORDER BY s.id", NULL};
 static const DbSql SQL_COUNT = {
     "SELECT count(*) FROM push_subscription WHERE account = $1", NULL};
 static const DbSql SQL_RECOUNT = {
@@ -59,9 +59,10 @@ static const DbSql SQL_SET_EXPIRES = {
     "UPDATE push_subscription SET expires_at = $3 WHERE account = $1 AND id = $2", NULL};
 static const DbSql SQL_REMOVE = {
     "DELETE FROM push_subscription WHERE account = $1 AND id = $2", NULL};
-static const DbSql SQL_ACCOUNT = {
-    "SELECT change_seq, change_floor, rota_now() FROM account WHERE id = $1 AND deleted_at = 0",
-    NULL};
+static const DbSql SQL_READ = {
+    "SELECT " COLUMNS ", change_seq, change_floor, rota_now() FROM account a"
+    " JOIN push_subscription s ON s.account = a.id WHERE a.id = $1 AND a.deleted_at = 0"
+    " AND s.account = $1 AND expires_at > rota_now() ORDER BY s.id", NULL};
 static const DbSql SQL_NEWEST = {
     "SELECT kind, action, max(seq) FROM change WHERE account = $1 AND seq > $2"
     " GROUP BY kind, action", NULL};
@@ -84,8 +85,9 @@ static const DbSql SQL_FAILED = {
     " next_at = rota_now() + $6, last_at = rota_now(), last_status = $4, last_error = $5" END_OF,
     NULL};
 static const DbSql SQL_UNKNOWN = {
-    "UPDATE push_subscription SET failures = failures + 1, next_at = rota_now() + $6,"
-    " last_at = rota_now(), last_status = $4, last_error = $5" END_OF, NULL};
+    "UPDATE push_subscription SET failures = failures + CASE WHEN CAST($6 AS BIGINT) > 0 THEN 1"
+    " ELSE 0 END, next_at = rota_now() + $6, last_at = rota_now(), last_status = $4,"
+    " last_error = $5" END_OF, NULL};
 static const DbSql SQL_NOT_SENT = {
     "UPDATE push_subscription SET sending_seq = 0, next_at = CASE WHEN $4 > 0 THEN rota_now() + $4"
     " ELSE next_at END" END_OF, NULL};
@@ -247,25 +249,22 @@ static bool read_states(Db *db, Subscription *row, int64_t change_seq, int64_t f
 
 GPtrArray *subscription_read(Db *db, int64_t account, int64_t *ret_now, GError **error)
 {
-    int64_t change_seq = 0, floor = 0, now = 0;
-    int step;
+    g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func(subscription_free_item);
+    int64_t change_seq = 0, floor = 0;
+    int step = -1;
     {
-        g_autoptr(DbRows) rows = db_query(db, &SQL_ACCOUNT, DB_ARGS(db_int(account)), error);
-        step = rows ? db_rows_next(rows, error) : -1;
-        if (step > 0) {
-            change_seq = db_rows_int(rows, 0);
-            floor = db_rows_int(rows, 1);
-            now = db_rows_int(rows, 2);
+        g_autoptr(DbRows) rows = db_query(db, &SQL_READ, DB_ARGS(db_int(account)), error);
+        while (rows && (step = db_rows_next(rows, error)) > 0) {
+            g_ptr_array_add(list, read_row(rows, account));
+            change_seq = db_rows_int(rows, 24);
+            floor = db_rows_int(rows, 25);
+            *ret_now = db_rows_int(rows, 26);
         }
     }
-    if (step == 0)
-        return g_ptr_array_new_with_free_func(subscription_free_item);
-    g_autoptr(GPtrArray) list = step > 0 ? subscription_list(db, account, error) : NULL;
-    for (unsigned i = 0; list && i < list->len; i++)
+    for (unsigned i = 0; step == 0 && i < list->len; i++)
         if (!read_states(db, g_ptr_array_index(list, i), change_seq, floor, error))
             return NULL;
-    *ret_now = now;
-    return g_steal_pointer(&list);
+    return step == 0 ? g_steal_pointer(&list) : NULL;
 }
 
 int64_t subscription_wanted(const Subscription *subscription)
@@ -427,17 +426,34 @@ bool subscription_remove(Db *db, int64_t account, int64_t id, GError **error)
 
 /* ---------------------------------------------------------------- the outbox */
 
-bool subscription_note_sending(Db *db, const Subscription *subscription, int64_t seq,
-                               bool *ret_noted, GError **error)
+/* Texts live as long as the statement that borrows them. */
+static const char *keep_text(GPtrArray *texts, char *text)
 {
-    g_autofree char *states = format_states(subscription->states);
-    int64_t noted = db_exec(db, &SQL_SENDING,
-                            DB_ARGS(db_int(subscription->account), db_int(subscription->id),
-                                    db_int(seq), db_int(subscription->sending_seq), db_text(states),
-                                    db_int(subscription->seen_seq)),
-                            error);
-    *ret_noted = noted > 0;
-    return noted >= 0;
+    g_ptr_array_add(texts, text);
+    return text;
+}
+
+#define SENDING_WIDTH 6
+
+bool subscription_note_sending(Db *db, const Subscription *const *devices, const int64_t *seqs,
+                               unsigned count, bool *ret_noted, GError **error)
+{
+    g_autofree DbValue *args = g_new(DbValue, SENDING_WIDTH * (size_t)MAX(count, 1));
+    g_autofree int64_t *changed = g_new0(int64_t, MAX(count, 1));
+    g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
+    for (unsigned i = 0; i < count; i++) {
+        const Subscription *one = devices[i];
+        const char *states = keep_text(texts, format_states(one->states));
+        DbValue row[SENDING_WIDTH] = {db_int(one->account), db_int(one->id),
+                                      db_int(seqs[i]),      db_int(one->sending_seq),
+                                      db_text(states),      db_int(one->seen_seq)};
+        memcpy(args + SENDING_WIDTH * (size_t)i, row, sizeof row);
+    }
+    if (count > 0 && !db_exec_many(db, &SQL_SENDING, args, SENDING_WIDTH, count, changed, error))
+        return false;
+    for (unsigned i = 0; i < count; i++)
+        ret_noted[i] = changed[i] > 0;
+    return true;
 }
 
 bool subscription_note_seen(Db *db, const Subscription *subscription, GError **error)
@@ -449,28 +465,57 @@ bool subscription_note_seen(Db *db, const Subscription *subscription, GError **e
                    error) >= 0;
 }
 
-bool subscription_note_end(Db *db, const Subscription *subscription, int64_t seq,
-                           const PushEnd *end, GError **error)
+/* How an end is written; `width` of the arguments account, id, seq, status, error, wait. */
+static const struct {
+    const DbSql *sql;
+    unsigned width;
+} end_statements[] = {
+    [PUSH_SENT] = {&SQL_SENT, 4},
+    [PUSH_FAILED] = {&SQL_FAILED, 6},
+    [PUSH_UNKNOWN] = {&SQL_UNKNOWN, 6},
+    [PUSH_NOT_SENT] = {&SQL_NOT_SENT, 4},
+};
+
+static char *cut_error(const char *error)
 {
-    DbValue account = db_int(subscription->account), id = db_int(subscription->id);
-    DbValue number = db_int(seq), status = db_int(end->status), wait = db_int(end->wait_ms);
-    g_autofree char *why = g_utf8_make_valid(end->error ? end->error : "", -1);
-    g_autofree char *cut =
-        g_utf8_substring(why, 0, MIN(g_utf8_strlen(why, -1), PUSH_ERROR_LETTERS_MAX));
-    switch (end->kind) {
-    case PUSH_SENT:
-        return db_exec(db, &SQL_SENT, DB_ARGS(account, id, number, status), error) >= 0;
-    case PUSH_FAILED:
-        return db_exec(db, &SQL_FAILED, DB_ARGS(account, id, number, status, db_text(cut), wait),
-                       error) >= 0;
-    case PUSH_UNKNOWN:
-        return db_exec(db, &SQL_UNKNOWN, DB_ARGS(account, id, number, status, db_text(cut), wait),
-                       error) >= 0;
-    case PUSH_NOT_SENT:
-        return db_exec(db, &SQL_NOT_SENT, DB_ARGS(account, id, number, wait), error) >= 0;
-    case PUSH_ENDED:
-        break;
+    g_autofree char *valid = g_utf8_make_valid(error ? error : "", -1);
+    return g_utf8_substring(valid, 0, MIN(g_utf8_strlen(valid, -1), PUSH_ERROR_LETTERS_MAX));
+}
+
+static bool write_ends(Db *db, PushEndKind kind, const PushResult *results, unsigned count,
+                       GError **error)
+{
+    unsigned width = end_statements[kind].width, rows = 0;
+    g_autofree DbValue *args = g_new(DbValue, width * (size_t)MAX(count, 1));
+    g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
+    for (unsigned i = 0; i < count; i++) {
+        const PushResult *one = &results[i];
+        if (one->end.kind != kind)
+            continue;
+        DbValue row[] = {
+            db_int(one->to->account),
+            db_int(one->to->id),
+            db_int(one->seq),
+            db_int(kind == PUSH_NOT_SENT ? one->end.wait_ms : one->end.status),
+            db_text(keep_text(texts, cut_error(one->end.error))),
+            db_int(one->end.wait_ms),
+        };
+        memcpy(args + width * (size_t)rows++, row, width * sizeof *row);
     }
-    return db_exec(db, &SQL_REMOVE, DB_ARGS(account, id), error) >= 0 &&
-           recount(db, subscription->account, error);
+    return rows == 0 || db_exec_many(db, end_statements[kind].sql, args, width, rows, NULL, error);
+}
+
+bool subscription_note_ends(Db *db, const PushResult *results, unsigned count, GError **error)
+{
+    for (unsigned kind = 0; kind < G_N_ELEMENTS(end_statements); kind++)
+        if (!write_ends(db, (PushEndKind)kind, results, count, error))
+            return false;
+    for (unsigned i = 0; i < count; i++) {
+        const Subscription *to = results[i].to;
+        if (results[i].end.kind == PUSH_ENDED &&
+            (db_exec(db, &SQL_REMOVE, DB_ARGS(db_int(to->account), db_int(to->id)), error) < 0 ||
+             !recount(db, to->account, error)))
+            return false;
+    }
+    return true;
 }

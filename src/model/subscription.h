@@ -89,18 +89,18 @@ bool subscription_remove(Db *db, int64_t account, int64_t id, GError **error);
 GPtrArray *subscription_read(Db *db, int64_t account, int64_t *ret_now, GError **error);
 /* The newest state of a type that the subscription asks for. */
 int64_t subscription_wanted(const Subscription *subscription);
-/* Notes that `seq` (or a verification) is being sent, and the states as they were read. *ret_noted
- * is false where the subscription is gone or somebody else has noted: then nothing may be sent. */
-bool subscription_note_sending(Db *db, const Subscription *subscription, int64_t seq,
-                               bool *ret_noted, GError **error);
-
+/* Notes that seqs[i] (or a verification) is being sent to devices[i], and the states as they were
+ * read. ret_noted[i] is false where the subscription is gone or somebody else has noted: then
+ * nothing may be sent. */
+bool subscription_note_sending(Db *db, const Subscription *const *devices, const int64_t *seqs,
+                               unsigned count, bool *ret_noted, GError **error);
 /* Keeps how far the change log was read, so that it need not be read again. */
 bool subscription_note_seen(Db *db, const Subscription *subscription, GError **error);
 
 typedef enum {
     PUSH_SENT,     /* the push service has it */
     PUSH_FAILED,   /* it has not */
-    PUSH_UNKNOWN,  /* it may have: the outbox stays as it is */
+    PUSH_UNKNOWN,  /* it may have: the outbox stays as it is. No wait: nobody's fault */
     PUSH_NOT_SENT, /* nothing was sent, and nobody's fault */
     PUSH_ENDED,    /* the push service knows the subscription no more: it goes */
 } PushEndKind;
@@ -110,9 +110,13 @@ typedef struct {
     const char *error; /* NULL: none; cut to PUSH_ERROR_LETTERS_MAX */
     int64_t wait_ms;   /* nothing is pushed for so long */
 } PushEnd;
-/* What came of a push that was noted with `seq`. One that is gone meanwhile is nothing. For
- * PUSH_ENDED the caller has locked the account's row first. */
-bool subscription_note_end(Db *db, const Subscription *subscription, int64_t seq,
-                           const PushEnd *end, GError **error);
+/* What came of pushes that were noted. One that is gone meanwhile is nothing. For PUSH_ENDED the
+ * caller has locked the account's row first. */
+typedef struct {
+    const Subscription *to;
+    int64_t seq;
+    PushEnd end;
+} PushResult;
+bool subscription_note_ends(Db *db, const PushResult *results, unsigned count, GError **error);
 
 #endif

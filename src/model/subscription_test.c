@@ -228,8 +228,14 @@ static void states_follow_the_change_log(void **state)
 static bool note(Db *db, const Subscription *row, int64_t seq)
 {
     bool noted = false;
-    IN_TX(db, subscription_note_sending(db, row, seq, &noted, why));
+    IN_TX(db, subscription_note_sending(db, &row, &seq, 1, &noted, why));
     return noted;
+}
+
+static void end(Db *db, const Subscription *row, int64_t seq, const PushEnd *how)
+{
+    PushResult result = {.to = row, .seq = seq, .end = *how};
+    IN_TX(db, subscription_note_ends(db, &result, 1, why));
 }
 
 static void the_outbox_knows_what_was_perhaps_sent(void **state)
@@ -243,14 +249,14 @@ static void the_outbox_knows_what_was_perhaps_sent(void **state)
     assert_true(note(db, first, SUBSCRIPTION_VERIFIES));
     assert_false(note(db, first, SUBSCRIPTION_VERIFIES)); /* somebody else has */
     PushEnd sent = {.kind = PUSH_SENT, .status = 201};
-    IN_TX(db, subscription_note_end(db, first, SUBSCRIPTION_VERIFIES, &sent, why));
+    end(db, first, SUBSCRIPTION_VERIFIES, &sent);
     g_autoptr(Subscription) asked = get(db, ada, id);
     assert_int_equal(asked->stage, SUBSCRIPTION_ASKED);
     assert_int_equal(asked->pushed_seq, first->pushed_seq);
     assert_int_equal(asked->sending_seq, 0);
     assert_true(note(db, asked, seq));
     PushEnd unknown = {.kind = PUSH_UNKNOWN, .error = "timed out", .wait_ms = 60000};
-    IN_TX(db, subscription_note_end(db, asked, seq, &unknown, why));
+    end(db, asked, seq, &unknown);
     g_autoptr(Subscription) doubtful = get(db, ada, id);
     assert_int_equal(doubtful->sending_seq, seq);
     assert_int_equal(doubtful->failures, 1);
@@ -259,24 +265,24 @@ static void the_outbox_knows_what_was_perhaps_sent(void **state)
     g_autoptr(Subscription) repeated = get(db, ada, id);
     assert_int_equal(repeated->repeats, 1);
     PushEnd failed = {.kind = PUSH_FAILED, .status = 503, .error = "busy", .wait_ms = 60000};
-    IN_TX(db, subscription_note_end(db, repeated, seq, &failed, why));
+    end(db, repeated, seq, &failed);
     g_autoptr(Subscription) waiting = get(db, ada, id);
     assert_int_equal(waiting->failures, 2);
     assert_int_equal(waiting->last_status, 503);
     assert_string_equal(waiting->last_error, "busy");
     assert_true(waiting->next_at > waiting->last_at);
     assert_true(note(db, waiting, seq));
-    IN_TX(db, subscription_note_end(db, waiting, seq, &sent, why));
+    end(db, waiting, seq, &sent);
     g_autoptr(Subscription) done = get(db, ada, id);
     assert_int_equal(done->pushed_seq, seq);
     assert_int_equal(done->failures, 0);
     assert_int_equal(done->pushes, 2);
     assert_true(note(db, done, seq + 1));
-    IN_TX(db, subscription_note_end(db, done, seq, &sent, why)); /* of another's, long ago */
+    end(db, done, seq, &sent); /* of another's, long ago */
     g_autoptr(Subscription) other = get(db, ada, id);
     assert_int_equal(other->sending_seq, seq + 1);
     PushEnd ended = {.kind = PUSH_ENDED, .status = 410};
-    IN_TX(db, subscription_note_end(db, done, seq + 1, &ended, why));
+    end(db, done, seq + 1, &ended);
     assert_null(get(db, ada, id));
     assert_int_equal(model_count(db, "SELECT subscribers FROM account"), 0);
 }

@@ -34,6 +34,7 @@ push.ca-file = "{folder}/ca.pem"
 push.contact = "mailto:node%{{env:ROTA_NODE_ID}}%@example.org"
 push.throttle = "1s"
 push.attempts.interval = "2s"
+push.retry.interval = "5s"
 """
 RECEIVER = pathlib.Path(__file__).resolve().parents[1] / "system" / "push_receiver.py"
 
@@ -220,7 +221,15 @@ def push(world, options, verdict):
     for thread in changes:
         thread.stopping.set()
         thread.join()
-    until(lambda: settled(world), "the last pushes", 240)
+    try:
+        until(lambda: settled(world), "the last pushes", 240)
+    except TimeoutError:
+        print(world.store.rows("SELECT stage, failures, last_error, count(*), min(next_at - rota_now()) AS next,"
+                               " count(*) FILTER (WHERE sending_seq <> 0) AS sending FROM push_subscription s JOIN"
+                               " account a ON a.id = s.account WHERE sending_seq <> 0 OR pushed_seq < change_seq"
+                               " GROUP BY 1, 2, 3 ORDER BY 4 DESC LIMIT 10"))
+        print(world.store.rows("SELECT * FROM push_origin"))
+        raise
     verdict.add("the faults came and went", not runner.trouble, str(runner.trouble or ""))
     check(world, receiver, gone, verdict)
     print(f"{sum(thread.delivered for thread in changes)} deliveries answered 250; faults: "
