@@ -54,7 +54,7 @@ static inline bool relay_say(FILE *out, const char *text, const char *fallback)
 
 static inline bool relay_take(Relay *relay, FILE *in, FILE *out, const char *to)
 {
-    char line[2000];
+    char line[2000] = "";
     GString *text = g_string_new(NULL);
     while (fgets(line, sizeof line, in) && strcmp(line, ".\r\n") != 0)
         g_string_append(text, line + (line[0] == '.'));
