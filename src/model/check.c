@@ -71,6 +71,12 @@ static const Rule account_rules[] = {
       " FROM account a WHERE a.id = $1) AS x WHERE change_seq - change_floor <> is_so",
       NULL},
      "the change log goes from %" PRId64 " to %" PRId64 ", but has %" PRId64 " rows"},
+    {"account-subscribers",
+     {"SELECT says, is_so, 0 FROM (SELECT subscribers AS says,"
+      " (SELECT count(*) FROM push_subscription WHERE account = $1) AS is_so"
+      " FROM account WHERE id = $1) AS x WHERE says <> is_so",
+      NULL},
+     "the account counts %" PRId64 " push subscriptions, there are %" PRId64},
     {"event-calendar",
      {"SELECT e.id, e.calendar, 0 FROM calendar_object e WHERE e.account = $1 AND NOT EXISTS"
       " (SELECT 1 FROM calendar c WHERE c.account = $1 AND c.id = e.calendar) ORDER BY e.id",
@@ -136,6 +142,9 @@ static const Rule orphan_rules[] = {
     {"orphan-letter",
      {"SELECT min(account) FROM imip_letter WHERE account > $1", NULL},
      "invitations sent"},
+    {"orphan-subscription",
+     {"SELECT min(account) FROM push_subscription WHERE account > $1", NULL},
+     "push subscriptions"},
     {"orphan-change", {"SELECT min(account) FROM change WHERE account > $1", NULL}, "changes"},
 };
 

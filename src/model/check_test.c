@@ -61,6 +61,8 @@ static const struct {
     {"UPDATE account SET used_messages = 7 WHERE id = 1",
      "account-messages: account 1: the account counts 7 messages, there are 5\n"},
     {"UPDATE account SET used_bytes = used_bytes + 1 WHERE id = 2", "account-bytes: account 2: "},
+    {"UPDATE account SET subscribers = 2 WHERE id = 3",
+     "account-subscribers: account 3: the account counts 2 push subscriptions, there are 0\n"},
     {"UPDATE mailbox SET total = total + 2 WHERE account = 1 AND role = 'inbox'",
      "mailbox-total: account 1: mailbox 1 counts 7 messages, there are 5\n"},
     {"UPDATE mailbox SET unread = 0 WHERE account = 1 AND role = 'inbox'",
