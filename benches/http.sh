@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # http: answers a second to wrk: /metrics with some 2,000 series and /api/status of a cluster of 100 nodes, beside
-# Debian's prometheus-node-exporter with as many series; and what 20 open pages cost a node.
+# Debian's prometheus-node-exporter with as many series; what 20 open pages cost a node; and what /readyz and the
+# heartbeat feel of 10,000 connections that are idle, slow or no HTTP.
 #
 # rota: one node on SQLite. The other 99 are rows that a heartbeat would write, with leases that do not end; the table
 # has a shard for each pair, so that /metrics has its series. The exporter's series come from a file (its textfile
 # collector), all other collectors are off but those that cost nothing to count: its own process and Go's.
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 
-seconds=10 watched=10 nodes=100
-[ -z "$BENCH_SMOKE" ] || seconds=1 watched=1
+seconds=10 watched=10 nodes=100 crowd=10000
+[ -z "$BENCH_SMOKE" ] || seconds=1 watched=1 crowd=200
 work=$BENCH_WORK/http node='' exporter='' pages=()
 http_end()
 {
@@ -54,6 +55,7 @@ port=$(free_port)
 rota=$BENCH_BUILD/rota login=admin@example.org:bench
 {
     printf '[store.data]\npath = "rota.db"\n[lmtp]\nlisten = []\n[http]\nlisten = ["127.0.0.1:%s"]\n' "$port"
+    printf 'max-connections = 10100\nmax-connections-per-address = 1000\n'
     printf '[cluster]\nnode-id = 1\n[cluster.roles]\n'
     while read -r role pairs; do
         printf '%s = [' "$role"
@@ -121,4 +123,9 @@ for _ in $(seq "$BENCH_ROUNDS"); do
         wait "${pages[@]}" 2>/dev/null || true
         pages=()
     fi
+    crowded=$(python3 benches/http_crowd.py "$port" "$crowd" "$watched")
+    say http-crowd "$(awk '$1 == "opened" {print $2}' <<<"$crowded")" connections
+    say http-crowd-longest "$(awk '$1 == "longest" {print $2}' <<<"$crowded")" ms
+    say http-crowd-beat "$(curl -s -u $login "http://127.0.0.1:$port/api/status" |
+        python3 -c 'import json, sys; print(json.load(sys.stdin)["nodes"][0]["beat_gap_ms"])')" ms
 done

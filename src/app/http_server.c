@@ -30,6 +30,7 @@
 #include "base/limits_http.h"
 #include "base/log.h"
 #include "base/must.h"
+#include "front/http_forwarded.h"
 
 #include "app/http_server_private.h"
 #include "app/listener.h"
@@ -90,7 +91,9 @@ static void tell_turned_away(HttpServer *server, HttpBookEntry entry, const char
 static void take_client(HttpServer *server, int fd, const struct sockaddr *address, socklen_t size)
 {
     g_autofree char *peer = http_format_peer(address);
-    HttpBookEntry entry = http_book_add(server->book, fd, peer, http_step_end(server));
+    /* A proxy has the clients of many addresses. */
+    bool proxy = http_proxies_believe(server->config.house->proxies, peer);
+    HttpBookEntry entry = http_book_add(server->book, fd, proxy ? "" : peer, http_step_end(server));
     if (entry == HTTP_BOOK_TAKEN) {
         /* By the descriptor: it spreads, and needs no counter. Closes it if it fails. */
         MHD_add_connection(server->daemons[fd % HTTP_EVENT_THREADS], fd, address, size);

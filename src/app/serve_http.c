@@ -17,6 +17,7 @@
 #include "front/api.h"
 #include "front/api_events.h"
 #include "front/http_auth.h"
+#include "front/http_forwarded.h"
 #include "front/page.h"
 
 #include "app/http_events.h"
@@ -31,6 +32,7 @@ struct ServeHttp {
     struct MetricsHouse metrics;
     unsigned *concurrency;
     GArray *rounds; /* of Round */
+    HttpProxies *proxies;
     HttpHouse house, answers;
     HttpServer *server;
     HttpServer *challenges; /* of acme.http-listen; NULL: none */
@@ -138,6 +140,9 @@ static void make_house(ServeHttp *door)
         .cluster = metrics_cluster_new(),
     };
     door->rounds = settings_rounds(config->settings);
+    door->proxies =
+        http_proxies_parse((const char *const *)(uintptr_t)config->settings->http.proxied, NULL);
+    MUST(door->proxies); /* the settings' reader has looked at it */
     door->house = (HttpHouse){
         .routes = door->routes,
         .ill = ill,
@@ -147,6 +152,7 @@ static void make_house(ServeHttp *door)
         .roles = &config->settings->roles,
         .clock = config->clock,
         .logins = http_logins_new(config->clock),
+        .proxies = door->proxies,
         .rounds = (const Round *)(const void *)door->rounds->data,
         .round_count = door->rounds->len,
         .concurrency = door->concurrency = settings_concurrency(config->settings),
@@ -161,6 +167,7 @@ static void door_free(ServeHttp *door)
     http_logins_free(door->house.logins);
     g_free(door->concurrency);
     g_array_unref(door->rounds);
+    http_proxies_free(door->proxies);
     api_events_free(door->house.events);
     g_free(door);
 }

@@ -47,6 +47,7 @@ typedef struct {
     char **listen;     /* as lmtp.listen */
     char **tls_listen; /* with TLS; both empty: no HTTP */
     int64_t connections_max, address_max, timeout_ms;
+    char **proxied; /* as http_proxies_parse takes them */
 } HttpSettings;
 
 typedef struct {

@@ -180,6 +180,8 @@ const SettingRow setting_rows[] = {
     {"http.timeout", SETTING_DURATION, IN(http.timeout_ms), "\"30s\"", SECOND, HOUR, NULL,
      "how long a client may take to send a head, to send a body, to take an answer, or to ask "
      "again"},
+    {"http.proxied", SETTING_PROXIES, IN(http.proxied), "[]", 0, 0, NULL,
+     "proxies whose X-Forwarded-For or Forwarded is believed, as in [\"127.0.0.0/8\", \"unix\"]"},
     {"http.tls.listen", SETTING_ADDRESSES, IN(http.tls_listen), "[]", 0, 0, NULL,
      "where HTTPS is served: \"ADDRESS:PORT\" or \"unix:/PATH\"; []: nowhere"},
     {"tls.certificate", SETTING_TEXT, IN(tls.certificate), "\"\"", 0, 0, NULL,

@@ -22,6 +22,7 @@ typedef enum {
     SETTING_TEXT,        /* char * */
     SETTING_TEXTS,       /* char **: an array of texts */
     SETTING_ADDRESSES,   /* char **: "127.0.0.1:11024", "unix:/path" */
+    SETTING_PROXIES,     /* char **: "10.0.0.0/8", "unix" */
     SETTING_CHOICE,      /* int: the place in `choices` */
     SETTING_SCHEDULE,    /* char *, checked by cron_parse */
     SETTING_ZONE,        /* char *, a time zone's name */

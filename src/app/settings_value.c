@@ -14,6 +14,7 @@
 #include "base/limits.h"
 #include "base/nearest.h"
 #include "base/units.h"
+#include "front/http_forwarded.h"
 
 #include "app/settings_table.h"
 
@@ -380,6 +381,14 @@ static bool convert_texts(const SettingRow *row, const TomlValue *value, const c
     return true;
 }
 
+static bool check_proxies(char **list, char **ret_problem)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(HttpProxies) proxies =
+        http_proxies_parse((const char *const *)(uintptr_t)list, &error);
+    return proxies || refuse(ret_problem, "found what is no proxy: %s", error->message);
+}
+
 bool setting_convert(const SettingRow *row, const TomlValue *value, const char *folder, void *field,
                      char **ret_problem)
 {
@@ -404,6 +413,9 @@ bool setting_convert(const SettingRow *row, const TomlValue *value, const char *
         return convert_addresses(value, folder, field, ret_problem);
     case SETTING_TEXTS:
         return convert_texts(row, value, folder, field, ret_problem);
+    case SETTING_PROXIES:
+        return convert_texts(row, value, folder, field, ret_problem) &&
+               check_proxies(*(char ***)field, ret_problem);
     case SETTING_NODE:
         return convert_node(value, folder, field, ret_problem);
     case SETTING_CHOICE:
@@ -430,6 +442,7 @@ void setting_clear(const SettingRow *row, void *field)
 {
     if (row->type == SETTING_TEXT || row->type == SETTING_SCHEDULE || row->type == SETTING_ZONE)
         g_clear_pointer((char **)field, g_free);
-    if (row->type == SETTING_ADDRESSES || row->type == SETTING_TEXTS)
+    if (row->type == SETTING_ADDRESSES || row->type == SETTING_TEXTS ||
+        row->type == SETTING_PROXIES)
         g_clear_pointer((char ***)field, g_strfreev);
 }

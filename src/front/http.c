@@ -15,6 +15,7 @@
 #include "base/must.h"
 
 #include "front/http_auth.h"
+#include "front/http_forwarded.h"
 #include "front/http_parse.h"
 #include "front/http_range.h"
 #include "front/http_stream.h"
@@ -268,6 +269,10 @@ HttpCall *http_call_new(const HttpHouse *house, HttpRequest *request, HttpAnswer
         .query = g_steal_pointer(&query),
         .answer = answer,
     };
+    call->peer = http_forwarded_peer(house->proxies, request->peer,
+                                     request->header("X-Forwarded-For", request->data),
+                                     request->header("Forwarded", request->data));
+    request->peer = call->peer;
     if (!body_fits(call) || (http_call_asks_first(call) && !http_auth_is_tried(call)))
         return NULL;
     return g_steal_pointer(&call);
@@ -381,5 +386,6 @@ void http_call_free(HttpCall *call)
     g_strfreev(call->segments);
     g_hash_table_unref(call->query);
     g_free(call->person);
+    g_free(call->peer);
     g_free(call);
 }

@@ -31,7 +31,8 @@ typedef struct {
     /* The value of a header field, borrowed for the call's life; NULL: it is not there. */
     const char *(*header)(const char *name, void *data);
     void *data;
-    const char *peer; /* "192.0.2.1"; "": through a unix socket */
+    /* "192.0.2.1"; "": through a unix socket. From http_call_new on, whoever asked the proxy. */
+    const char *peer;
     const void *body;
     size_t body_size;
 } HttpRequest;
@@ -98,8 +99,9 @@ typedef struct {
     const struct MetricsHouse *metrics; /* for /metrics: metrics.h */
     const RoleSet *roles;               /* as all below: for /api/ */
     const Clock *clock;
-    struct HttpLogins *logins;  /* http_auth.h */
-    const struct Round *rounds; /* that this build has */
+    struct HttpLogins *logins;         /* http_auth.h */
+    const struct HttpProxies *proxies; /* http_forwarded.h; NULL: none are believed */
+    const struct Round *rounds;        /* that this build has */
     unsigned round_count;
     const unsigned *concurrency; /* of each role: threads that this node has for it */
     /* The role table of a settings file's text; ERROR_REJECT says what is wrong. Any thread. */
@@ -119,6 +121,7 @@ struct HttpCall {
     int64_t account; /* and their account */
     bool admin;      /* and whether they may administrate */
     bool admitted;   /* by http_call_admit */
+    char *peer;      /* the request's */
 };
 
 /* House, request and answer are borrowed; `answer` is initialised. */

@@ -11,6 +11,7 @@
 #include "base/limits_http.h"
 #include "base/must.h"
 #include "front/http.h"
+#include "front/http_forwarded.h"
 #include "front/http_parse.h"
 #include "front/http_range.h"
 
@@ -66,6 +67,11 @@ static void check_fields(char **lines)
         double weight = http_accept_weight(*line, "text/plain");
         MUST(weight >= 0 && weight <= 1);
         http_is_type(*line, "application/json");
+        static const char *const local[] = {"127.0.0.0/8", NULL};
+        g_autoptr(HttpProxies) proxies = http_proxies_parse(local, NULL);
+        g_autofree char *peer = http_forwarded_peer(proxies, "127.0.0.1", *line, NULL);
+        g_autofree char *other = http_forwarded_peer(proxies, "127.0.0.1", NULL, *line);
+        MUST(*peer && *other && strlen(peer) < 46 && strlen(other) < 46);
         const char *bearer = http_bearer_parse(*line);
         if (bearer)
             check_clean(bearer);

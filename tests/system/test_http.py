@@ -11,7 +11,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import until
+from conftest import ROOT, until
 from door import Door
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_parser
 from prometheus_client.parser import text_string_to_metric_families as plain_parser
@@ -166,3 +166,73 @@ def test_metrics_for_whom(rota_sqlite):
     none.node.ready()
     assert none.ask("/metrics")[0] == 404
     none.node.stop()
+
+
+def test_a_crowd_costs_the_node_nothing(rota_sqlite):
+    """A thousand idle, slow and broken connections, of which some are turned away; `./bench http` has 10,000."""
+    door = Door(rota_sqlite, 'max-connections = 1200\nmax-connections-per-address = 1000\n', cluster=SOON)
+    door.node.ready()
+    said = subprocess.run(["python3", ROOT / "benches" / "http_crowd.py", str(door.port), "1000", "2"], check=True,
+                          capture_output=True, text=True, timeout=100).stdout
+    got = dict(line.split() for line in said.splitlines())
+    assert int(got["open"]) > 700  # what is no HTTP is hung up on
+    assert float(got["longest"]) < 2000
+    assert door.ask("/readyz")[0] == 200
+    text = door.ask("/metrics")[2]
+    beat = [line for line in text.splitlines() if line.startswith("rota_node_heartbeat_gap_seconds")]
+    assert beat and float(beat[0].split()[-1]) < 2
+
+
+def test_a_proxy_says_who_asks(rota_sqlite):
+    rota_sqlite.run("account", "add", "ada@example.org", "--admin", "--password-stdin", text="right\n")
+    door = Door(rota_sqlite, 'proxied = ["127.0.0.1"]\n')
+    door.node.ready()
+
+    def guess(address, **fields):
+        return door.api("/api/status", who=f"{address}@example.org:wrong", **fields)[0]
+
+    # Another name each time: the peer alone counts.
+    assert [guess(name, X_Forwarded_For="198.51.100.1, 203.0.113.9") for name in "abcd"] == [401] * 4
+    assert guess("e", X_Forwarded_For="203.0.113.9") == 429
+    assert guess("f", Forwarded='for="203.0.113.9";proto=https') == 429
+    assert guess("g", X_Forwarded_For="203.0.113.10") == 401
+    assert "from 203.0.113.9" in door.node.text()
+    assert "198.51.100.1" not in door.node.text()
+    bad = rota_sqlite.write_settings("bad.toml", 1, rota_sqlite.folder / "l", http='proxied = ["10/8"]')
+    rota_sqlite.run("check", settings=bad, status=2)
+
+
+def test_streams_end_with_the_node(rota):
+    """An open stream has the roster at once, and ends when its node drains; another is refused until it works again."""
+    rota.run("account", "add", "admin@example.org", "--admin", "--password-stdin", text="right\n")
+    door = Door(rota, cluster=SOON)
+    door.node.ready()
+    basic = {"Authorization": "Basic " + base64.b64encode(b"admin@example.org:right").decode()}
+    client = door.connect()
+    client.request("GET", "/api/events", headers=basic)
+    answer = client.getresponse()
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "text/event-stream")
+    assert answer.read1(20)
+    rota.run("drain", "1", settings=door.settings)
+    answer.read()  # to its end
+    assert door.ask("/api/events", headers=basic)[0] == 503
+    client.close()
+
+
+def test_streams_of_one_person_are_bounded(rota_sqlite):
+    rota_sqlite.run("account", "add", "admin@example.org", "--admin", "--password-stdin", text="right\n")
+    door = Door(rota_sqlite)
+    door.node.ready()
+    basic = {"Authorization": "Basic " + base64.b64encode(b"admin@example.org:right").decode()}
+
+    def open_one():
+        client = door.connect()
+        client.request("GET", "/api/events", headers=basic)
+        return client, client.getresponse().status
+
+    clients = [open_one() for _ in range(21)]
+    assert [status for _, status in clients] == [200] * 20 + [503]
+    for client, _ in clients:
+        client.close()
+    until(lambda: open_one()[1] == 200, "room again")
+    assert door.node.stop() < 3
