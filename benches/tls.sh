@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # tls: handshakes a second through rota's HTTPS beside `openssl s_server`, with the same certificate and the same
 # client, `openssl s_time`: new sessions and resumed ones, TLS 1.3 and 1.2, ECDSA P-256; two clients at a time. Then a
-# night in which many certificates are due at once, against pebble: how long, how much memory, how many connections, how much
-# processor time and how many requests each (benches/tls_night.py).
+# night in which many certificates are due at once, against pebble: how long, how much memory, how many connections,
+# how much processor time and how many requests each (benches/tls_night.py).
 #
 # s_server does one connection after the other on one thread; rota has two threads for TLS and hands each connection on
 # to the HTTP door. Both close after the handshake, since s_time says nothing.
