@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "content/chain.h"
 #include "content/private_key.h"
+#include "front/certificate_json.h"
 #include "model/certificate.h"
 #include "remote/acme_parse.h"
 #include "roster/task.h"
@@ -42,10 +43,7 @@ static Chain *chain_of(const Certificate *row)
 /* "good", "due", "over", "none", and " (failing)"; the caller frees it. */
 static char *state_of(const Certificate *row, bool wanted)
 {
-    const char *state = row->version == 0            ? "none"
-                        : row->not_after <= row->now ? "over"
-                        : row->renew_at <= row->now  ? "due"
-                                                     : "good";
+    const char *state = certificate_state(row);
     const char *more = !wanted             ? ", not in the settings"
                        : row->failures > 0 ? ", failing"
                        : *row->step        ? ", an order runs"
@@ -79,25 +77,12 @@ static GPtrArray *read_all(const CommandContext *context, Db *db, GError **error
 
 static json_t *row_json(const CommandContext *context, const Certificate *row)
 {
-    g_autoptr(Chain) chain = chain_of(row);
     const AcmeDuty *duty = duty_of(context, row->name);
-    g_autofree char *state = state_of(row, duty != NULL);
-    json_t *names = json_array();
-    for (char **name = chain ? chain->names : NULL; name && *name; name++)
-        json_array_append_new(names, json_string(*name));
-    json_t *wanted = json_array();
+    json_t *wanted = json_array(), *json = certificate_json(row);
     for (char **name = duty ? duty->domains : NULL; name && *name; name++)
         json_array_append_new(wanted, json_string(*name));
-    json_t *problem = *row->problem ? json_loads(row->problem, 0, NULL) : NULL;
-    return json_pack(
-        "{s:s, s:s, s:I, s:o, s:o, s:s?, s:s?, s:I, s:I, s:I, s:I, s:s, s:s, s:I, s:I, s:o}",
-        "name", row->name, "state", state, "version", (json_int_t)row->version, "names", names,
-        "wanted", wanted, "issuer", chain ? chain->issuer : NULL, "serial",
-        chain ? chain->serial : NULL, "not_before", (json_int_t)row->not_before, "not_after",
-        (json_int_t)row->not_after, "renew_at", (json_int_t)row->renew_at, "next_at",
-        (json_int_t)row->next_at, "step", row->step, "order", row->order_url, "failures",
-        (json_int_t)row->failures, "failed_at", (json_int_t)row->failed_at, "problem",
-        problem ? problem : json_null());
+    json_object_set_new(json, "wanted", wanted);
+    return json;
 }
 
 /* ---------------------------------------------------------------- list and show */

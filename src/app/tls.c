@@ -27,7 +27,7 @@
 #define SERVER_NAME_BYTES_MAX 255
 
 typedef struct {
-    gatomicrefcount references;
+    _Atomic unsigned references;
     GPtrArray *entries;  /* of TlsEntry */
     GHashTable *by_name; /* char * to TlsEntry, borrowed */
     GHashTable *by_leaf; /* X509 * to TlsEntry, borrowed */
@@ -76,7 +76,7 @@ void tls_entries_add(GPtrArray *entries, Chain *take_chain, GBytes *take_staple)
 static Set *set_new(GPtrArray *entries, GHashTable *answers)
 {
     Set *set = g_new0(Set, 1);
-    g_atomic_ref_count_init(&set->references);
+    set->references = 1;
     set->entries = g_ptr_array_ref(entries);
     set->answers = answers ? g_hash_table_ref(answers) : NULL;
     set->by_name = g_hash_table_new(g_str_hash, g_str_equal);
@@ -92,7 +92,7 @@ static Set *set_new(GPtrArray *entries, GHashTable *answers)
 
 static void set_unref(Set *set)
 {
-    if (!set || !g_atomic_ref_count_dec(&set->references))
+    if (!set || --set->references > 0)
         return;
     g_hash_table_unref(set->by_name);
     g_hash_table_unref(set->by_leaf);
@@ -108,7 +108,7 @@ static Set *take_set(Tls *tls)
     g_mutex_lock(&tls->lock);
     Set *set = tls->set;
     if (set)
-        g_atomic_ref_count_inc(&set->references);
+        set->references++;
     g_mutex_unlock(&tls->lock);
     return set;
 }

@@ -31,13 +31,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(BIO, BIO_free_all)
 
 Chain *chain_ref(Chain *chain)
 {
-    g_atomic_ref_count_inc(&chain->references);
+    chain->references++;
     return chain;
 }
 
 void chain_unref(Chain *chain)
 {
-    if (!chain || !g_atomic_ref_count_dec(&chain->references))
+    if (!chain || --chain->references > 0)
         return;
     X509_free(chain->leaf);
     sk_X509_pop_free(chain->rest, X509_free);
@@ -102,7 +102,7 @@ static char **read_names(X509 *leaf)
 static Chain *chain_of(X509 *take_leaf, EVP_PKEY *take_key)
 {
     Chain *chain = g_new0(Chain, 1);
-    g_atomic_ref_count_init(&chain->references);
+    chain->references = 1;
     chain->leaf = take_leaf;
     chain->key = take_key;
     chain->rest = sk_X509_new_null();

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 typedef struct {
-    gatomicrefcount references;
+    _Atomic unsigned references;
     X509 *leaf;
     STACK_OF(X509) * rest;         /* may be empty */
     EVP_PKEY *key;                 /* NULL: read without one */

@@ -34,6 +34,8 @@ extern const HttpRoute api_route_rounds, api_route_round_now;
 /* api_accounts.c */
 extern const HttpRoute api_route_accounts, api_route_account, api_route_account_add,
     api_route_account_change, api_route_account_delete, api_route_account_undelete;
+/* api_certificates.c */
+extern const HttpRoute api_route_certificates;
 /* api_verbs.c */
 extern const HttpRoute api_route_retry, api_route_drop, api_route_drain, api_route_reload;
 
