@@ -13,7 +13,8 @@ PACKAGES_RUN=(gcc libc6-dev make pkg-config meson ninja-build python3 libglib2.0
 PACKAGES_TEST=("${PACKAGES_RUN[@]}" clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev mandoc
     cppcheck spin postgresql-15 pgbouncer openssl python3-pytest python3-jsonschema
     python3-cryptography python3-h2 pebble knot knot-dnsutils
-    python3-prometheus-client zstd iproute2 curl wrk)
+    python3-prometheus-client zstd iproute2 curl wrk
+    chromium chromium-driver python3-selenium fonts-dejavu-core)
 
 setup_packages()
 {
@@ -73,6 +74,22 @@ setup_unpacked()
 setup_download()
 {
     (cd var/packages && { apt-get -qq download "$1" || { apt-get -qq update && apt-get -qq download "$1"; }; })
+}
+
+# setup_axe   the checker of accessibility, which Debian does not have: var/packages/axe.min.js, for the tests alone.
+AXE_VERSION=4.10.3
+setup_axe()
+{
+    [ ! -e var/packages/axe.min.js ] || return 0
+    command -v npm >/dev/null || setup_packages npm
+    mkdir -p var/packages
+    if ! (cd var/packages && npm pack --silent "axe-core@$AXE_VERSION" &&
+        tar -xzf "axe-core-$AXE_VERSION.tgz" --strip-components=1 package/axe.min.js) >var/packages/axe.log 2>&1; then
+        tail -n 20 var/packages/axe.log >&2
+        echo "axe-core could not be had: npm pack axe-core@$AXE_VERSION" >&2
+        return 1
+    fi
+    rm -f "var/packages/axe-core-$AXE_VERSION.tgz"
 }
 
 # setup_build FOLDER [MESON OPTION...]: a build folder that fits the options; made anew if it cannot be used.

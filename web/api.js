@@ -19,7 +19,7 @@ export async function post(path, body = {}) {
   return answer(await fetch(at(path), {method: "POST", headers: {"content-type": "application/json"}, body: JSON.stringify(body)}));
 }
 
-const POLL_MS = 2000;
+const POLL_MS = 2000, HIDDEN_MS = 10000;
 
 // Calls heard(status) with each new status, alive(at) while it stays as it is, and quiet(why) when none can be had.
 export function follow(heard, alive, quiet) {
@@ -35,10 +35,17 @@ export function follow(heard, alive, quiet) {
     source.addEventListener("trouble", (event) => { last = Date.now(); quiet(JSON.parse(event.data).detail); });
     source.onerror = () => { if (source.readyState === EventSource.CLOSED) source = null; };
   };
+  const hangUp = () => { source?.close(); source = null; };
   poll().then(listen);
   setInterval(() => {
+    // A page that nobody sees holds no stream: a browser has six connections to a host for all of its tabs.
+    if (document.hidden) {
+      hangUp();
+      if (Date.now() - last > HIDDEN_MS) poll();
+      return;
+    }
     // A stream that says nothing for long is as good as none.
-    if (source && Date.now() - last > 3 * POLL_MS) { source.close(); source = null; }
-    if (!source) { poll().then(() => { if (!source) listen(); }); }
+    if (Date.now() - last > 3 * POLL_MS) hangUp();
+    if (!source) poll().then(() => { if (!source && !document.hidden) listen(); });
   }, POLL_MS);
 }

@@ -47,12 +47,14 @@ function shardKind(shard) {
 function chip(shard, node, many) {
   const takes = shard.taken_over_by.includes(node.node);
   const works = shard.living.includes(node.node);
-  const kind = takes ? "taken" : works ? shardKind(shard) : "off";
-  const words = takes ? "took it over" : works ? (shard.lag_ms > 0 ? `lag ${duration(shard.lag_ms)}` : "no lag") : nodeKind(node) === "gone" ? "off" : "hands over";
+  const nobody = !takes && shardKind(shard) === "nobody";
+  const kind = takes ? "taken" : works ? shardKind(shard) : nobody ? "nobody" : "off";
+  const away = nodeKind(node) === "gone" ? "off" : "hands over";
+  const words = takes ? "took it over" : works ? (shard.lag_ms > 0 ? `lag ${duration(shard.lag_ms)}` : "no lag") : nobody ? `${away}: NOBODY` : away;
   return el("span", {class: `chip ${kind}`, title: `${shard.role}, shard ${shard.shard} of ${shard.shards}, nodes ${shard.nodes}`},
     el("b", {}, many ? `shard ${shard.shard}` : "all"),
     el("span", {class: "what"}, words),
-    works ? el("span", {class: "rate"}, `${number(shard.done_hour)}/h`) : null);
+    works && many ? el("span", {class: "rate"}, `${number(shard.done_hour)}/h`) : null);
 }
 
 function roleHead(role, shards) {

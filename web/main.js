@@ -1,6 +1,6 @@
 // main: the page: what is new comes by follow(), and each part draws itself from it.
 import {follow, post} from "./api.js";
-import {clock, byId, duration, el, replace, time} from "./dom.js";
+import {clock, byId, duration, el, number as figure, replace, time} from "./dom.js";
 import {columns, drawGrid, nodeWords} from "./grid.js";
 import {drawHistory, remember} from "./history.js";
 import {showAudit, showAccounts} from "./reports.js";
@@ -22,12 +22,12 @@ function drawSummary() {
   const living = status.nodes.filter((node) => node.living).length, all = columns(status).length;
   const dead = status.shards.reduce((sum, shard) => sum + shard.dead, 0);
   const lag = Math.max(0, ...status.shards.map((shard) => shard.lag_ms));
-  const item = (text, bad) => el("span", {class: bad ? "bad" : null}, text);
+  const item = (text, kind) => el("span", {class: kind || null}, text);
   replace(byId("summary"),
-    item(`${living} of ${all} nodes`, living < all),
-    item(status.uncovered ? `${status.uncovered} of ${status.shards.length} shards uncovered` : `all ${status.shards.length} shards covered`, status.uncovered > 0),
-    item(lag > 0 ? `lag ${duration(lag)}` : "no lag", lag > 300000),
-    item(dead ? `${dead} dead letters` : "no dead letters", dead > 0));
+    item(`${living} of ${all} nodes`, living < all && "late"),
+    item(status.uncovered ? `${status.uncovered} of ${status.shards.length} shards uncovered` : `all ${status.shards.length} shards covered`, status.uncovered > 0 && "bad"),
+    item(lag > 0 ? `lag ${duration(lag)}` : "no lag", lag > 300000 && "late"),
+    item(dead ? dead === 1 ? "1 dead letter" : `${figure(dead)} dead letters` : "no dead letters", dead > 0 && "late"));
   byId("key").textContent = `Role table ${status.digest.slice(0, 12)}, epoch ${status.epoch}, as of ${time(status.at)}.`;
 }
 
@@ -78,6 +78,8 @@ function openNode(number) {
     el("div", {class: "row"}, node.living ? [ask("drain", "It hands over, and claims nothing new."), ask("reload", "It reads its settings with the next heartbeat.")] : null,
       el("button", {type: "button", onclick: () => { dialog.close(); askWithout([number]); }}, `What if node ${number} were gone?`),
       el("button", {type: "button", onclick: () => dialog.close()}, "Close")));
+  // The grid is drawn anew behind it: the button that opened it is found by its key.
+  dialog.addEventListener("close", () => document.querySelector(`[data-key="node-${number}"]`)?.focus(), {once: true});
   dialog.showModal();
 }
 

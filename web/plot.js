@@ -1,7 +1,7 @@
 // plot: lines over time, as SVG. Each line has a name at its end and a dash of its own, so that colour is not needed.
 import {clock, el, svg} from "./dom.js";
 
-const WIDTH = 560, HEIGHT = 170, LEFT = 54, RIGHT = 96, TOP = 12, BOTTOM = 24;
+const WIDTH = 440, HEIGHT = 170, LEFT = 52, RIGHT = 112, TOP = 12, BOTTOM = 24;
 const LINES_MAX = 5; // the largest; more cannot be told from each other
 
 // A round number at or above the largest.
@@ -11,16 +11,18 @@ function above(most) {
   return [1, 2, 5, 10].map((n) => n * step).find((n) => n >= most);
 }
 
-// lines: [{name, points: [[ms, value], …]}]; write(value): as text with its unit.
-export function plot(title, lines, write) {
+// lines: [{name, points: [[ms, value], …]}]; write(value): as text with its unit; the scale goes to `least` at least.
+// Lines that are zero all the time are told in words, not drawn.
+export function plot(title, lines, write, least = 1) {
   const most = (line) => Math.max(0, ...line.points.map(([, value]) => value));
-  const shown = lines.filter((line) => line.points.length > 1).sort((a, b) => most(b) - most(a)).slice(0, LINES_MAX);
+  const told = lines.filter((line) => line.points.length > 1), flat = told.filter((line) => most(line) === 0);
+  const shown = told.filter((line) => most(line) > 0).sort((a, b) => most(b) - most(a)).slice(0, LINES_MAX);
   const figure = el("figure", {class: "plot"}, el("figcaption", {}, title));
   if (!shown.length) {
-    figure.append(el("p", {class: "wait"}, "Not enough to draw yet."));
+    figure.append(el("p", {class: "wait"}, flat.length ? `${write(0)}, all the time.` : "Not enough to draw yet."));
     return figure;
   }
-  const all = shown.flatMap((line) => line.points), top = above(Math.max(...all.map(([, value]) => value)));
+  const all = shown.flatMap((line) => line.points), top = above(Math.max(least, ...all.map(([, value]) => value)));
   const from = Math.min(...all.map(([at]) => at)), to = Math.max(...all.map(([at]) => at));
   const x = (at) => LEFT + (WIDTH - LEFT - RIGHT) * (at - from) / Math.max(1, to - from);
   const y = (value) => HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * value / top;
@@ -38,7 +40,9 @@ export function plot(title, lines, write) {
     const path = line.points.map(([when, value], i) => `${i ? "L" : "M"}${x(when).toFixed(1)} ${y(value).toFixed(1)}`).join("");
     picture.append(svg("path", {class: `line line-${at}`, d: path}), svg("text", {class: `name line-${at}`, x: WIDTH - RIGHT + 6, y: places[at] + 4}, line.name));
   });
+  const more = told.length - flat.length - shown.length;
   figure.append(picture);
+  if (flat.length || more) figure.append(el("p", {class: "hint"}, [flat.length ? `${flat.length} at ${write(0)} all the time. ` : "", more ? `${more} smaller ones are not drawn.` : ""]));
   return figure;
 }
 

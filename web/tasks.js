@@ -50,7 +50,7 @@ export async function showTasks() {
     const answer = await get(`/api/tasks?state=${state}&limit=${LIMIT}${role ? `&role=${encodeURIComponent(role)}` : ""}`);
     const words = form.elements.state.selectedOptions[0].textContent, when = {dead: "buried", running: "claimed"}[state] || "due";
     if (!answer.tasks.length) replace(list, el("p", {}, state === "dead" ? "No dead letters." : `No tasks that are ${words}.`));
-    else replace(list, table(`${answer.more ? `The first ${LIMIT}` : number(answer.tasks.length)} ${words}`, ["task", "shard", when, ">attempts", "last error", ""], answer.tasks.map(row)));
+    else replace(list, table(`${answer.more ? `The first ${LIMIT}` : number(answer.tasks.length)} ${words}`, ["task", "shard", when, ">attempts", "last error", "actions"], answer.tasks.map(row)));
   } catch (error) { replace(list, el("p", {class: "warning"}, error.message)); }
 }
 

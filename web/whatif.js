@@ -18,9 +18,9 @@ function draw(parent, without, plan) {
   replace(parent, el("h3", {}, `Without ${without.map((node) => `node ${node}`).join(", ")}`),
     plan.uncovered.map((shard) => el("p", {class: "alarm"}, `UNCOVERED: ${shard.role} shard ${shard.shard} of ${shard.shards}: of its nodes (${shard.nodes}) none would run`)),
     changes.length ? null : el("p", {}, "Nothing changes hands."),
-    changes.map((role) => el("div", {class: "change"},
-      el("h4", {}, role.role), el("p", {}, role.before === role.after ? role.before : `${role.before}  ->  ${role.after}`),
-      el("p", {}, `${number(role.buckets)} buckets${role.by_account ? ` with ${number(role.accounts)} accounts` : ""} change hands`), el("ul", {}, moved(role)))),
+    changes.length ? table("What changes hands", ["role", "table", "from whom to whom", ">buckets", ">accounts"], changes.map((role) => ({cells: [
+      role.role, role.before === role.after ? role.before : `${role.before}  ->  ${role.after}`, el("ul", {class: "plain"}, moved(role)),
+      number(role.buckets), role.by_account ? number(role.accounts) : "-"]}))) : null,
     changes.length ? el("p", {}, `In all: ${number(plan.accounts)} of ${number(plan.all_accounts)} accounts change hands for one role or more.`) : null,
     runs === 1 ? el("p", {class: "warning"}, "One node would run: everything hangs on it.")
       : plan.single.map((shard) => el("p", {class: shard.fragile ? "warning" : "hint"},

@@ -1,0 +1,303 @@
+"""The page in Debian's Chromium, against six live nodes with the seed's role table on one PostgreSQL.
+
+With $ROTA_SCREENSHOTS the pictures of docs/ are taken into that folder.
+"""
+
+import http.server
+import json
+import os
+import pathlib
+import smtplib
+import tempfile
+import threading
+import time
+
+import pytest
+
+from browser import Browser
+from conftest import ROOT, Rota, until
+from door import Door, free_port
+
+SEED = (ROOT / "tests" / "data" / "seed.toml").read_text().split("\n", 1)[1]
+LEASE = 2  # seconds
+CLUSTER = f'lease = "{LEASE}s"\nheartbeat = "300ms"\n{SEED}'
+AXE = ROOT / "var" / "packages" / "axe.min.js"
+WIRE_BYTES_MAX = 150_000
+GRID_MS_MAX = 500
+# A loaded machine, or a sanitizer, is no reason to fail; the number is printed.
+SLOW = float(os.environ.get("ROTA_PAGE_SLOW", "6"))
+
+
+class Six:
+    """Six nodes, an administrator and a browser that looks at node 1."""
+
+    def __init__(self):
+        self.rota = Rota("postgresql")
+        self.rota.run("account", "add", "admin@example.org", "--admin", "--password-stdin", text="right\n")
+        for name, quota in (("ada", "10mb"), ("bob", "1gb"), ("postmaster", "0")):
+            self.rota.run("account", "add", f"{name}@example.org", "--quota", quota)
+        self.doors = {n: Door(self.rota, name=f"node{n}", node=n, cluster=CLUSTER) for n in range(1, 7)}
+        for door in self.doors.values():
+            door.node.ready()
+        self.profile = tempfile.TemporaryDirectory(prefix="rota-chromium-", ignore_cleanup_errors=True)
+        self.browser = Browser(self.profile.name)
+
+    def ask(self, path):
+        return self.doors[1].api(path)[2]
+
+    def bury(self, role, key, why):
+        self.rota.query("INSERT INTO dead_letter (bucket, role, key, payload, attempts, deaths, created_at, buried_at,"
+                        f" last_error, node) VALUES (5, '{role}', '{key}', '', 5, 0, 1, 1764057600000, '{why}', 2)")
+
+    def open(self):
+        self.browser.open(self.doors[1].port)
+        self.browser.see("#live-words", "live")
+        return self.browser
+
+    def command(self, *words):
+        return self.rota.run(*words, settings=self.doors[1].settings, status=None)
+
+    def close(self):
+        self.browser.close()
+        self.rota.close()
+        self.profile.cleanup()
+
+
+@pytest.fixture(scope="module")
+def six():
+    made = Six()
+    yield made
+    made.close()
+
+
+def shoot(browser, name):
+    if os.environ.get("ROTA_SCREENSHOTS"):
+        path = pathlib.Path(os.environ["ROTA_SCREENSHOTS"]) / name
+        browser.driver.save_screenshot(str(path))
+
+
+def axe(browser, where):
+    """What the checker of accessibility finds: nothing."""
+    browser.driver.execute_cdp_cmd("Runtime.evaluate", {"expression": AXE.read_text()})
+    found = browser.driver.execute_async_script(
+        "const done = arguments[0]; axe.run().then(r => done(r.violations.map(v => [v.id, v.nodes.map(n => n.html)])))")
+    assert found == [], f"{where}: {json.dumps(found, indent=1)}"
+
+
+def cell(browser, role, node):
+    """The words of a cell, and whether its column is grey."""
+    return browser.js("const td = document.querySelector(arguments[0]);"
+                      "return td && [td.innerText, td.classList.contains('gone')]",
+                      f"tr[data-role='{role}'] td[data-node='{node}']")
+
+
+def test_the_first_look(six):
+    """All is there soon, in few bytes, by nothing but the API, and every node says the same."""
+    begin = time.monotonic()
+    browser = six.open()
+    print(f"opened in {time.monotonic() - begin:.2f} s")
+    seen = browser.js("return performance.getEntries().filter(e => 'transferSize' in e)"
+                      ".map(e => [e.name, e.transferSize])")
+    wire = sum(size for _, size in seen)
+    grid = browser.js("return performance.getEntriesByName('grid')[0].startTime")
+    print(f"{len(seen)} requests, {wire} bytes over the wire, the first complete grid after {grid:.0f} ms")
+    assert wire < WIRE_BYTES_MAX and grid < GRID_MS_MAX * SLOW
+    assert all(name.startswith("http://127.0.0.1:") or "@127.0.0.1:" in name for name, _ in seen), seen
+    assert [cell(browser, "fts-indexing", n)[0] != "" for n in range(1, 7)] == [False, True, True, False, False, False]
+    heads = browser.js("return [...document.querySelectorAll('.grid th[scope=col] .state')].map(e => e.innerText)")
+    assert heads == ["up"] * 6
+    said = six.command("status")
+    for role in {shard["role"] for shard in six.ask("/api/status")["shards"]}:
+        assert role in said and cell(browser, role, 1) is not None
+    assert browser.complaints() == []
+
+
+def test_nothing_for_the_checker_of_accessibility(six):
+    six.bury("imip-processing", "17", "the calendar of this invitation could not be read")
+    browser = six.open()
+    browser.see("#tasks-list", "imip-processing:17")
+    browser.js("document.querySelector('#what-if-nodes input[value=\"4\"]').click()")
+    browser.click("#what-if-form button")
+    browser.see("#what-if-answer", "Without node 4")
+    for scheme in ("light", "dark"):
+        browser.media(scheme)
+        axe(browser, scheme)
+    browser.size(320, 640, mobile=True)
+    assert browser.js("return document.documentElement.scrollWidth") <= 320
+    axe(browser, "phone")
+    browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    browser.media("light")
+    browser.click(".node button")
+    axe(browser, "dialogue")
+    assert browser.complaints() == []
+
+
+def test_by_keyboard(six):
+    """From the address line to a node's dialogue and back, with the focus in sight."""
+    browser = six.open()
+    keys = browser.driver.switch_to.active_element
+    keys.send_keys("\t")
+    assert browser.js("return document.activeElement.className") == "skip"
+    for _ in range(20):
+        browser.driver.switch_to.active_element.send_keys("\t")
+        assert browser.js("return getComputedStyle(document.activeElement).outlineStyle") != "none"
+        if browser.js("return document.activeElement.dataset.key") == "node-2":
+            break
+    browser.driver.switch_to.active_element.send_keys("\n")
+    browser.see("#node h2", "node 2: up")
+    time.sleep(2.5)  # news come meanwhile, and take nothing away
+    browser.driver.switch_to.active_element.send_keys("\ue00c")  # Escape
+    assert not browser.js("return document.getElementById('node').open")
+    assert browser.js("return document.activeElement.dataset.key") == "node-2"
+
+
+def test_what_if_says_what_the_command_says(six):
+    browser = six.open()
+    for nodes in ([4], [5], [2, 3]):
+        browser.js("for (const box of document.querySelectorAll('#what-if-nodes input'))"
+                   " box.checked = arguments[0].includes(Number(box.value))", nodes)
+        browser.click("#what-if-form button")
+        browser.see("#what-if-answer h3", ", ".join(f"node {n}" for n in nodes))
+        shown = " ".join(browser.text("#what-if-answer")[0].split())
+        words = ["plan", "--without", ",".join(map(str, nodes))]
+        plan, text = json.loads(six.command(*words, "--json")), " ".join(six.command(*words).split())
+        assert plan["uncovered"] or nodes != [5]
+        lines = [f"UNCOVERED: {s['role']} shard {s['shard']} of {s['shards']}: of its nodes ({s['nodes']}) none would"
+                 for s in plan["uncovered"]]
+        lines += [f"{s['role']} shard {s['shard']} of {s['shards']} would hang on node {s['node']}"
+                  for s in plan["single"]]
+        lines += [f"{move['before']} -> {move['after']}:" for role in plan["roles"] for move in role["moves"]
+                  if role["buckets"]]
+        assert lines
+        for line in lines:
+            assert line in shown, f"{line!r} is not on the page: {shown}"
+            assert line in text, f"{line!r} is not what the command says: {text}"
+
+
+def test_a_dead_letter_is_tried_again_by_a_click(six):
+    browser = six.open()
+    for key in ("81", "82"):
+        six.bury("imip-processing", key, "no such device")
+    browser.see("#tasks-list", "imip-processing:82")  # without a reload
+    assert "no such device" in browser.text("#tasks-list")[0]
+    browser.click("[aria-label='Why imip-processing:81']")
+    browser.see(".why", "no such device")
+    browser.click("[aria-label='Retry imip-processing:81']")
+    browser.see("#tasks-said", "imip-processing:81 is tried again")
+    until(lambda: "imip-processing:81" not in browser.text("#tasks-list")[0], "the list without it")
+    assert six.rota.query("SELECT count(*) FROM dead_letter WHERE key = '81'") == [["0"]]
+    browser.click("[aria-label='Drop imip-processing:82']")
+    browser.driver.switch_to.alert.dismiss()
+    assert six.rota.query("SELECT count(*) FROM dead_letter WHERE key = '82'") == [["1"]]
+    browser.click("[aria-label='Drop imip-processing:82']")
+    browser.driver.switch_to.alert.accept()
+    browser.see("#tasks-said", "imip-processing:82 is dropped")
+    assert six.rota.query("SELECT count(*) FROM dead_letter WHERE key = '82'") == [["0"]]
+
+
+EVIL = """<!doctype html><title>another</title><iframe name=hole></iframe><script>
+const to = %r, tries = [];
+const paths = ["/api/tasks/imip-processing:91/drop", "/api/nodes/6/drain"];
+for (const path of paths) {
+  for (const enctype of ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"]) {
+    const form = document.createElement("form");
+    Object.assign(form, {method: "POST", action: to + path, enctype, target: "hole"});
+    form.innerHTML = '<input name="{}" value="">';
+    document.body.append(form);
+    tries.push(new Promise(done => setTimeout(() => { form.submit(); done("form"); }, 100 * tries.length)));
+  }
+  for (const [mode, type] of [["no-cors", "text/plain"], ["cors", "application/json"]])
+    tries.push(fetch(to + path, {method: "POST", mode, credentials: "include", headers: {"content-type": type},
+      body: "{}"})
+      .then(r => r.type + " " + r.status, e => "refused"));
+}
+const image = new Image(); image.src = to + "/api/tasks/imip-processing:91/drop";
+Promise.all(tries).then(all => setTimeout(() => { document.title = "tried " + all.join(","); }, 500));
+</script>"""
+
+
+def test_no_other_site_changes_anything(six):
+    """A page of another origin in the same browser, which has the administrator's password by heart."""
+    browser = six.open()
+    six.bury("imip-processing", "91", "stays")
+    target = f"http://127.0.0.1:{six.doors[1].port}"
+
+    class Evil(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write((EVIL % target).encode())
+
+        def log_message(self, *words):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", free_port()), Evil)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    browser.driver.get(f"http://localhost:{server.server_port}/")
+    until(lambda: browser.driver.title.startswith("tried"), "its tries")
+    print(browser.driver.title)
+    server.shutdown()
+    assert six.rota.query("SELECT count(*) FROM dead_letter WHERE key = '91'") == [["1"]]
+    assert {n["node"]: n["state"] for n in six.ask("/api/status")["nodes"]}[6] == "up"
+    assert "http.changed" not in six.doors[1].node.text().split("imip-processing:82")[-1]
+    browser.complaints()  # the browser says there what it refused
+    six.rota.query("DELETE FROM dead_letter")
+
+
+@pytest.mark.skipif("ROTA_SCREENSHOTS" not in os.environ, reason="takes the pictures of docs/")
+def test_pictures(six):
+    """Some mail, work that waits, a dead letter, a node that drains: on a desk, in the dark, on a phone."""
+    browser = six.open()
+    six.browser.size(1440, 1000)
+    for at in range(40):
+        with smtplib.LMTP(str(six.rota.folder / "lmtp-node1")) as client:
+            client.sendmail("carol@example.com", "ada@example.org" if at % 2 else "bob@example.org",
+                            f"Message-ID: <{at}@example.com>\r\nSubject: minutes {at}\r\n\r\n" + "words " * 9000)
+        time.sleep(1)
+    six.bury("imip-processing", "17", "the calendar of this invitation could not be read")
+    six.command("drain", "6")
+    browser.see("th[data-node='6']", "drained")
+    browser.js("for (const box of document.querySelectorAll('#what-if-nodes input')) box.checked = box.value === '4'")
+    browser.click("#what-if-form button")
+    browser.see("#what-if-answer", "Without node 4")
+    for name, scheme, width, height in (("page.png", "light", 1440, 1000), ("page-dark.png", "dark", 1440, 1000),
+                                        ("page-phone.png", "light", 320, 640)):
+        browser.media(scheme)
+        browser.size(width, height, mobile=width < 400)
+        browser.js("scrollTo({top: 0, behavior: 'instant'})")
+        time.sleep(1)
+        shoot(browser, name)
+        browser.js("document.querySelector('#what-if').scrollIntoView({behavior: 'instant'})")
+        time.sleep(1)
+        shoot(browser, name.replace("page", "lower"))
+    browser.size(1440, 1000)
+    browser.media("light")
+
+
+def test_a_dead_node_and_an_uncovered_shard_cannot_be_overlooked(six):
+    """Last: nodes die, and the page that was open all the time tells it."""
+    browser = six.open()
+    browser.js("window.opened = true")
+    began = time.monotonic()
+    six.doors[3].node.kill()
+    until(lambda: cell(browser, "fts-indexing", 3)[1], "the grey column")
+    grey = time.monotonic() - began
+    until(lambda: "3" not in {s["works"] for s in six.ask("/api/status")["shards"]}, "the cover")
+    assert any(w in browser.text("th[data-node='3']")[0] for w in ("lease has run out", "not running"))
+    assert "off" in cell(browser, "fts-indexing", 3)[0] and "lag" in cell(browser, "fts-indexing", 2)[0]
+    print(f"node 3's column is grey {grey:.2f} s after kill -9 (lease {LEASE} s)")
+    assert grey < LEASE + 3
+    assert browser.js("return document.getElementById('alarm').hidden")
+    six.doors[5].node.kill()
+    browser.see("#alarm", "UNCOVERED")
+    alarm = six.ask("/api/status")["alarm"]
+    assert browser.text("#alarm") == [alarm] and alarm in six.command("status")
+    assert browser.driver.title.startswith("(!)")
+    assert "NOBODY" in browser.text("tr[data-role='calendar-alerts'] th")[0]
+    assert browser.js("return document.querySelector('#alarm').getBoundingClientRect().top") < 200
+    assert browser.js("return document.getElementById('alarm').getAttribute('role')") == "alert"
+    axe(browser, "alarm")
+    shoot(browser, "page-alarm.png")
+    assert browser.js("return window.opened")  # without a reload
+    assert browser.complaints() == []
