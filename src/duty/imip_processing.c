@@ -81,7 +81,8 @@ static bool note_failure(Sender *sender, const ImipOut *out, GError **error)
     g_autoptr(GBytes) noted = stored ? itip_note_status(stored, out->recipient, "5.1") : NULL;
     g_autofree char *why = NULL; /* over quota: then it stands in the log alone */
     g_autoptr(GError) refused = NULL;
-    if (!noted || imip_store(run, out->account, out->uid, noted, &why, &refused))
+    ImipStore store = {out->account, out->uid, noted, true};
+    if (!noted || imip_store(run, &store, &why, &refused))
         return true;
     if (error_kind(refused) == ERROR_REJECT)
         return true;

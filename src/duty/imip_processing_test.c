@@ -285,6 +285,7 @@ static void refusals(void **state)
     g_autofree char *answered = imip_stored(db, post.account, "a1");
     assert_non_null(strstr(answered, "PARTSTAT=ACCEPTED;SCHEDULE-STATUS=2.0:mailto:" BOB));
     assert_int_equal(relay_count(&post.relay, BOB, NULL), 1);
+    assert_int_equal(model_count(db, "SELECT schedule_tag FROM calendar_object"), 1);
     imip_client_puts(db, post.account, "a", CAL("", BY_ADA SEQ(1) TEN));
     imip_client_puts(db, post.account, "a", NULL);
     steps(&post.lane, 20);

@@ -149,9 +149,9 @@ static const char *reason_of(CalendarEnd end)
     return NULL;
 }
 
-bool imip_store(Run *run, int64_t account, const char *uid, GBytes *bytes, char **ret_why,
-                GError **error)
+bool imip_store(Run *run, const ImipStore *store, char **ret_why, GError **error)
 {
+    int64_t account = store->account;
     const DutySettings *settings = run->settings;
     CalendarDraftAsk ask = {.limits = {.bytes_max = settings->calendar_max_size,
                                        .attendees_max = (unsigned)settings->calendar_max_attendees},
@@ -159,8 +159,9 @@ bool imip_store(Run *run, int64_t account, const char *uid, GBytes *bytes, char 
                             .zone = zone_utc(),
                             .now = clock_wall_ms(run->clock)};
     *ret_why = NULL;
-    g_autoptr(CalendarDraft) draft = calendar_draft_new(bytes, &ask, error);
-    g_autoptr(GPtrArray) had = draft ? calendar_object_by_uid(run->db, account, uid, error) : NULL;
+    g_autoptr(CalendarDraft) draft = calendar_draft_new(store->bytes, &ask, error);
+    g_autoptr(GPtrArray) had =
+        draft ? calendar_object_by_uid(run->db, account, store->uid, error) : NULL;
     if (!had)
         return false;
     const CalendarObject *there = had->len ? had->pdata[0] : NULL;
@@ -168,8 +169,8 @@ bool imip_store(Run *run, int64_t account, const char *uid, GBytes *bytes, char 
         find_calendar(run->db, account, there, draft->object->kind, error);
     if (!calendar)
         return false;
-    g_autofree char *name = there ? g_strdup(there->name) : name_of_uid(uid);
-    CalendarPut put = {.name = name};
+    g_autofree char *name = there ? g_strdup(there->name) : name_of_uid(store->uid);
+    CalendarPut put = {.name = name, .keep_schedule_tag = store->keep_tag};
     CalendarEnd end = CALENDAR_MISSING;
     if (!calendar_object_put(run->db, calendar, &put, draft, &end, error))
         return false;
@@ -245,7 +246,11 @@ static bool weigh(Deciding *deciding, const CalendarObject *had, const GPtrArray
     if (!decision->object)
         return true;
     char *refused = NULL;
-    if (!imip_store(run, deciding->account, deciding->uid, decision->object, &refused, error))
+    ImipStore store = {.account = deciding->account,
+                       .uid = deciding->uid,
+                       .bytes = decision->object,
+                       .keep_tag = decision->outcome == ITIP_ANSWERED};
+    if (!imip_store(run, &store, &refused, error))
         return false;
     if (refused)
         return set_why(deciding, ITIP_REFUSED, refused);

@@ -20,7 +20,13 @@ typedef struct {
 bool imip_take_account(ImipTake *take, int64_t account, bool *ret_more, GError **error);
 /* The bytes become what the account's calendar has for a UID: in the open transaction, without a
  * message to anybody. *ret_why (the caller's): why they could not, NULL: they did. */
-bool imip_store(Run *run, int64_t account, const char *uid, GBytes *bytes, char **ret_why,
-                GError **error);
+typedef struct {
+    int64_t account;
+    const char *uid;
+    GBytes *bytes;
+    bool keep_tag; /* an attendee's status alone is new: Schedule-Tag stays, RFC 6638 section 3.2.10
+                    */
+} ImipStore;
+bool imip_store(Run *run, const ImipStore *store, char **ret_why, GError **error);
 
 #endif
