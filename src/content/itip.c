@@ -65,10 +65,19 @@ const char *itip_outcome_name(ItipOutcome outcome)
     return "";
 }
 
+/* "ada+work@example.org" is ada@example.org's. */
+static bool is_detail_of(const char *address, const char *plain)
+{
+    const char *plus = strchr(address, '+'), *at = strrchr(address, '@');
+    size_t local = plus ? (size_t)(plus - address) : 0;
+    return local && at && plus < at && strncmp(address, plain, local) == 0 &&
+           strcmp(plain + local, at) == 0;
+}
+
 bool itip_is_own(const ItipOwn *own, const char *address)
 {
     for (unsigned i = 0; i < own->count; i++)
-        if (strcmp(own->addresses[i], address) == 0)
+        if (strcmp(own->addresses[i], address) == 0 || is_detail_of(address, own->addresses[i]))
             return true;
     return false;
 }

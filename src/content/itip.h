@@ -51,7 +51,7 @@ typedef enum {
 /* "added", …; static. */
 const char *itip_outcome_name(ItipOutcome outcome);
 
-/* Addresses that are one person's: as icalendar_address has them. */
+/* Addresses that are one person's: as icalendar_address has them, each with any +DETAIL too. */
 typedef struct {
     const char *const *addresses;
     unsigned count;

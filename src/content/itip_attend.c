@@ -58,9 +58,10 @@ static void carry_over(ItipWork *work, ItipPart *part, const ItipPart *had,
                        const IcalendarAttendee *had_own, bool same_times)
 {
     remove_alarms(part);
-    for (unsigned i = 0; i < work->ask->own.count; i++) {
-        ItipLine *line = itip_person_find(part, "ATTENDEE", work->ask->own.addresses[i]);
-        if (!line)
+    for (guint i = 0; i < part->lines->len; i++) {
+        ItipLine *line = part->lines->pdata[i];
+        g_autofree char *address = icalendar_address(itip_line_value(line));
+        if (strcmp(line->name, "ATTENDEE") != 0 || !itip_is_own(&work->ask->own, address))
             continue;
         bool keep = had_own && same_times && *had_own->status;
         itip_line_set_parameter(line, "PARTSTAT", keep ? had_own->status : "NEEDS-ACTION");

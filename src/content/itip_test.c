@@ -328,6 +328,16 @@ static const Step clerk[] = {
      REQUEST(UID("x") BY_CLERK BOB AT(1) NINE), ITIP_ADDED, "SENT-BY"},
 };
 
+static const Step detail[] = {
+    {"invited by an address with a detail", A,
+     REQUEST(UID("x") ORG "ATTENDEE;PARTSTAT=ACCEPTED:mailto:bob+team@example.com\r\n" AT(1) NINE),
+     ITIP_ADDED, "PARTSTAT=NEEDS-ACTION:mailto:bob+team@example.com"},
+    {"of another's address", A,
+     REQUEST(UID("y") ORG "ATTENDEE:mailto:bobby+team@example.com\r\n"
+                          "ATTENDEE:mailto:bob+x@example.org\r\n" AT(1) NINE),
+     ITIP_IGNORED, ""},
+};
+
 static const Scene scenes[] = {
     {"a group event", B, NULL, group, G_N_ELEMENTS(group)},
     {"answers", A, OWN_EVENT, answers, G_N_ELEMENTS(answers)},
@@ -341,6 +351,7 @@ static const Scene scenes[] = {
     {"answers to a to-do", A, OBJECT(TASK_OF(TASK SEQ(0) AT(1))), todo_answers,
      G_N_ELEMENTS(todo_answers)},
     {"strangers", B, NULL, strangers, G_N_ELEMENTS(strangers)},
+    {"a detail", B, NULL, detail, G_N_ELEMENTS(detail)},
     {"a clerk", B, NULL, clerk, G_N_ELEMENTS(clerk)},
 };
 
