@@ -241,7 +241,7 @@ static bool weigh(Deciding *deciding, const CalendarObject *had, const GPtrArray
     deciding->decided.sequence = decision->sequence;
     deciding->decided.stamp = decision->stamp;
     set_why(deciding, decision->outcome, g_strdup(decision->why));
-    if (decision->outcome == ITIP_RESENT)
+    if (decision->outcome == ITIP_RESENT && had)
         return resend(run, deciding->account, deciding->uid, had, arrived->sender, error);
     if (!decision->object)
         return true;
