@@ -522,7 +522,7 @@ static void tell(const Sending *sending)
         g_string_append(sending->run->detail, "nothing to push");
 }
 
-static bool run_push(Run *run, GError **error)
+static bool push_all(Run *run, GError **error)
 {
     g_auto(Sending) sending;
     sending_init(&sending, run);
@@ -547,6 +547,19 @@ static bool run_push(Run *run, GError **error)
     }
     tell(&sending);
     return true;
+}
+
+/* The store's trouble is no fault of the task: an account whose task was buried for it would be
+ * told nothing until its next change. */
+static bool run_push(Run *run, GError **error)
+{
+    g_autoptr(GError) why = NULL;
+    if (push_all(run, &why))
+        return true;
+    if (error_kind(why) == ERROR_RETRY || error_kind(why) == ERROR_UNKNOWN)
+        run_be_patient(run);
+    g_propagate_error(error, g_steal_pointer(&why));
+    return false;
 }
 
 const Handler push_notifications_handler = {.run = run_push};

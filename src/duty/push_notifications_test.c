@@ -414,6 +414,39 @@ static void a_commit_that_was_done_unheard(void **state)
     fails_anywhere(state, FAULT_UNKNOWN_DONE);
 }
 
+/* A store that fails again and again buries nobody's task. */
+static Fault fail_at_pushes(FaultPoint point, uint64_t call, void *data)
+{
+    (void)call;
+    /* Each run begins with a look, after the claim's commit. */
+    unsigned *begun = data;
+    *begun += point == FAULT_POINT_BEGIN;
+    return point == FAULT_POINT_BEGIN && *begun % 2 == 0 && *begun < 20 ? FAULT_RETRY : FAULT_NONE;
+}
+
+static void a_bad_store_buries_nothing(void **state)
+{
+    Scene scene;
+    scene_start(&scene, *state, true);
+    Db *behind = test_store_open(*state);
+    unsigned begun = 0;
+    int64_t attempts = 0;
+    deliver(&scene);
+    duty_lane_restart(&scene.lane, db_open_fault(behind, fail_at_pushes, &begun));
+    for (unsigned i = 0; i < 100 && model_count(scene.db, TASKS); i++) {
+        let_time_pass(&scene);
+        duty_lane_step(&scene.lane);
+        int64_t now = model_count(
+            scene.db, "SELECT coalesce(max(attempts), 0) FROM task WHERE role = '" ROLE "'");
+        attempts = MAX(attempts, now);
+    }
+    assert_int_equal(model_count(scene.db, "SELECT count(*) FROM dead_letter"), 0);
+    assert_true(attempts > 3);
+    assert_int_equal(push_service_count(&scene.service), 1);
+    scene_stop(&scene);
+    db_close(behind);
+}
+
 static void who_lost_the_lease_sends_nothing(void **state)
 {
     Scene scene;
@@ -486,6 +519,7 @@ int main(void)
         cmocka_unit_test(a_push_service_rests_for_all),
         cmocka_unit_test(a_lost_connection_anywhere),
         cmocka_unit_test(a_commit_that_was_done_unheard),
+        cmocka_unit_test(a_bad_store_buries_nothing),
         cmocka_unit_test(who_lost_the_lease_sends_nothing),
         cmocka_unit_test(who_was_stopped_sends_nothing),
     };
