@@ -206,10 +206,12 @@ bool imip_out_begin(Db *db, const ImipOut *out, int64_t flight_ms, GError **erro
         " state = 1, due_at = rota_now() + $4, attempts = attempts + 1"
         " WHERE account = $1 AND letter = $2 AND recipient = $3 AND state < 2",
         NULL};
-    return db_exec(db, &sql,
-                   DB_ARGS(db_int(out->account), db_int(out->letter), db_text(out->recipient),
-                           db_int(flight_ms)),
-                   error) >= 0;
+    int64_t changed = db_exec(db, &sql,
+                              DB_ARGS(db_int(out->account), db_int(out->letter),
+                                      db_text(out->recipient), db_int(flight_ms)),
+                              error);
+    return changed > 0 || (changed == 0 && fail(error, ERROR_CONFLICT,
+                                                "the mail to %s is not there", out->recipient));
 }
 
 bool imip_out_end(Db *db, const ImipOut *out, ImipState state, int64_t wait_ms, const char *why,

@@ -83,7 +83,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ImipOut, imip_out_free)
 
 /* The next row that is due; *ret NULL and *ret_due_at when none is now (INT64_MAX: none waits). */
 bool imip_out_next(Db *db, int64_t account, ImipOut **ret, int64_t *ret_due_at, GError **error);
-/* Under way; it cannot be in flight any more after flight_ms. An `uncertain` one is counted. */
+/* Under way; it cannot be in flight any more after flight_ms. One that was so before is counted as
+ * uncertain. ERROR_CONFLICT: it waits no more. */
 bool imip_out_begin(Db *db, const ImipOut *out, int64_t flight_ms, GError **error);
 /* What came of it: waiting again until now + wait_ms, sent, failed. */
 bool imip_out_end(Db *db, const ImipOut *out, ImipState state, int64_t wait_ms, const char *why,
