@@ -232,6 +232,11 @@ enum MHD_Result http_exchange_request(void *data, struct MHD_Connection *connect
     (void)data, (void)connection, (void)url, (void)version;
     if (!exchange->opened)
         return open_exchange(exchange, method);
+    /* After a resume the head is told again, without a byte: that is not the body's end. */
+    bool again = exchange->awaits && *upload_size == 0;
+    exchange->awaits = false;
+    if (again)
+        return MHD_YES;
     if (*upload_size > 0) {
         size_t size = *upload_size;
         *upload_size = 0;

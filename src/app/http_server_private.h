@@ -60,6 +60,7 @@ typedef struct {
     bool no_room;   /* for its body */
     bool opened;    /* the head was seen */
     bool admitting; /* who asks is looked up; the body was not read yet */
+    bool awaits;    /* who asks was admitted: the library says once more that the head is there */
     bool ran;       /* the answer is made */
     HttpCall *call;
     HttpAnswer answer;

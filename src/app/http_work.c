@@ -36,6 +36,7 @@ static void run_exchange(HttpWork *work, HttpExchange *exchange, Db **db)
         http_call_run(exchange->call, *db);
     bool admitted = may_run && exchange->admitting && http_call_admit(exchange->call, *db);
     exchange->ran = !admitted;
+    exchange->awaits = admitted;
     exchange->admitting = false;
     /* From here it is the event thread's again. */
     http_exchange_resume(exchange);

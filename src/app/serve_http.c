@@ -16,6 +16,7 @@
 #include "front/acme_answer.h"
 #include "front/api.h"
 #include "front/api_events.h"
+#include "front/dav.h"
 #include "front/http_auth.h"
 #include "front/http_forwarded.h"
 #include "front/page.h"
@@ -30,6 +31,7 @@ struct ServeHttp {
     const HttpRoute *routes[ROUTES_MAX]; /* ended by NULL */
     ServeMetrics parts;
     struct MetricsHouse metrics;
+    struct DavSettings dav;
     unsigned *concurrency;
     GArray *rounds; /* of Round */
     HttpProxies *proxies;
@@ -122,6 +124,7 @@ static void make_house(ServeHttp *door)
         door->routes[count++] = &http_route_metrics;
     count = add_routes(door, count, api_routes);
     door->routes[count++] = &http_route_api_events;
+    count = add_routes(door, count, dav_routes);
     add_routes(door, count, page_routes);
     door->parts.settings = config->settings;
     door->parts.clock = config->clock;
@@ -143,6 +146,14 @@ static void make_house(ServeHttp *door)
     door->proxies =
         http_proxies_parse((const char *const *)(uintptr_t)config->settings->http.proxied, NULL);
     MUST(door->proxies); /* the settings' reader has looked at it */
+    const DutySettings *duty = &config->settings->duty;
+    door->dav = (struct DavSettings){
+        .limits = {.bytes_max = duty->calendar_max_size,
+                   .attendees_max = (unsigned)duty->calendar_max_attendees},
+        .expansions = (unsigned)duty->calendar_max_expansions,
+        .zone = config->settings->time_zone,
+        .scheduling = duty->scheduling,
+    };
     door->house = (HttpHouse){
         .routes = door->routes,
         .ill = ill,
@@ -158,6 +169,7 @@ static void make_house(ServeHttp *door)
         .concurrency = door->concurrency = settings_concurrency(config->settings),
         .read_table = read_table,
         .events = api_events_new(&config->settings->roles, config->clock),
+        .dav = &door->dav,
     };
 }
 

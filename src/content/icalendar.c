@@ -272,6 +272,7 @@ Icalendar *icalendar_parse(const void *bytes, size_t size, const IcalendarLimits
 {
     static const IcalendarLimits none;
     limits = limits ? limits : &none;
+    bytes = bytes ? bytes : ""; /* of no bytes */
     int64_t most = limits->bytes_max ? limits->bytes_max : CALENDAR_OBJECT_BYTES_MAX;
     if (size > (size_t)most) {
         fail(error, ERROR_REJECT,

@@ -70,13 +70,14 @@ typedef struct {
     IcalendarTime recurrence; /* RECURRENCE-ID */
     bool and_future;          /* RANGE=THISANDFUTURE */
     bool is_cancelled, is_transparent, is_completed;
-    int64_t sequence, stamp;          /* stamp: DTSTAMP, UTC; 0: none */
-    int64_t seen;                     /* X-MOZ-LASTACK, UTC; INT64_MIN: none */
-    char *summary, *location, *text;  /* "" where not said */
-    IcalendarAttendee *organizer;     /* NULL: none */
-    GPtrArray *attendees;             /* of IcalendarAttendee */
-    GPtrArray *alarms;                /* of IcalendarAlarm */
-    GArray *rules, *dates, *excepted; /* of Rule, IcalendarDate, IcalendarTime */
+    int64_t sequence, stamp;              /* stamp: DTSTAMP, UTC; 0: none */
+    int64_t seen;                         /* X-MOZ-LASTACK, UTC; INT64_MIN: none */
+    char *summary, *location, *text;      /* "" where not said */
+    IcalendarAttendee *organizer;         /* NULL: none */
+    GPtrArray *attendees;                 /* of IcalendarAttendee */
+    GPtrArray *alarms;                    /* of IcalendarAlarm */
+    GArray *rules, *dates, *excepted;     /* of Rule, IcalendarDate, IcalendarTime */
+    struct icalcomponent_impl *component; /* in the object's root; for content/ alone */
 } IcalendarItem;
 
 typedef struct {

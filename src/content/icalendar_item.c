@@ -242,6 +242,7 @@ IcalendarItem *icalendar_read_item(IcalendarReader *reader, icalcomponent *compo
 {
     IcalendarItem *item = g_new0(IcalendarItem, 1);
     item->kind = kind;
+    item->component = component;
     item->attendees = g_ptr_array_new_with_free_func((GDestroyNotify)attendee_free);
     item->alarms = g_ptr_array_new_with_free_func((GDestroyNotify)icalendar_alarm_free);
     item->rules = g_array_new(FALSE, FALSE, sizeof(Rule));

@@ -121,6 +121,7 @@ static void limits(void **state)
         if (none)
             fail_msg("%u times %s was taken", cases[i].bad, cases[i].line);
     }
+    assert_null(icalendar_parse(NULL, 0, NULL, NULL));
     g_autoptr(GError) error = NULL;
     IcalendarLimits small = {.bytes_max = 20};
     assert_null(icalendar_parse(WRAP(GOOD), strlen(WRAP(GOOD)), &small, &error));

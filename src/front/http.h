@@ -106,7 +106,8 @@ typedef struct {
     const unsigned *concurrency; /* of each role: threads that this node has for it */
     /* The role table of a settings file's text; ERROR_REJECT says what is wrong. Any thread. */
     RoleTable *(*read_table)(const char *text, size_t size, void *data, GError **error);
-    struct ApiEvents *events; /* api_events.h */
+    struct ApiEvents *events;      /* api_events.h */
+    const struct DavSettings *dav; /* dav.h */
 } HttpHouse;
 
 struct HttpCall {

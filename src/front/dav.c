@@ -1,0 +1,220 @@
+/* dav: the routes of CalDAV, and what each request begins and ends with.
+ *
+ * How it fits: front/http.c finds the route and the person; here the path finds the resource, and
+ * the method's own file does the rest. Failures: another person's path is 403, what is not there
+ * 404; the store's as problems. Known weak point: a segment that is an alias is answered with hrefs
+ * of the address that the person logged in with.
+ */
+#include "front/dav.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/limits_dav.h"
+#include "model/account.h"
+
+#include "front/dav_xml.h"
+
+/* "dav", "calendars", ADDRESS, CALENDAR, OBJECT; empty ones at the end do not count. */
+static bool find_kind(Dav *dav)
+{
+    char **at = dav->call->segments;
+    unsigned count = g_strv_length(at);
+    while (count > 1 && !*at[count - 1])
+        count--;
+    if (count == 1) {
+        dav->kind = DAV_ROOT;
+        return true;
+    }
+    bool principals = strcmp(at[1], "principals") == 0;
+    if ((!principals && strcmp(at[1], "calendars") != 0) || count < 3 ||
+        count > (principals ? 3 : 5))
+        return false;
+    dav->address = at[2];
+    dav->calendar_name = count > 3 ? at[3] : NULL;
+    dav->object_name = count > 4 ? at[4] : NULL;
+    dav->kind = principals ? DAV_PRINCIPAL
+                           : (count == 3   ? DAV_HOME
+                              : count == 4 ? DAV_CALENDAR
+                                           : DAV_OBJECT);
+    return true;
+}
+
+static const char *field(const Dav *dav, const char *name)
+{
+    return dav->call->request->header(name, dav->call->request->data);
+}
+
+bool dav_init(Dav *dav, HttpCall *call)
+{
+    const char *depth;
+    *dav = (Dav){.call = call, .settings = call->house->dav};
+    http_answer_add_header(call->answer, "DAV", "1, 3, extended-mkcol, calendar-access");
+    depth = field(dav, "Depth");
+    dav->depth = !depth || strcmp(depth, "infinity") == 0 ? 2 : *depth == '1';
+    if (find_kind(dav))
+        return true;
+    http_answer_problem(call->answer, 404, "there is nothing at this path");
+    return false;
+}
+
+void dav_clear(Dav *dav)
+{
+    if (dav->call->db)
+        db_rollback(dav->call->db);
+    calendar_free(dav->calendar);
+    if (dav->document)
+        xmlFreeDoc(dav->document);
+}
+
+bool dav_read_xml(Dav *dav)
+{
+    const HttpRequest *request = dav->call->request;
+    g_autoptr(GError) error = NULL;
+    if (!request->body_size)
+        return true;
+    dav->document = dav_xml_parse(request->body, request->body_size, &error);
+    if (!dav->document)
+        http_answer_problem(dav->call->answer, 400, "%s", error->message);
+    return dav->document != NULL;
+}
+
+void dav_fail(Dav *dav, const GError *error)
+{
+    http_answer_error(dav->call->answer, error);
+}
+
+/* The address of the path is the person's own. */
+static bool check_person(Dav *dav)
+{
+    g_autoptr(GError) error = NULL;
+    int64_t account = 0;
+    if (!dav->address || g_ascii_strcasecmp(dav->address, dav->call->person) == 0)
+        return true;
+    if (account_resolve(dav->call->db, dav->address, &account, &error)) {
+        if (account == dav->call->account)
+            return true;
+    } else if (error_kind(error) != ERROR_GONE && error_kind(error) != ERROR_REJECT) {
+        dav_fail(dav, error);
+        return false;
+    }
+    /* Whether there is such an address is not told. */
+    http_answer_problem(dav->call->answer, 403, "this is another person's");
+    return false;
+}
+
+bool dav_open(Dav *dav, DbMode mode)
+{
+    g_autoptr(GError) error = NULL;
+    Db *db = dav->call->db;
+    if (!db_begin(db, mode, &error)) {
+        dav_fail(dav, error);
+        return false;
+    }
+    if (!check_person(dav))
+        return false;
+    if (!dav->calendar_name)
+        return true;
+    dav->calendar = calendar_find(db, dav->call->account, dav->calendar_name, &error);
+    if (dav->calendar || error_kind(error) == ERROR_GONE)
+        return true;
+    dav_fail(dav, error);
+    return false;
+}
+
+bool dav_commit(Dav *dav)
+{
+    g_autoptr(GError) error = NULL;
+    if (db_commit(dav->call->db, &error) == DB_DONE)
+        return true;
+    dav_fail(dav, error);
+    return false;
+}
+
+void dav_refuse(Dav *dav, unsigned status, const char *condition, const char *detail)
+{
+    HttpAnswer *answer = dav->call->answer;
+    g_string_truncate(answer->body, 0);
+    answer->status = status;
+    answer->type = "application/xml; charset=utf-8";
+    dav_xml_open(answer->body, "D:error");
+    g_string_append_printf(answer->body, "<%s/><D:responsedescription>", condition);
+    dav_xml_put(answer->body, detail);
+    g_string_append(answer->body, "</D:responsedescription></D:error>\n");
+}
+
+const Zone *dav_zone(const Dav *dav)
+{
+    g_autoptr(Calendar) none = dav->calendar ? NULL : calendar_new("x");
+    return calendar_zone(dav->calendar ? dav->calendar : none, dav->settings->zone);
+}
+
+char *dav_path(const Dav *dav, DavKind kind, const char *calendar, const char *object)
+{
+    const char *person = dav->call->person;
+    switch (kind) {
+    case DAV_ROOT:
+        return g_strdup("/dav/");
+    case DAV_PRINCIPAL:
+        return g_strdup_printf("/dav/principals/%s/", person);
+    case DAV_HOME:
+        return g_strdup_printf("/dav/calendars/%s/", person);
+    case DAV_CALENDAR:
+        return g_strdup_printf("/dav/calendars/%s/%s/", person, calendar);
+    case DAV_OBJECT:
+        return g_strdup_printf("/dav/calendars/%s/%s/%s", person, calendar, object);
+    }
+    return NULL;
+}
+
+void dav_answer_multistatus(Dav *dav, GString *take)
+{
+    HttpAnswer *answer = dav->call->answer;
+    g_string_append(take, "</D:multistatus>\n");
+    answer->status = 207;
+    answer->type = "application/xml; charset=utf-8";
+    g_string_free(answer->body, TRUE);
+    answer->body = take;
+}
+
+/* ---- routes */
+
+static void run_options(HttpCall *call)
+{
+    http_answer_add_header(call->answer, "DAV", "1, 3, extended-mkcol, calendar-access");
+    http_answer_add_header(call->answer, "Allow",
+                           "OPTIONS, GET, HEAD, PUT, DELETE, PROPFIND, PROPPATCH, REPORT, "
+                           "MKCALENDAR, MKCOL, MOVE");
+    call->answer->status = 200;
+}
+
+/* RFC 6764: a client that knows the host alone begins here, with whatever method it likes. */
+static void run_well_known(HttpCall *call)
+{
+    http_answer_add_header(call->answer, "Location", "/dav/");
+    call->answer->status = 301;
+}
+
+#define XML "application/xml text/xml"
+#define DAV_ROUTE(verb, what, media, most)                                                         \
+    {                                                                                              \
+        .method = verb, .path = "/dav/{*}", .store = HTTP_STORE_NEEDED, .access = HTTP_FOR_PERSON, \
+        .run = what, .types = media, .body_max = most                                              \
+    }
+static const HttpRoute rows[] = {
+    {.method = "GET", .path = "/.well-known/caldav", .run = run_well_known},
+    {.method = "PROPFIND", .path = "/.well-known/caldav", .run = run_well_known, .types = "*"},
+    {.method = "OPTIONS", .path = "/dav/{*}", .run = run_options},
+    DAV_ROUTE("PROPFIND", dav_run_propfind, XML, DAV_XML_BYTES_MAX),
+    DAV_ROUTE("PROPPATCH", dav_run_proppatch, XML, DAV_XML_BYTES_MAX),
+    DAV_ROUTE("MKCALENDAR", dav_run_mkcalendar, XML, DAV_XML_BYTES_MAX),
+    DAV_ROUTE("MKCOL", dav_run_mkcalendar, XML, DAV_XML_BYTES_MAX),
+    DAV_ROUTE("REPORT", dav_run_report, XML, DAV_XML_BYTES_MAX),
+    DAV_ROUTE("GET", dav_run_get, NULL, 0),
+    DAV_ROUTE("PUT", dav_run_put, "*", DAV_OBJECT_BYTES_MAX),
+    DAV_ROUTE("DELETE", dav_run_delete, "*", 0),
+    DAV_ROUTE("MOVE", dav_run_move, "*", 0),
+};
+const HttpRoute *const dav_routes[] = {&rows[0],  &rows[1],  &rows[2], &rows[3], &rows[4],
+                                       &rows[5],  &rows[6],  &rows[7], &rows[8], &rows[9],
+                                       &rows[10], &rows[11], NULL};

@@ -1,0 +1,96 @@
+/* dav.h: CalDAV (RFC 4791) on the HTTP door: its routes, and what its parts share.
+ *
+ *     /.well-known/caldav                     where it begins (RFC 6764)
+ *     /dav/                                   says who asks (RFC 5397)
+ *     /dav/principals/ADDRESS/                the person
+ *     /dav/calendars/ADDRESS/                 the home: their calendars
+ *     /dav/calendars/ADDRESS/NAME/            a calendar
+ *     /dav/calendars/ADDRESS/NAME/OBJECT      an object
+ *
+ * ADDRESS is any of the person's own; another's is 403. Each request is one transaction. What a
+ * client stores comes back byte for byte. Known and not done: ACL, locks, scheduling (RFC 6638).
+ */
+#ifndef ROTA_FRONT_DAV_H
+#define ROTA_FRONT_DAV_H
+
+#include <libxml/tree.h>
+
+#include "front/http.h"
+#include "model/calendar_object.h"
+
+/* What the operator has set; borrowed by the house. */
+struct DavSettings {
+    IcalendarLimits limits;
+    unsigned expansions; /* calendar.max-recurrence-expansions */
+    const char *zone;    /* of what has none, and no calendar says one */
+    bool scheduling;     /* calendar.scheduling.enable */
+};
+
+extern const HttpRoute *const dav_routes[]; /* ended by NULL */
+
+/* ---- private to dav_*.c */
+
+typedef enum { DAV_ROOT, DAV_PRINCIPAL, DAV_HOME, DAV_CALENDAR, DAV_OBJECT } DavKind;
+typedef struct {
+    HttpCall *call;
+    const struct DavSettings *settings;
+    DavKind kind;
+    const char *address; /* as the request says it; else call->person */
+    const char *calendar_name, *object_name;
+    Calendar *calendar; /* found by dav_open; NULL: there is none of that name, or it was not asked
+                           for */
+    xmlDoc *document;   /* of the body; NULL: it was empty */
+    unsigned depth;     /* 0, 1; 2: infinity */
+} Dav;
+void dav_clear(Dav *dav);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Dav, dav_clear)
+
+/* Reads path and headers. False: the answer is made. */
+bool dav_init(Dav *dav, HttpCall *call);
+/* Parses the body as XML. False: the answer is made. */
+bool dav_read_xml(Dav *dav);
+/* Begins a transaction and finds the calendar that the path names, where it names one. */
+bool dav_open(Dav *dav, DbMode mode);
+/* Ends a write; false: the answer is made. What is not known is 503: the client looks again. */
+bool dav_commit(Dav *dav);
+/* Answers the error, whatever it is. */
+void dav_fail(Dav *dav, const GError *error);
+/* 403 or 409 with a precondition's name, as "C:valid-calendar-data". */
+void dav_refuse(Dav *dav, unsigned status, const char *condition, const char *detail);
+/* The zone of what has none. Unref it. */
+const Zone *dav_zone(const Dav *dav);
+/* "/dav/calendars/ADDRESS/CALENDAR/OBJECT" or a beginning of it, the caller's. */
+char *dav_path(const Dav *dav, DavKind kind, const char *calendar, const char *object);
+
+/* One property of a resource: true, and its value appended. */
+typedef struct {
+    const char *space, *name;
+} DavName;
+typedef struct {
+    const Dav *dav;
+    DavKind kind;
+    const Calendar *calendar;     /* of a calendar or an object */
+    const CalendarObject *object; /* of an object; its bytes where they are asked for */
+    const xmlNode *asked;         /* the element that asks; NULL: all were asked for */
+} DavResource;
+/* Writes one <D:response> with the properties that a <D:prop> names, NULL: all that are told so. */
+void dav_put_response(GString *out, const DavResource *resource, const xmlNode *prop,
+                      bool names_only);
+/* A <D:prop> asks for the bytes of objects. */
+bool dav_asks_for_data(const xmlNode *prop);
+/* <C:calendar-data>'s content. */
+void dav_put_data(GString *out, const DavResource *resource);
+/* Sends 207 with `out`. */
+void dav_answer_multistatus(Dav *dav, GString *take);
+
+void dav_run_propfind(HttpCall *call);
+void dav_run_proppatch(HttpCall *call);
+void dav_run_mkcalendar(HttpCall *call);
+void dav_run_report(HttpCall *call);
+void dav_run_get(HttpCall *call);
+void dav_run_put(HttpCall *call);
+void dav_run_delete(HttpCall *call);
+void dav_run_move(HttpCall *call);
+void dav_report_query(Dav *dav);
+
+#endif
