@@ -199,6 +199,11 @@ static char *hear(int fd, const char *end)
     return g_string_free(text, FALSE);
 }
 
+static void hear_out(int fd, const char *end)
+{
+    g_free(hear(fd, end));
+}
+
 static void expect(int fd, const char *request, const char *status, const char *body)
 {
     say(fd, request);
@@ -368,23 +373,23 @@ static void streams_tell_what_is_new(void **state)
            "event: begin\nid: 0\ndata: one\ndata: two\n\n");
     http_events_publish(events, "nothing");
     http_events_publish(events, "news");
-    g_autofree char *topic = hear(fd, "event: topic\nid: 1\n");
+    hear_out(fd, "event: topic\nid: 1\n");
     http_events_publish(events, "other");
-    g_autofree char *other = hear(fd, "event: topic\nid: 2\n");
-    g_autofree char *ping = hear(fd, "\n: \n\n");
+    hear_out(fd, "event: topic\nid: 2\n");
+    hear_out(fd, "\n: \n\n");
     expect(ending, "GET /stream?ends HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200", "begin");
     expect(every, "GET /stream?every HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200",
            "event: every\n");
     expect(silent, "GET /stream HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200", "begin");
     http_events_publish(events, "news");
-    g_autofree char *end = hear(ending, "0\r\n\r\n");
+    hear_out(ending, "0\r\n\r\n");
     expect(ending, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200", "well\n");
     wait_for_streams(server, 3);
     close(silent); /* without a word: it is seen all the same */
     close(every);
     wait_for_streams(server, 1);
     http_events_end_all(events, true);
-    g_autofree char *over = hear(fd, "0\r\n\r\n");
+    hear_out(fd, "0\r\n\r\n");
     expect(fd, "GET /stream HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 503", "hands over");
     close(fd);
     close(ending);
