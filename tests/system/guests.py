@@ -120,3 +120,14 @@ def mail(sender, recipient, text, method, number):
     message.set_content("An invitation.")
     message.add_alternative(text.encode(), maintype="text", subtype="calendar", params={"method": method})
     return message
+
+
+def answer(message, who, status, number):
+    """The mail with which `who` answers an invitation."""
+    text, _ = calendar_of(message)
+    names = ("UID", "SEQUENCE", "ORGANIZER", "DTSTART", "RECURRENCE-ID")
+    kept = [line for line in text.splitlines() if re.split("[:;]", line)[0] in names]
+    organizer = re.search(r"ORGANIZER[^\n]*mailto:(\S+)", text)[1]
+    body = "\r\n".join(["BEGIN:VEVENT", *kept, f"DTSTAMP:20370101T0000{number:02d}Z",
+                        f"ATTENDEE;PARTSTAT={status}:mailto:{who}", "REQUEST-STATUS:2.0;Success", "END:VEVENT", ""])
+    return mail(who, organizer, calendar(body, method="REPLY"), "REPLY", f"{who}-{number}")

@@ -27,6 +27,7 @@ trace unix - - n - 0 bounce
 error unix - - n - - error
 retry unix - - n - - error
 lmtp unix - - n - - lmtp
+smtp unix - - n - - smtp
 anvil unix - - n - 1 anvil
 proxymap unix - - n - - proxymap
 postlog unix-dgram n - n - 1 postlogd
@@ -85,15 +86,17 @@ def unpack(folder):
 
 
 class Postfix:
-    """Takes mail on `port` and hands what is for example.org to the LMTP server on `lmtp_port`."""
+    """Takes mail on `port` and hands what is for example.org to the LMTP server on `lmtp_port`, what is for
+    example.com to the mail server on `other_port`."""
 
-    def __init__(self, lmtp_port):
+    def __init__(self, lmtp_port, other_port=None):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="rota-postfix-"))
         self.folder.chmod(0o755)
         self.port = free_port()
         tree = unpack(self.folder / "tree")
         names = {"folder": self.folder, "tree": tree, "port": self.port, "lmtp_port": lmtp_port}
-        (self.folder / "main.cf").write_text(MAIN.format(**names))
+        other = f"transport_maps = inline:{{example.com=smtp:[127.0.0.1]:{other_port}}}\n" if other_port else ""
+        (self.folder / "main.cf").write_text(MAIN.format(**names) + other)
         (self.folder / "master.cf").write_text(MASTER.format(**names))
         self.environment = {**os.environ, "MAIL_CONFIG": str(self.folder), "LD_LIBRARY_PATH": f"{tree}/usr/lib/postfix"}
         self.environment.pop("LD_PRELOAD", None)

@@ -1,6 +1,7 @@
 """Invitations between rota and another system over real SMTP: none is lost, none comes twice, whatever the mail servers
 say and whoever dies."""
 
+import base64
 import collections
 import json
 import os
@@ -9,7 +10,8 @@ import time
 import pytest
 
 from conftest import until
-from guests import Guests, calendar, calendar_of, event, mail
+from door import Door
+from guests import Guests, answer, calendar, calendar_of, event, mail
 from postfix import Postfix, free_port
 
 ADA, BOB = "ada@example.org", "bob@example.com"
@@ -126,3 +128,80 @@ def test_invitations_go_out_once(rota, guests):
     failed = [entry for entry in log(rota) if entry["outcome"] == "failed"]
     assert [(entry["recipient"], entry["why"]) for entry in failed] == [(people[3], "550 5.1.1 no such person")]
     node.stop()
+
+
+class Calendar(Door):
+    """Ada's client: a calendar by CalDAV on a node behind a Postfix, which hands mail to and from the guests."""
+
+    def __init__(self, rota, guests):
+        lmtp_port = free_port()
+        self.postfix = Postfix(lmtp_port, guests.port)
+        relay = f'[smtp]\nrelay = "smtp://127.0.0.1:{self.postfix.port}"'
+        rota.run("store", "init")
+        rota.run("account", "add", ADA, "--password-stdin", text="right\n")
+        rota.lmtp_path = rota.folder / "lmtp-node"
+        super().__init__(rota, f"{relay}\n[lane.imip-processing]\n")
+        self.node.close()
+        text = self.settings.read_text().replace(f"unix:{rota.lmtp_path}", f"127.0.0.1:{lmtp_port}")
+        self.settings.write_text(text)
+        self.node = rota.serve(self.settings, "again").ready()
+
+    def dav(self, method, name, body=None, status=(200, 201, 204)):
+        login = base64.b64encode(f"{ADA}:right".encode()).decode()
+        kind = "text/calendar" if method == "PUT" else "application/xml"
+        got, _, text = self.ask(f"/dav/calendars/{ADA}/{name}", method, body and body.encode(),
+                                {"Authorization": f"Basic {login}", "Content-Type": kind})
+        assert got in status, f"{method} {name}: {got} {text}"
+        return text.replace("\r\n ", "")
+
+    def name_of(self, uid):
+        found = self.rota.query(f"SELECT name FROM calendar_object WHERE uid = '{uid}'")
+        return f"default/{found[0][0]}" if found else None
+
+
+def test_an_exchange_with_another_system(rota, guests):
+    """Ada plans by CalDAV, the guests answer by mail, and the other way round; all of it through Postfix."""
+    if os.geteuid() != 0:
+        assert not os.environ.get("CI"), "in CI the tests run as root"
+        return
+    cleo, nobody = "cleo@example.com", "nobody@example.com"
+    guests.refused, guests.delayed = {nobody}, {cleo}
+    ada = Calendar(rota, guests)
+    try:
+        ada.dav("PROPFIND", "", status=[207])  # makes the first calendar
+        ada.dav("PUT", "default/plan.ics", calendar(event("plan", ADA, [BOB, cleo, nobody])))
+        until(lambda: guests.of(BOB) and guests.of(cleo), "the invitations")
+        until(lambda: any("Undelivered" in row[0] for row in rota.query("SELECT subject FROM email")), "the bounce")
+        client = ada.postfix.client()
+        client.send_message(answer(guests.of(BOB)[0], BOB, "ACCEPTED", 1))
+        client.send_message(answer(guests.of(cleo)[0], cleo, "TENTATIVE", 2))
+        client.send_message(answer(guests.of(cleo)[0], "eve@example.net", "ACCEPTED", 3))  # nobody asked her
+        until(lambda: ada.dav("GET", "default/plan.ics").count("SCHEDULE-STATUS=2.0") == 2, "both answers")
+        text = ada.dav("GET", "default/plan.ics")
+        assert "PARTSTAT=ACCEPTED" in text and "PARTSTAT=TENTATIVE" in text and "eve@" not in text
+        assert (len(guests.of(BOB)), len(guests.of(cleo))) == (1, 1)  # answers are not sent around
+
+        ada.dav("PUT", "default/plan.ics", text.replace("T090000Z", "T093000Z").replace("SEQUENCE:0", "SEQUENCE:1"))
+        until(lambda: len(guests.of(BOB)) == 2 and len(guests.of(cleo)) == 2, "the new time")
+        assert "DTSTART:20360301T093000Z" in calendar_of(guests.of(BOB)[1])[0]
+
+        invited = calendar(event("party", BOB, [ADA]), method="REQUEST")
+        client.send_message(mail(BOB, ADA, invited, "REQUEST", 7))
+        until(lambda: ada.name_of("party"), "Bob's party")
+        party = ada.dav("GET", ada.name_of("party"))
+        assert "PARTSTAT=NEEDS-ACTION" in party and "METHOD" not in party
+        ada.dav("PUT", ada.name_of("party"), party.replace("NEEDS-ACTION", "ACCEPTED"))
+        until(lambda: len(guests.of(BOB)) == 3, "Ada's answer")
+        text, method = calendar_of(guests.of(BOB)[2])
+        assert method == "REPLY" and f"PARTSTAT=ACCEPTED:mailto:{ADA}" in text and BOB in text
+
+        ada.dav("DELETE", "default/plan.ics")
+        until(lambda: len(guests.of(BOB)) == 4 and len(guests.of(cleo)) == 3, "the end of the plan")
+        assert calendar_of(guests.of(cleo)[2])[1] == "CANCEL"
+        ids = [message["Message-ID"] for _, _, message in guests.mails]
+        assert len(ids) == len(set(ids)) == 7
+        assert {entry["outcome"] for entry in log(rota) if entry["way"] == "out"} == {"sent"}
+        ada.node.stop()
+        assert "whole" in rota.run("store", "check", "--deep")
+    finally:
+        ada.postfix.close()
