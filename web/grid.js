@@ -24,7 +24,7 @@ export function columns(status) {
 export function nodeWords(node) {
   if (node.missing) return "not running";
   if (node.living) return node.state;
-  return node.state === "drained" ? "drained, lease given back" : "lease has run out";
+  return node.state === "drained" ? "drained" : "lease has run out";
 }
 const nodeKind = (node) => (!node.living ? "gone" : node.state === "up" ? "up" : "leaving");
 
@@ -34,7 +34,7 @@ function nodeHead(node, choose) {
     el("button", {type: "button", "data-key": `node-${node.node}`, onclick: () => choose(node.node)},
       el("span", {class: "name"}, `node ${node.node}`),
       el("span", {class: "state"}, nodeWords(node)),
-      el("span", {class: "load"}, told ? `load ${node.load.toFixed(2)} of ${node.cores}` : " ")));
+      el("span", {class: "load"}, told ? `load ${node.load.toFixed(1)} of ${node.cores}` : " ")));
 }
 
 function shardKind(shard) {
@@ -48,6 +48,7 @@ function chip(shard, node, many) {
   const takes = shard.taken_over_by.includes(node.node);
   const works = shard.living.includes(node.node);
   const nobody = !takes && shardKind(shard) === "nobody";
+  if (works && !shard.in_this_version) return el("span", {class: "chip off"}, el("b", {}, many ? `shard ${shard.shard}` : "all"), el("span", {class: "what"}, "nothing yet"));
   const kind = takes ? "taken" : works ? shardKind(shard) : nobody ? "nobody" : "off";
   const away = nodeKind(node) === "gone" ? "off" : "hands over";
   const words = takes ? "took it over" : works ? (shard.lag_ms > 0 ? `lag ${duration(shard.lag_ms)}` : "no lag") : nobody ? `${away}: NOBODY` : away;

@@ -19,7 +19,7 @@ export function plot(title, lines, write, least = 1) {
   const shown = told.filter((line) => most(line) > 0).sort((a, b) => most(b) - most(a)).slice(0, LINES_MAX);
   const figure = el("figure", {class: "plot"}, el("figcaption", {}, title));
   if (!shown.length) {
-    figure.append(el("p", {class: "wait"}, flat.length ? `${write(0)}, all the time.` : "Not enough to draw yet."));
+    figure.append(el("p", {class: "wait"}, flat.length ? "Zero all the time." : "Not enough to draw yet."));
     return figure;
   }
   const all = shown.flatMap((line) => line.points), top = above(Math.max(least, ...all.map(([, value]) => value)));
@@ -42,7 +42,7 @@ export function plot(title, lines, write, least = 1) {
   });
   const more = told.length - flat.length - shown.length;
   figure.append(picture);
-  if (flat.length || more) figure.append(el("p", {class: "hint"}, [flat.length ? `${flat.length} at ${write(0)} all the time. ` : "", more ? `${more} smaller ones are not drawn.` : ""]));
+  if (flat.length || more) figure.append(el("p", {class: "hint"}, [flat.length ? `${flat.length} others at zero all the time. ` : "", more ? `${more} smaller ones are not drawn.` : ""]));
   return figure;
 }
 

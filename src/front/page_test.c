@@ -69,7 +69,11 @@ static void files_are_there(void **state)
             fail_msg("row %zu, %s: %u %s", i, rows[i].target, answer.status, answer.type);
         if (answer.status == 200) {
             const char *policy = header_of(&answer, "Content-Security-Policy");
-            assert_non_null(strstr(policy, "default-src 'none'"));
+            static const char *const parts[] = {"default-src 'none'", "script-src 'self'",
+                                                "connect-src 'self'", "frame-ancestors 'none'",
+                                                "base-uri 'none'"};
+            for (size_t k = 0; k < G_N_ELEMENTS(parts); k++)
+                assert_non_null(strstr(policy, parts[k]));
             assert_null(strstr(policy, "unsafe"));
         }
     }
