@@ -206,6 +206,12 @@ static const struct {
     {"die", true, true, true, 0, MINUTE},
 };
 
+/* The store's clock is read twice by one statement, and may have moved between. */
+static bool is_about(int64_t got, int64_t want)
+{
+    return got > want - 1000 && got < want + 1000;
+}
+
 static void each_answer_has_its_end(void **state)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(answers); i++) {
@@ -225,7 +231,7 @@ static void each_answer_has_its_end(void **state)
             assert_int_equal(column(&scene, "sending_seq") != 0, answers[i].unknown);
             assert_int_equal(column(&scene, "failures"), answers[i].tried);
             int64_t wait = column(&scene, "next_at - last_at");
-            assert_true(!answers[i].tried || wait == answers[i].wait_ms);
+            assert_true(!answers[i].tried || is_about(wait, answers[i].wait_ms));
         }
         if (answers[i].tried) {
             int64_t left = model_count(
@@ -261,7 +267,7 @@ static void after_some_attempts_it_rests(void **state)
     for (unsigned i = 1; i <= 4; i++) {
         step(&scene);
         assert_int_equal(push_service_count(&scene.service), i);
-        assert_int_equal(column(&scene, "next_at - last_at"), i < 3 ? MINUTE : 60 * MINUTE);
+        assert_true(is_about(column(&scene, "next_at - last_at"), i < 3 ? MINUTE : 60 * MINUTE));
         step(&scene);
         assert_int_equal(push_service_count(&scene.service), i); /* not before */
         let_time_pass(&scene);
