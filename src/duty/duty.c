@@ -155,13 +155,13 @@ static const Role roles[] = {
         .unit = ROLE_BY_ACCOUNT,
         .people_wait = true,
         .fragile = true,
-        .concurrency = 1,
-        .batch = 16,
+        .concurrency = 2,
+        .batch = 1,
         .attempts = 10,
         .retry_min_ms = 10 * SECOND,
         .retry_max_ms = 10 * MINUTE,
         .run_ms = MINUTE,
-        .handler = NULL,
+        .handler = &calendar_alerts_handler,
     },
 };
 

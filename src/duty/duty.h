@@ -93,6 +93,6 @@ Role *duty_roles_with(const CustomDuty *customs, unsigned count);
 
 extern const Handler purge_stores_handler, purge_accounts_handler, fts_indexing_handler,
     bayes_training_handler, push_notifications_handler, imip_processing_handler, custom_handler,
-    acme_renew_handler;
+    acme_renew_handler, calendar_alerts_handler;
 
 #endif
