@@ -7,15 +7,20 @@ import {showAudit, showAccounts} from "./reports.js";
 import {nameRoles, showTasks, watchTasks} from "./tasks.js";
 import {askWithout, drawWhatIf} from "./whatif.js";
 
+const CLOCK_OFF_MS = 5000; // as `rota status`
 let status = null;
 
 // The words of the alarm are the status report's: `rota status` prints the same.
 function drawAlarm() {
-  const alarm = byId("alarm"), lines = [status.alarm, ...status.differing].filter((line) => line);
+  const alarm = byId("alarm");
+  const clocks = status.nodes.filter((node) => node.living && Math.abs(node.clock_ahead_ms) > CLOCK_OFF_MS)
+    .map((node) => `the clock of node ${node.node} (${node.host}) is ${duration(Math.abs(node.clock_ahead_ms))} ${node.clock_ahead_ms > 0 ? "ahead of" : "behind"} the store's: set it right`);
+  const lines = [...clocks, ...status.unknown.map((role) => role.words), ...status.differing,
+    ...(status.differing.length ? ["A table comes into force when all living nodes propose it, or by `rota roles adopt`."] : [])];
   document.title = status.uncovered ? `(!) ${status.uncovered} uncovered · rota` : "rota";
   alarm.hidden = !status.alarm;
   if (alarm.textContent !== (status.alarm || "")) alarm.textContent = status.alarm || "";
-  replace(byId("differing"), lines.slice(status.alarm ? 1 : 0).map((line) => el("p", {class: "warning"}, line)));
+  replace(byId("differing"), lines.map((line) => el("p", {class: "warning"}, line)));
 }
 
 function drawSummary() {

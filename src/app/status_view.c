@@ -153,12 +153,9 @@ static void print_unknown(const StatusReport *report, FILE *out)
 {
     for (unsigned i = 0; i < report->unknown->len; i++) {
         const UnknownReport *unknown = g_ptr_array_index(report->unknown, i);
-        g_autofree char *tasks = format_count(unknown->tasks);
-        g_autofree char *role = ui_safe(unknown->role);
-        fprintf(out,
-                "%s%s%s: %s tasks and %" PRId64 " dead letters of a role that these settings do "
-                "not know: they wait until it comes back, or `rota tasks drop`%s\n",
-                i ? "" : "\n", ui_colour(out, UI_YELLOW), role, tasks, unknown->dead,
+        g_autofree char *words = status_words_unknown(unknown);
+        g_autofree char *line = ui_safe(words);
+        fprintf(out, "%s%s%s%s\n", i ? "" : "\n", ui_colour(out, UI_YELLOW), line,
                 ui_colour(out, UI_PLAIN));
     }
 }

@@ -72,8 +72,9 @@ static json_t *shard_json(const ShardReport *shard)
 
 static json_t *unknown_json(const UnknownReport *unknown)
 {
-    json_t *json =
-        json_pack("{s:s, s:I}", "role", unknown->role, "dead", (json_int_t)unknown->dead);
+    g_autofree char *words = status_words_unknown(unknown);
+    json_t *json = json_pack("{s:s, s:I, s:s}", "role", unknown->role, "dead",
+                             (json_int_t)unknown->dead, "words", words);
     set_count(json, "tasks", unknown->tasks);
     return json;
 }

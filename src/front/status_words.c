@@ -72,3 +72,12 @@ char *status_words_works(const ShardReport *shard)
         return g_strdup("none");
     return format_nodes(shard->living);
 }
+
+char *status_words_unknown(const UnknownReport *unknown)
+{
+    return g_strdup_printf("%s: %s%" PRId64 " tasks and %" PRId64
+                           " dead letters of a role that these settings do not know: they wait "
+                           "until it comes back, or `rota tasks drop`",
+                           unknown->role, unknown->tasks.more ? ">= " : "", unknown->tasks.count,
+                           unknown->dead);
+}

@@ -13,6 +13,8 @@ char *status_words_uncovered(const StatusReport *report);
 /* "UNCOVERED: 1 of 12 shards have no living node, their work waits: …"; "" where all are covered.
  */
 char *status_words_alarm(const StatusReport *report);
+/* What waits for a role that nobody knows. */
+char *status_words_unknown(const UnknownReport *unknown);
 /* Who works for the shard now: "1,4", "NOBODY", "3 (taken over)", …. */
 char *status_words_works(const ShardReport *shard);
 

@@ -245,6 +245,27 @@ def test_no_other_site_changes_anything(six):
     six.rota.query("DELETE FROM dead_letter")
 
 
+def test_what_is_not_as_it_should_be_is_told(six):
+    """A node whose file has another table, and work of a role that nobody knows: in the words of the command."""
+    browser = six.open()
+    six.rota.query("INSERT INTO dead_letter (bucket, role, key, payload, attempts, deaths, created_at, buried_at,"
+                   " last_error, node) VALUES (5, 'gone.role', '1', '', 5, 0, 1, 1, '', 2)")
+    path = six.doors[6].settings
+    before = path.read_text()
+    path.write_text(before.replace('"2,3", "5,6"', '"2,3", "5"'))
+    six.command("reload")
+    browser.see("#differing", "node 6 proposes purge.stores")
+    browser.see("#differing", "dead letters of a role that these settings do not know")
+    said = six.command("status")
+    for line in browser.text("#differing p"):
+        assert line in said
+    path.write_text(before)
+    six.command("reload")
+    six.rota.query("DELETE FROM dead_letter")
+    until(lambda: browser.text("#differing p") == [], "no warning")
+    assert browser.complaints() == []
+
+
 @pytest.mark.skipif("ROTA_SCREENSHOTS" not in os.environ, reason="takes the pictures of docs/")
 def test_pictures(six):
     """Some mail, a dead letter, a node that drains: on a desk and on a phone. The next test's is in the dark."""
