@@ -70,7 +70,8 @@ class Receiver:
     def close(self):
         self.process.terminate()
         self.process.wait()
-        return (self.folder / "trouble").read_text().splitlines()
+        lines = (self.folder / "trouble").read_text().splitlines()
+        return [line for line in lines if line.startswith(("trouble: ", "Traceback"))]
 
 
 def copy_people(world, count):

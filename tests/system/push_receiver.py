@@ -223,6 +223,8 @@ class PushReceiver:
             push = self.read(headers, body)
         except Exception as error:  # whatever it is, the test shall hear of it
             self.trouble.append(f"{type(error).__name__}: {error}")
+            if self.file:  # as a program: at once, since it is ended by a signal
+                print(f"trouble: {self.trouble[-1]}", file=sys.stderr, flush=True)
             connection.answer(stream, 400)
             return
         device = self.devices[push["device"]]
@@ -283,11 +285,7 @@ def main():
         receiver.device(name, private=int(saved["private"]), auth=bytes.fromhex(saved["auth"]),
                         answer=saved["answer"], delay=saved["delay"])
     receiver.file = open(folder / "ledger", "a", encoding="utf-8")
-    try:
-        asyncio.run(receiver.serve(lambda: print("ready", flush=True)))
-    finally:
-        for line in receiver.trouble:
-            print(line, file=sys.stderr, flush=True)
+    asyncio.run(receiver.serve(lambda: print("ready", flush=True)))
 
 
 if __name__ == "__main__":
