@@ -42,7 +42,7 @@ level = "warning"
 C
     rota store init >/dev/null 2>&1
     rota account add ada@example.org >/dev/null 2>&1
-    "$BENCH_BUILD/rota" -c "$folder/rota/rota.toml" serve >"$folder/rota/log" 2>&1 & # no function: its number is the node's
+    "$BENCH_BUILD/rota" -c "$folder/rota/rota.toml" serve >"$folder/rota/log" 2>&1 &
     serving=$!
     wait_for "$folder/rota/lmtp" || { cat "$folder/rota/log" >&2; return 1; }
     "$BENCH_BUILD/benches/lmtp-client" --messages 20 "$folder/rota/lmtp" >/dev/null
