@@ -22,8 +22,9 @@
 #define HTTP_BYTES_PER_MS 32
 /* read of a body over its limit, so that the client hears why, before we hang up on it */
 #define HTTP_DISCARD_BYTES_MAX (1024 * 1024)
-/* of a connection: its head, and what is read at once */
-#define HTTP_CONNECTION_BYTES (32 * 1024)
+/* of a connection: its head, and what is read at once. The library touches all of it, so it is most
+ * of what an open stream costs */
+#define HTTP_CONNECTION_BYTES (16 * 1024)
 #define HTTP_EVENT_THREADS    2
 /* requests that wait for the store at one time; each worker has a handle */
 #define HTTP_WORKERS 4
