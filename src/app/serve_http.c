@@ -19,6 +19,7 @@
 #include "front/dav.h"
 #include "front/http_auth.h"
 #include "front/http_forwarded.h"
+#include "front/jmap.h"
 #include "front/page.h"
 
 #include "app/http_events.h"
@@ -36,6 +37,7 @@ struct ServeHttp {
     GArray *rounds; /* of Round */
     HttpProxies *proxies;
     HttpHouse house, answers;
+    JmapHouse jmap;
     HttpServer *server;
     HttpServer *challenges; /* of acme.http-listen; NULL: none */
 };
@@ -125,6 +127,7 @@ static void make_house(ServeHttp *door)
     count = add_routes(door, count, api_routes);
     door->routes[count++] = &http_route_api_events;
     count = add_routes(door, count, dav_routes);
+    count = add_routes(door, count, jmap_routes);
     add_routes(door, count, page_routes);
     door->parts.settings = config->settings;
     door->parts.clock = config->clock;
@@ -154,6 +157,8 @@ static void make_house(ServeHttp *door)
         .zone = config->settings->time_zone,
         .scheduling = duty->scheduling,
     };
+    door->jmap = (JmapHouse){.push_private = config->settings->push.allow_private,
+                             .seal = &config->settings->duty.seal};
     door->house = (HttpHouse){
         .routes = door->routes,
         .ill = ill,
@@ -168,6 +173,7 @@ static void make_house(ServeHttp *door)
         .round_count = door->rounds->len,
         .concurrency = door->concurrency = settings_concurrency(config->settings),
         .read_table = read_table,
+        .jmap = &door->jmap,
         .events = api_events_new(&config->settings->roles, config->clock),
         .dav = &door->dav,
     };

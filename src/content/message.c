@@ -176,6 +176,7 @@ static void read_headers(Message *message, const GArray *fields)
 {
     for (unsigned i = 0; i < fields->len; i++)
         read_field(message, &g_array_index(fields, HeaderField, i));
+    message->references_own = message->references->len;
     const HeaderField *answer = header_find(fields, "In-Reply-To");
     if (answer)
         read_references(message->references, answer);

@@ -30,9 +30,10 @@ typedef struct {
     char *subject;                           /* decoded, "" if none */
     GArray *from, *to, *cc, *bcc, *reply_to; /* of MessageAddress; never NULL */
     char *message_id;                        /* without <>, "" if none */
-    GPtrArray *references; /* of char *: References then In-Reply-To, without <> */
-    int64_t date_ms;       /* Date header, UTC; 0 none or unreadable */
-    char *list_id;         /* "" if none */
+    GPtrArray *references;   /* of char *: References then In-Reply-To, without <> */
+    unsigned references_own; /* how many are of References */
+    int64_t date_ms;         /* Date header, UTC; 0 none or unreadable */
+    char *list_id;           /* "" if none */
     /* From here with MESSAGE_FULL only. */
     GString *text; /* all body text as people see it, part by part with newlines; HTML as text;
                       attached messages' too */

@@ -107,6 +107,7 @@ typedef struct {
     /* The role table of a settings file's text; ERROR_REJECT says what is wrong. Any thread. */
     RoleTable *(*read_table)(const char *text, size_t size, void *data, GError **error);
     struct ApiEvents *events;      /* api_events.h */
+    const struct JmapHouse *jmap;  /* jmap.h */
     const struct DavSettings *dav; /* dav.h */
 } HttpHouse;
 

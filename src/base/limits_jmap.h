@@ -1,0 +1,20 @@
+/* limits_jmap.h: the limits of JMAP, each with its reason; the session tells them (RFC 8620 §2).
+ */
+#ifndef ROTA_BASE_LIMITS_JMAP_H
+#define ROTA_BASE_LIMITS_JMAP_H
+
+/* of a request; a hundred calls with some hundred ids each */
+#define JMAP_REQUEST_BYTES_MAX (2 * 1024 * 1024)
+/* of JSON in it; what a client nests are filters */
+#define JMAP_DEPTH_MAX 32
+#define JMAP_CALLS_MAX 32
+/* RFC 8620 suggests 500 for both */
+#define JMAP_GET_MAX 500
+#define JMAP_SET_MAX 500
+/* ids in one answer of a query or of changes */
+#define JMAP_QUERY_MAX   1000
+#define JMAP_CHANGES_MAX 1000
+/* of all responses to one request, so that back-references cannot multiply it */
+#define JMAP_ANSWER_BYTES_MAX (16 * 1024 * 1024)
+
+#endif

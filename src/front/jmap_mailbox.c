@@ -1,0 +1,174 @@
+/* jmap_mailbox: Mailbox/get and Mailbox/query of JMAP (RFC 8621 §2).
+ *
+ * How it fits: model/mailbox.h lists them all; an account has dozens, so each call reads the list.
+ * An email is in one mailbox alone (maxMailboxesPerEmail is 1).
+ *
+ * Failures: the store's. Known weak point: threads are not counted by mailbox; totalThreads and
+ * unreadThreads are those of emails, which the RFC lets a client see as an upper bound only.
+ */
+#include "front/jmap.h"
+
+#include <string.h>
+
+#include "base/limits_jmap.h"
+#include "model/mailbox.h"
+
+static const char *const properties[] = {
+    "id",           "name",         "parentId",      "role",     "sortOrder",    "totalEmails",
+    "unreadEmails", "totalThreads", "unreadThreads", "myRights", "isSubscribed", NULL};
+
+/* As clients like to show them. */
+static int sort_order(const char *role)
+{
+    static const char *const order[] = {"inbox", "drafts", "sent", "archive", "junk", "trash"};
+    for (unsigned i = 0; i < G_N_ELEMENTS(order); i++)
+        if (strcmp(order[i], role) == 0)
+            return (int)i + 1;
+    return 10;
+}
+
+static json_t *rights(void)
+{
+    return json_pack("{s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:b}", "mayReadItems", 1,
+                     "mayAddItems", 1, "mayRemoveItems", 1, "maySetSeen", 1, "maySetKeywords", 1,
+                     "mayCreateChild", 0, "mayRename", 0, "mayDelete", 0, "maySubmit", 0);
+}
+
+static json_t *mailbox_json(const Mailbox *box, json_t *wanted)
+{
+    json_t *all = json_pack(
+        "{s:o, s:s, s:o, s:o, s:i, s:I, s:I, s:I, s:I, s:o, s:b}", "id", jmap_id('B', box->id),
+        "name", box->name, "parentId", box->parent ? jmap_id('B', box->parent) : json_null(),
+        "role", *box->role ? json_string(box->role) : json_null(), "sortOrder",
+        sort_order(box->role), "totalEmails", (json_int_t)box->total, "unreadEmails",
+        (json_int_t)box->unread, "totalThreads", (json_int_t)box->total, "unreadThreads",
+        (json_int_t)box->unread, "myRights", rights(), "isSubscribed", 1);
+    for (const char *const *name = properties; *name; name++)
+        if (strcmp(*name, "id") != 0 && !jmap_wants(wanted, *name))
+            json_object_del(all, *name);
+    return all;
+}
+
+/* All, and the state, of one moment. */
+static GPtrArray *read_all(const JmapCall *call, int64_t *ret_state, GError **error)
+{
+    if (!db_begin(call->db, DB_READ, error))
+        return NULL;
+    g_auto(DbScope) scope = db_scope(call->db);
+    if (!jmap_state(call, ret_state, error))
+        return NULL;
+    return mailbox_list(call->db, call->account, error);
+}
+
+static const Mailbox *find(const GPtrArray *all, int64_t id)
+{
+    for (guint i = 0; i < all->len; i++)
+        if (((const Mailbox *)all->pdata[i])->id == id)
+            return all->pdata[i];
+    return NULL;
+}
+
+static json_t *run_get(JmapCall *call, json_t *arguments, json_t **ret_error)
+{
+    static const char *const names[] = {"ids", "properties", NULL};
+    g_autoptr(GError) error = NULL;
+    int64_t state;
+    if (!jmap_takes(call, arguments, names, ret_error) ||
+        !jmap_get_arguments(arguments, properties, ret_error))
+        return NULL;
+    g_autoptr(GPtrArray) all = read_all(call, &state, &error);
+    if (!all)
+        return jmap_fail_error(ret_error, error);
+    json_t *ids = json_object_get(arguments, "ids"), *one;
+    json_t *wanted = json_object_get(arguments, "properties");
+    json_t *list = json_array(), *not_found = json_array();
+    size_t k;
+    for (guint i = 0; !json_is_array(ids) && i < all->len; i++)
+        json_array_append_new(list, mailbox_json(all->pdata[i], wanted));
+    json_array_foreach(ids, k, one)
+    {
+        const Mailbox *box = find(all, jmap_id_parse(json_string_value(one), 'B'));
+        if (box)
+            json_array_append_new(list, mailbox_json(box, wanted));
+        else
+            json_array_append(not_found, one);
+    }
+    return jmap_get_answer(call, state, list, not_found);
+}
+
+/* ---- query */
+
+static bool matches(const Mailbox *box, json_t *filter)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(filter, key, value)
+    {
+        const char *text = json_string_value(value);
+        if (strcmp(key, "role") == 0 && strcmp(box->role, text ? text : "") != 0)
+            return false;
+        if (strcmp(key, "hasAnyRole") == 0 && (*box->role != '\0') != json_is_true(value))
+            return false;
+        if (strcmp(key, "parentId") == 0 && box->parent != (text ? jmap_id_parse(text, 'B') : 0))
+            return false;
+        g_autofree char *have = g_utf8_casefold(box->name, -1);
+        g_autofree char *want = g_utf8_casefold(text ? text : "", -1);
+        if (strcmp(key, "name") == 0 && !strstr(have, want))
+            return false;
+    }
+    return true;
+}
+
+static bool is_filter(json_t *filter)
+{
+    static const char *const known[] = {"role", "hasAnyRole",   "parentId",
+                                        "name", "isSubscribed", NULL};
+    const char *key;
+    json_t *value;
+    json_object_foreach(filter, key, value) if (!g_strv_contains(known, key)) return false;
+    return !filter || json_is_null(filter) || json_is_object(filter);
+}
+
+static json_t *run_query(JmapCall *call, json_t *arguments, json_t **ret_error)
+{
+    static const char *const names[] = {"filter", "sort",           "position",
+                                        "limit",  "calculateTotal", NULL};
+    g_autoptr(GError) error = NULL;
+    int64_t state, place = 0;
+    json_t *filter = json_object_get(arguments, "filter");
+    json_t *limit = json_object_get(arguments, "limit");
+    int64_t position = json_integer_value(json_object_get(arguments, "position"));
+    if (!jmap_takes(call, arguments, names, ret_error))
+        return NULL;
+    if (!is_filter(filter))
+        return jmap_fail(ret_error, "unsupportedFilter", NULL);
+    if (json_array_size(json_object_get(arguments, "sort")) > 0)
+        return jmap_fail(ret_error, "unsupportedSort", "they come by path");
+    if (position < 0 || (json_is_integer(limit) && json_integer_value(limit) < 0))
+        return jmap_fail(ret_error, "invalidArguments", "position and limit are not negative here");
+    g_autoptr(GPtrArray) all = read_all(call, &state, &error);
+    if (!all)
+        return jmap_fail_error(ret_error, error);
+    int64_t most = json_is_integer(limit) ? json_integer_value(limit) : JMAP_QUERY_MAX;
+    json_t *ids = json_array();
+    for (guint i = 0; i < all->len; i++) {
+        const Mailbox *box = all->pdata[i];
+        if (!matches(box, filter))
+            continue;
+        if (place++ >= position && (int64_t)json_array_size(ids) < most)
+            json_array_append_new(ids, jmap_id('B', box->id));
+    }
+    json_t *answer =
+        json_pack("{s:o, s:o, s:b, s:I, s:o}", "accountId", jmap_id('a', call->account),
+                  "queryState", jmap_state_json(state), "canCalculateChanges", 0, "position",
+                  (json_int_t)MIN(position, place), "ids", ids);
+    if (json_is_true(json_object_get(arguments, "calculateTotal")))
+        json_object_set_new(answer, "total", json_integer(place));
+    return answer;
+}
+
+const JmapMethod jmap_mailbox_methods[] = {
+    {"Mailbox/get", JMAP_MAIL, run_get},
+    {"Mailbox/query", JMAP_MAIL, run_query},
+    {NULL, NULL, NULL},
+};

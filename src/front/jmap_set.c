@@ -1,0 +1,268 @@
+/* jmap_set: Email/set of JMAP (RFC 8621 §4.6): keywords, mailbox and destroying.
+ *
+ * How it fits: model/email's verbs do it, which write changes and tasks: into Junk and out of it,
+ * $junk and $notjunk teach the spam filter. An object is a transaction, so that one that is refused
+ * costs no other.
+ *
+ * Failures: single objects are in notUpdated and notDestroyed with their error; a store that goes
+ * away in the middle is serverUnavailable for those that are left. A commit whose outcome is not
+ * known is an error of its object, and the client sees by changes what became of it. Known weak
+ * point: emails are not created here (RFC 8621 §4.6), and are in one mailbox alone.
+ */
+#include "front/jmap.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/limits_jmap.h"
+#include "model/change.h"
+#include "model/email.h"
+
+/* What a patch asks of one email. */
+typedef struct {
+    int64_t mailbox; /* 0: as it is */
+    bool clears;     /* its mailbox is taken away, and another must be named */
+    int64_t cleared;
+    json_t *keywords;  /* keyword → true or false; the caller's */
+    bool all_keywords; /* and it has no others */
+} Patch;
+
+static json_t *error_json(const char *type, const char *description)
+{
+    json_t *json;
+    jmap_fail(&json, type, description);
+    return json;
+}
+
+/* ---------------------------------------------------------------- the patch */
+
+static bool read_mailboxes(json_t *value, Patch *ret)
+{
+    const char *key;
+    json_t *on;
+    json_object_foreach(value, key, on)
+    {
+        if (!json_is_true(on) || ret->mailbox)
+            return false;
+        ret->mailbox = jmap_id_parse(key, 'B');
+    }
+    return json_is_object(value) && ret->mailbox;
+}
+
+static bool read_keywords(json_t *value, Patch *ret)
+{
+    const char *key;
+    json_t *on;
+    json_object_foreach(value, key, on)
+    {
+        if (!json_is_true(on))
+            return false;
+        json_object_set_new(ret->keywords, key, json_true());
+    }
+    ret->all_keywords = true;
+    return json_is_object(value);
+}
+
+static bool read_mailbox_patch(const char *id, json_t *value, Patch *ret)
+{
+    int64_t box = jmap_id_parse(id, 'B');
+    if (json_is_true(value)) {
+        if (ret->mailbox)
+            return false;
+        ret->mailbox = box;
+    } else if (json_is_null(value)) {
+        ret->clears = true;
+        ret->cleared = box;
+    }
+    return box && (json_is_true(value) || json_is_null(value));
+}
+
+/* NULL, or the error of the object; the caller's. */
+static json_t *read_patch(json_t *patch, Patch *ret)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(patch, key, value)
+    {
+        bool good;
+        if (strcmp(key, "mailboxIds") == 0)
+            good = read_mailboxes(value, ret);
+        else if (strcmp(key, "keywords") == 0)
+            good = read_keywords(value, ret);
+        else if (g_str_has_prefix(key, "mailboxIds/"))
+            good = read_mailbox_patch(key + strlen("mailboxIds/"), value, ret);
+        else if (g_str_has_prefix(key, "keywords/") && (json_is_true(value) || json_is_null(value)))
+            good = json_object_set_new(ret->keywords, key + strlen("keywords/"),
+                                       json_boolean(json_is_true(value))) == 0;
+        else
+            return error_json("invalidProperties", "keywords and mailboxIds can be changed");
+        if (!good && g_str_has_prefix(key, "mailboxIds"))
+            return error_json("invalidProperties", "mailboxIds: an email is in one mailbox");
+        if (!good)
+            return error_json("invalidProperties", "keywords: each is true, or null to remove it");
+    }
+    if (!json_is_object(patch))
+        return error_json("invalidPatch", "a patch is an object");
+    if (ret->clears && !ret->mailbox)
+        return error_json("invalidProperties", "mailboxIds: an email is in one mailbox");
+    return NULL;
+}
+
+/* ---------------------------------------------------------------- doing it */
+
+static bool apply_keywords(const JmapCall *call, const Email *email, const Patch *patch,
+                           GError **error)
+{
+    const char *key;
+    json_t *on;
+    g_auto(GStrv) old = g_strsplit(patch->all_keywords ? email->keywords : "", " ", -1);
+    for (char **word = old; *word; word++)
+        if (**word && !json_object_get(patch->keywords, *word) &&
+            !email_set_keyword(call->db, call->account, email->id, *word, false, error))
+            return false;
+    json_object_foreach(patch->keywords, key,
+                        on) if (!email_set_keyword(call->db, call->account, email->id, key,
+                                                   json_is_true(on), error)) return false;
+    return true;
+}
+
+static bool apply(const JmapCall *call, int64_t id, const Patch *patch, GError **error)
+{
+    if (!db_begin(call->db, DB_WRITE, error))
+        return false;
+    g_auto(DbScope) scope = db_scope(call->db);
+    g_autoptr(Email) email = email_get(call->db, call->account, id, error);
+    if (!email || !apply_keywords(call, email, patch, error) ||
+        (patch->mailbox && !email_move(call->db, call->account, id, patch->mailbox, error)) ||
+        db_commit(call->db, error) != DB_DONE)
+        return false;
+    change_wake();
+    return true;
+}
+
+static bool destroy(const JmapCall *call, int64_t id, GError **error)
+{
+    if (!db_begin(call->db, DB_WRITE, error))
+        return false;
+    g_auto(DbScope) scope = db_scope(call->db);
+    if (!email_destroy(call->db, call->account, id, error) || db_commit(call->db, error) != DB_DONE)
+        return false;
+    change_wake();
+    return true;
+}
+
+static json_t *error_of(const GError *error)
+{
+    switch (error_kind(error)) {
+    case ERROR_GONE:
+        return error_json("notFound", error->message);
+    case ERROR_REJECT:
+        return error_json("invalidProperties", error->message);
+    default: {
+        json_t *json;
+        jmap_fail_error(&json, error);
+        return json;
+    }
+    }
+}
+
+static json_t *update_one(const JmapCall *call, const char *text, json_t *changes)
+{
+    g_autoptr(GError) error = NULL;
+    int64_t id = jmap_id_parse(text, 'M');
+    if (!id)
+        return error_json("notFound", NULL);
+    Patch patch = {.keywords = json_object()};
+    json_t *wrong = read_patch(changes, &patch);
+    if (!wrong && !apply(call, id, &patch, &error))
+        wrong = error_of(error);
+    json_decref(patch.keywords);
+    return wrong;
+}
+
+static json_t *destroy_one(const JmapCall *call, const char *text)
+{
+    g_autoptr(GError) error = NULL;
+    int64_t id = jmap_id_parse(text, 'M');
+    if (!id)
+        return error_json("notFound", NULL);
+    return destroy(call, id, &error) ? NULL : error_of(error);
+}
+
+/* ---------------------------------------------------------------- the call */
+
+static bool read_state(const JmapCall *call, int64_t *ret, GError **error)
+{
+    if (!db_begin(call->db, DB_READ, error))
+        return false;
+    g_auto(DbScope) scope = db_scope(call->db);
+    return jmap_state(call, ret, error);
+}
+
+static bool are_objects(json_t *create, json_t *update, json_t *list, json_t **ret_error)
+{
+    size_t i;
+    json_t *one;
+    bool good = (!create || json_is_null(create) || json_is_object(create)) &&
+                (!update || json_is_null(update) || json_is_object(update)) &&
+                (!list || json_is_null(list) || json_is_array(list));
+    json_array_foreach(list, i, one) good = good && json_is_string(one);
+    if (!good)
+        jmap_fail(ret_error, "invalidArguments", "create, update or destroy is wrong");
+    else if (json_object_size(create) + json_object_size(update) + json_array_size(list) >
+             JMAP_SET_MAX)
+        jmap_fail(ret_error, "requestTooLarge", NULL);
+    else
+        return true;
+    return false;
+}
+
+static json_t *run_set(JmapCall *call, json_t *arguments, json_t **ret_error)
+{
+    static const char *const names[] = {"ifInState", "create", "update", "destroy", NULL};
+    g_autoptr(GError) error = NULL;
+    json_t *create = json_object_get(arguments, "create"), *value;
+    json_t *update = json_object_get(arguments, "update");
+    json_t *list = json_object_get(arguments, "destroy");
+    json_t *if_state = json_object_get(arguments, "ifInState");
+    const char *key;
+    size_t i;
+    int64_t before, after;
+    if (!jmap_takes(call, arguments, names, ret_error) ||
+        !are_objects(create, update, list, ret_error))
+        return NULL;
+    if (!read_state(call, &before, &error))
+        return jmap_fail_error(ret_error, error);
+    g_autofree char *state = g_strdup_printf("%" G_GINT64_FORMAT, before);
+    if (json_is_string(if_state) && strcmp(json_string_value(if_state), state) != 0)
+        return jmap_fail(ret_error, "stateMismatch", NULL);
+    json_t *updated = json_object(), *not_updated = json_object(), *destroyed = json_array();
+    json_t *not_destroyed = json_object(), *not_created = json_object();
+    json_object_foreach(create, key, value) json_object_set_new(
+        not_created, key, error_json("forbidden", "emails come in by LMTP in this version"));
+    json_object_foreach(update, key, value)
+    {
+        json_t *wrong = update_one(call, key, value);
+        json_object_set_new(wrong ? not_updated : updated, key, wrong ? wrong : json_null());
+    }
+    json_array_foreach(list, i, value)
+    {
+        json_t *wrong = destroy_one(call, json_string_value(value));
+        if (wrong)
+            json_object_set_new(not_destroyed, json_string_value(value), wrong);
+        else
+            json_array_append(destroyed, value);
+    }
+    if (!read_state(call, &after, &error))
+        after = before; /* what was done is done; the client asks for changes anyway */
+    return json_pack("{s:o, s:o, s:o, s:n, s:o, s:o, s:o, s:o, s:o}", "accountId",
+                     jmap_id('a', call->account), "oldState", jmap_state_json(before), "newState",
+                     jmap_state_json(after), "created", "notCreated", not_created, "updated",
+                     updated, "notUpdated", not_updated, "destroyed", destroyed, "notDestroyed",
+                     not_destroyed);
+}
+
+const JmapMethod jmap_set_methods[] = {
+    {"Email/set", JMAP_MAIL, run_set},
+    {NULL, NULL, NULL},
+};
