@@ -82,6 +82,16 @@ static void ring(AlarmAnswer *answer, const AlarmAsk *ask, const AlarmRing *one)
         g_array_append_vals(answer->due, one, 1);
 }
 
+/* Only days go by the wall: an hour after an end in the hour that comes twice is an hour after it.
+ */
+static int64_t relative_at(const IcalendarAlarm *alarm, const Instance *instance)
+{
+    if (alarm->trigger.days == 0)
+        return (alarm->of_end ? instance->end : instance->start) + alarm->trigger.seconds;
+    return icalendar_later(alarm->of_end ? instance->end_wall : instance->wall, instance->zone,
+                           &alarm->trigger);
+}
+
 static void ring_instance(AlarmAnswer *answer, const AlarmAsk *ask, const Instance *instance,
                           bool absolute)
 {
@@ -96,8 +106,7 @@ static void ring_instance(AlarmAnswer *answer, const AlarmAsk *ask, const Instan
         if (absolute)
             one.at = alarm->at;
         else
-            one.at = icalendar_later(alarm->of_end ? instance->end_wall : instance->wall,
-                                     instance->zone, &alarm->trigger);
+            one.at = relative_at(alarm, instance);
         one.is_over =
             !instance->timeless && instance->end < ask->now && !(absolute && item->rules->len);
         for (one.repeat = 0; one.repeat <= alarm->repeats; one.repeat++) {
@@ -132,6 +141,17 @@ static int compare_rings(gconstpointer a, gconstpointer b)
     return x->at < y->at ? -1 : x->at > y->at;
 }
 
+static bool has_relative(const Icalendar *object)
+{
+    for (unsigned i = 0; i < object->items->len; i++) {
+        const IcalendarItem *item = object->items->pdata[i];
+        for (unsigned k = 0; k < item->alarms->len; k++)
+            if (!((const IcalendarAlarm *)item->alarms->pdata[k])->is_absolute)
+                return true;
+    }
+    return false;
+}
+
 AlarmAnswer alarm_find(const Icalendar *object, const AlarmAsk *ask)
 {
     AlarmAnswer answer = {.due = g_array_new(FALSE, FALSE, sizeof(AlarmRing)), .next = INT64_MAX};
@@ -141,6 +161,10 @@ AlarmAnswer alarm_find(const Icalendar *object, const AlarmAsk *ask)
     RecurrenceAsk from = {.floating = ask->floating, .max = ask->max};
     from.from = ask->after > INT64_MIN + reach.after ? ask->after - reach.after : INT64_MIN;
     ring_absolute(&answer, ask, object);
+    if (!has_relative(object)) { /* an endless series would be walked for nothing */
+        g_array_sort(answer.due, compare_rings);
+        return answer;
+    }
     g_autoptr(RecurrenceWalk) walk = recurrence_new(object, &from);
     Instance instance;
     while (recurrence_next(walk, &instance)) {
