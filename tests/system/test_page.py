@@ -266,9 +266,20 @@ def test_what_is_not_as_it_should_be_is_told(six):
     assert browser.complaints() == []
 
 
+def test_a_node_is_drained_by_a_click(six):
+    browser = six.open()
+    browser.click("[data-key='node-6']")
+    browser.see("#node h2", "node 6")
+    browser.js("[...document.querySelectorAll('#node button')].find(b => b.innerText.startsWith('Drain')).click()")
+    browser.see("#node [role=status]", "It hands over")
+    browser.see("th[data-node='6']", "drained")
+    until(lambda: {n["node"]: n["state"] for n in six.ask("/api/status")["nodes"]}[6] == "drained", "node 6 drained")
+    assert "off" in cell(browser, "purge.stores", 6)[0]
+
+
 @pytest.mark.skipif("ROTA_SCREENSHOTS" not in os.environ, reason="takes the pictures of docs/")
 def test_pictures(six):
-    """Some mail, a dead letter, a node that drains: on a desk and on a phone. The next test's is in the dark."""
+    """Some mail, a dead letter, a drained node: on a desk and on a phone. The next test's is in the dark."""
     browser = six.open()
     six.browser.size(1440, 1000)
     for at in range(40):
@@ -277,8 +288,6 @@ def test_pictures(six):
                             f"Message-ID: <{at}@example.com>\r\nSubject: minutes {at}\r\n\r\n" + "words " * 9000)
         time.sleep(1)
     six.bury("imip-processing", "17", "the calendar of this invitation could not be read")
-    six.command("drain", "6")
-    browser.see("th[data-node='6']", "drained")
     browser.js("for (const box of document.querySelectorAll('#what-if-nodes input')) box.checked = box.value === '4'")
     browser.click("#what-if-form button")
     browser.see("#what-if-answer", "Without node 4")
