@@ -5,6 +5,20 @@
 #include "base/limits.h"
 #include "base/must.h"
 #include "content/message.h"
+#include "content/message_body.h"
+
+static void check_part(const MessagePart *part)
+{
+    MUST(!part->id == (part->children != NULL) && !part->bytes == (part->children != NULL));
+    MUST(g_utf8_validate(part->type, -1, NULL));
+    MUST(!part->name || g_utf8_validate(part->name, -1, NULL));
+    if (part->bytes) {
+        g_autofree char *text = message_part_text(part);
+        MUST(g_utf8_validate(text, -1, NULL));
+    }
+    for (guint i = 0; part->children && i < part->children->len; i++)
+        check_part(part->children->pdata[i]);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
@@ -25,5 +39,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     MUST(g_utf8_validate(from, -1, NULL));
     for (unsigned i = 0; i < message->attachments->len; i++)
         MUST(g_utf8_validate(g_ptr_array_index(message->attachments, i), -1, NULL));
+    g_autoptr(MessagePart) root = message_body_parse(bytes, size);
+    if (root)
+        check_part(root);
     return 0;
 }

@@ -23,7 +23,9 @@ static const char *const capabilities[] = {JMAP_CORE, JMAP_MAIL, JMAP_PUSH_CAPAB
 
 json_t *jmap_fail(json_t **ret_error, const char *type, const char *description)
 {
-    *ret_error = json_pack("{s:s, s:s*}", "type", type, "description", description);
+    /* What came from outside may have been cut within a character. */
+    g_autofree char *text = description ? g_utf8_make_valid(description, -1) : NULL;
+    *ret_error = json_pack("{s:s, s:s*}", "type", type, "description", text);
     return NULL;
 }
 
