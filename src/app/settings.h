@@ -63,6 +63,7 @@ typedef struct {
 } AcmeSettings;
 
 typedef struct {
+    char *schedule;            /* of metrics.calculate */
     bool prometheus;           /* /metrics is there */
     char *username, *password; /* who may read it; "", "": all */
 } MetricsSettings;

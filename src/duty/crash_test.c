@@ -30,7 +30,8 @@
 #define POINTS_MAX 500
 #define DAY        (24 * (int64_t)3600000)
 
-static DutySettings settings = {.undelete_retention_ms = 3600000,
+static DutySettings settings = {.metrics_recount_ms = 1,
+                                .undelete_retention_ms = 3600000,
                                 .auto_expunge_ms = 30 * DAY,
                                 .changes_max_history = 10000,
                                 .account_retention_ms = 30 * DAY,
@@ -278,6 +279,28 @@ static void imip_verify(Db *db, unsigned n)
         GUESTS);
 }
 
+/* A wrong row is mended, and each series has one value for the minute. */
+static void metrics_plant(Db *db, unsigned n)
+{
+    int64_t account = plant_account(db, n, LETTERS);
+    purge_exec(db, "UPDATE account SET used_messages = 99 WHERE id = %d", (int)account);
+    purge_exec(db, "UPDATE metric_mark SET recount_after = 0, recount_at = 0");
+    purge_exec(db, "DELETE FROM metric_sample");
+    purge_exec(db, "DELETE FROM task");
+    purge_ask_round(db, "metrics.calculate", NULL);
+}
+
+static void metrics_verify(Db *db, unsigned n)
+{
+    assert_int_equal(
+        count_of(db, "SELECT used_messages FROM account WHERE id = %d", (int)account_number(db, n)),
+        LETTERS);
+    assert_int_equal(model_count(db, "SELECT corrected FROM metric_mark"), n);
+    assert_int_equal(model_count(db, "SELECT count(*) FROM metric_sample WHERE count <> 1"), 0);
+    assert_true(model_count(db, "SELECT count(*) FROM metric_sample WHERE series = 'accounts' AND"
+                                " CAST(total AS BIGINT) = (SELECT count(*) FROM account)") >= 1);
+}
+
 static const CrashCase cases[] = {
     {NULL, delivery_plant, delivery_verify, 20},
     {"fts-indexing", index_plant, index_verify, 15},
@@ -286,6 +309,7 @@ static const CrashCase cases[] = {
     {"purge.accounts", accounts_plant, accounts_verify, 20},
     {"push-notifications", push_plant, push_verify, 15},
     {"imip-processing", imip_plant, imip_verify, 8 * GUESTS},
+    {"metrics.calculate", metrics_plant, metrics_verify, 15},
 };
 
 static const char *name_of(const CrashCase *what)
@@ -475,6 +499,11 @@ static void imip_processing(void **state)
     relay_clear(&relay);
 }
 
+static void metrics_calculate(void **state)
+{
+    walk(*state, 7);
+}
+
 int main(int argc, char **argv)
 {
     message_library_init();
@@ -489,7 +518,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(delivery),        cmocka_unit_test(fts_indexing),
         cmocka_unit_test(bayes_training),  cmocka_unit_test(purge_stores),
         cmocka_unit_test(purge_accounts),  cmocka_unit_test(push_notifications),
-        cmocka_unit_test(imip_processing),
+        cmocka_unit_test(imip_processing), cmocka_unit_test(metrics_calculate),
     };
     int failed = test_on_both_stores("crash", tests, G_N_ELEMENTS(tests));
     push_wire_free(settings.push);

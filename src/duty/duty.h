@@ -74,6 +74,7 @@ typedef struct {
     bool scheduling_auto_add;          /* calendar.scheduling.inbound.auto-add */
     int64_t scheduling_max_size;       /* calendar.scheduling.inbound.max-size, 512k */
     int64_t scheduling_max_recipients; /* calendar.scheduling.outbound.max-recipients, 100 */
+    int64_t metrics_recount_ms;        /* metrics.recount, 1d */
     const CustomDuty *customs;         /* last: what stands before is numbers alone */
     unsigned custom_count;
     struct PushWire *push; /* push_wire.h; NULL where the settings are only read */
@@ -93,6 +94,6 @@ Role *duty_roles_with(const CustomDuty *customs, unsigned count);
 
 extern const Handler purge_stores_handler, purge_accounts_handler, fts_indexing_handler,
     bayes_training_handler, push_notifications_handler, imip_processing_handler, custom_handler,
-    acme_renew_handler, calendar_alerts_handler;
+    acme_renew_handler, calendar_alerts_handler, metrics_calculate_handler;
 
 #endif

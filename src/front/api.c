@@ -175,6 +175,7 @@ const HttpRoute *const api_routes[] = {
     &route_coverage,
     &api_route_rounds,
     &api_route_round_now,
+    &api_route_metrics,
     &api_route_plan,
     &api_route_plan_table,
     &api_route_audit,

@@ -29,6 +29,8 @@ extern const char api_document[];
 
 /* api_plan.c */
 extern const HttpRoute api_route_plan, api_route_plan_table, api_route_audit;
+/* api_metrics.c */
+extern const HttpRoute api_route_metrics;
 /* api_rounds.c */
 extern const HttpRoute api_route_rounds, api_route_round_now;
 /* api_accounts.c */

@@ -193,12 +193,69 @@ static void tells_and_changes_tasks(void **state)
     clear(&fixture);
 }
 
+static void metrics_are_drawn_from_what_was_kept(void **state)
+{
+    Fixture fixture;
+    make(&fixture, *state);
+    static const DbSql samples = {
+        "INSERT INTO metric_sample (step, series, at, label, shard, count, total, greatest) VALUES"
+        " (60000, 'messages', 60000, '', 1, 1, 5, 5), (60000, 'messages', 60000, '', 2, 1, 7, 7),"
+        " (60000, 'messages', 120000, '', 1, 1, 6, 6), (60000, 'lag_ms', 60000, 'mail', 1, 1, 5, "
+        "5),"
+        " (60000, 'lag_ms', 60000, 'mail', 2, 1, 9, 9), (60000, 'lag_ms', 60000, 'a', 1, 1, 1, 1),"
+        " (3600000, 'tasks_done', 0, 'mail', 1, 60, 120, 4),"
+        " (3600000, 'bytes', 0, '', 1, 60, 120, 4)",
+        NULL};
+    static const struct {
+        const char *query, *want;
+    } table[] = {
+        {"from=0&to=180000&step=60000", "messages//60000=12 messages//120000=6 "},
+        {"from=60001&to=180000&step=60000", "messages//120000=6 "},
+        {"from=0&to=120000&step=60000&series=messages", "messages//60000=12 "},
+        {"from=0&to=180000&step=60000&series=lag_ms", "lag_ms/a/60000=1 lag_ms/mail/60000=9 "},
+        {"from=0&to=180000&step=3600000&series=tasks_done", "tasks_done/mail/0=120 "},
+        {"from=0&to=180000&step=3600000&series=bytes", "bytes//0=2 "},
+        {"from=0&to=180000&step=60000&series=bytes", ""},
+    };
+    static const char *const bad[] = {"step=1",
+                                      "from=x",
+                                      "from=-1",
+                                      "from=2&to=1",
+                                      "series=no",
+                                      "what=1",
+                                      "to=99999999999999999999"};
+    change(fixture.db, &samples);
+    for (size_t i = 0; i < G_N_ELEMENTS(table); i++) {
+        g_autofree char *target = g_strconcat("/api/metrics/history?", table[i].query, NULL);
+        json_t *answer = ask(&fixture, &(Ask){"GET", target, 200, ADMIN, NULL, NULL, NULL, NULL});
+        json_t *series, *point;
+        size_t one, at;
+        g_autoptr(GString) got = g_string_new("");
+        json_array_foreach(json_object_get(answer, "series"), one, series)
+            json_array_foreach(json_object_get(series, "points"), at, point)
+                g_string_append_printf(got, "%s/%s/%d=%g ",
+                                       json_string_value(json_object_get(series, "name")),
+                                       json_string_value(json_object_get(series, "value")),
+                                       (int)json_integer_value(json_array_get(point, 0)),
+                                       json_number_value(json_array_get(point, 1)));
+        if (strcmp(got->str, table[i].want) != 0)
+            fail_msg("%s: got %s, want %s", table[i].query, got->str, table[i].want);
+        json_decref(answer);
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
+        g_autofree char *target = g_strconcat("/api/metrics/history?", bad[i], NULL);
+        json_decref(ask(&fixture, &(Ask){"GET", target, 400, ADMIN, NULL, NULL, NULL, NULL}));
+    }
+    clear(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_administrators_may),
         cmocka_unit_test(a_login_is_remembered_for_a_time),
         cmocka_unit_test(tells_and_changes_tasks),
+        cmocka_unit_test(metrics_are_drawn_from_what_was_kept),
     };
     return test_on_both_stores("api", tests, G_N_ELEMENTS(tests));
 }

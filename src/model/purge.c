@@ -125,6 +125,7 @@ static unsigned bind_args(const PurgeWalk *walk, const char *letters, const DbVa
         case '1':
         case '2':
         case '3':
+        case '4':
             *arg = key[letters[count] - '0'];
             break;
         case 's':
@@ -212,7 +213,7 @@ static const char *make_name(PurgeWalk *walk)
     for (const char *at = walk->kind->path; *at; at++) {
         if (*at == 'a')
             g_string_append_printf(name, "%" G_GINT64_FORMAT, walk->scope.account);
-        else if (*at >= '0' && *at <= '3')
+        else if (*at >= '0' && *at <= '4')
             append_value(name, &walk->cursor[*at - '0'], walk->kind->key[*at - '0']);
         else
             g_string_append_c(name, *at);

@@ -81,6 +81,21 @@ static const PurgeKind old_load = {
     .remove_args = "0123",
 };
 
+/* A minute is kept for a day, an hour for 90 days, a day for 5 years. */
+static const PurgeKind old_metrics = {
+    .name = "metric samples", .key = "iitti", .path = "0/1/2/3/4", .limit = PURGE_PAGE_ROWS,
+    .list = {"SELECT step, at, series, label, shard, 0, 1 FROM metric_sample"
+             " WHERE (step, at, series, label, shard) > ($1, $2, $3, $4, $5)"
+             " AND at < CAST($6 AS BIGINT) - CASE step WHEN 60000 THEN 86400000"
+             " WHEN 3600000 THEN 7776000000 ELSE 157766400000 END"
+             " AND " SHARD_OF("(at / 60000)", "$7", "$8")
+             " ORDER BY step, at, series, label, shard LIMIT $9", NULL},
+    .list_args = "01234nsSl",
+    .remove = {"DELETE FROM metric_sample WHERE step = $1 AND at = $2 AND series = $3"
+               " AND label = $4 AND shard = $5", NULL},
+    .remove_args = "01234",
+};
+
 /* How far the index of an account is that is gone. */
 static const PurgeKind lost_index_state = {
     .name = "index states", .key = "i", .path = "0", .limit = PURGE_PAGE_ROWS,
@@ -168,7 +183,7 @@ static const PurgeKind old_letter = {
 };
 
 const PurgeKind *const purge_of_store[] = {
-    &expired_key, &loose_blob, &old_history, &old_load, &unjudged_features, &lost_index_state,
+    &expired_key, &loose_blob, &old_history, &old_load, &old_metrics, &unjudged_features, &lost_index_state,
     &over_subscription, &idle_origin, &old_invitation, &old_letter, NULL,
 };
 

@@ -1,7 +1,7 @@
 /* purge_private.h: what a kind of purge.h is made of; private to model/purge*.c.
  *
  * Constant data: a kind is a way to list and a way to remove, in SQL, and letters that say what its
- * statements are given, in the order of their $1, $2, …: 0 to 3 the row's key (in a list: the last
+ * statements are given, in the order of their $1, $2, …: 0 to 4 the row's key (in a list: the last
  * row's), and of the scope s shard, S shards, n now, o loose_before, h history_before as an id of
  * task_history, m history_before as a minute, a account, b its bucket, A account as text, M
  * mailbox, f filed_before, k keep; l is the page's limit.
@@ -11,7 +11,7 @@
 
 #include "model/purge.h"
 
-#define PURGE_KEY_MAX  4
+#define PURGE_KEY_MAX  5
 #define PURGE_ARGS_MAX 12
 
 /* Of a row: nothing yet; it goes; it stays, since it is linked again, or it is gone already, and
@@ -21,7 +21,7 @@ typedef enum { PURGE_WAITS, PURGE_GOES, PURGE_LINKED, PURGE_GONE } PurgeWhat;
 struct PurgeKind {
     const char *name;
     const char *key;  /* its columns: i integer, t text, d digest */
-    const char *path; /* the item's name: 0 to 3 key columns, a account, with '/' between them */
+    const char *path; /* the item's name: 0 to 4 key columns, a account, with '/' between them */
     unsigned limit;   /* rows of a page */
     bool by_digest;   /* sharded here, by the digest in column 0 */
     /* Gives the key, the bytes, and what to do, a PurgeWhat. In the order of the key. */
