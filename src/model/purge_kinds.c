@@ -183,7 +183,8 @@ static const PurgeKind old_letter = {
 };
 
 const PurgeKind *const purge_of_store[] = {
-    &expired_key, &loose_blob, &old_history, &old_load, &old_metrics, &unjudged_features, &lost_index_state,
+    &expired_key, &loose_blob, &old_history, &old_load, &old_metrics, &unjudged_features,
+    &lost_index_state,
     &over_subscription, &idle_origin, &old_invitation, &old_letter, NULL,
 };
 
