@@ -96,7 +96,7 @@ static void one_state_is_pushed_once(void **state)
     g_autofree char *push = push_service_last(&scene.service);
     int64_t seq = model_count(scene.db, "SELECT change_seq FROM account");
     g_autofree char *want =
-        g_strdup_printf("\r\n\r\n{\"@type\":\"StateChange\",\"changed\":{\"%d\":{\"Email\":\"%d\","
+        g_strdup_printf("\r\n\r\n{\"@type\":\"StateChange\",\"changed\":{\"a%d\":{\"Email\":\"%d\","
                         "\"EmailDelivery\":\"%d\",\"Mailbox\":\"%d\",\"Thread\":\"%d\"}}}",
                         (int)scene.account, (int)seq, (int)seq, (int)seq, (int)seq);
     assert_true(g_str_has_suffix(push, want));

@@ -172,7 +172,7 @@ static char *push_text(const Subscription *to, int64_t seq)
         push = json_pack("{s:s, s:s, s:s}", "@type", "PushVerification", "pushSubscriptionId", id,
                          "verificationCode", to->code);
     } else {
-        g_autofree char *account = g_strdup_printf("%" G_GINT64_FORMAT, to->account);
+        g_autofree char *account = g_strdup_printf("a%" G_GINT64_FORMAT, to->account);
         push =
             json_pack("{s:s, s:{s:o}}", "@type", "StateChange", "changed", account, states_of(to));
     }

@@ -199,7 +199,7 @@ static void watcher_free(void *data)
 
 static void append_state(const Watcher *watcher, int64_t state, GString *out)
 {
-    static const char *const all[] = {"Email", "Mailbox", "Thread"};
+    static const char *const all[] = {"Email", "EmailDelivery", "Mailbox", "Thread"};
     json_t *types = json_object();
     for (size_t i = 0; i < G_N_ELEMENTS(all); i++)
         if (!watcher->types || g_strv_contains((const char *const *)watcher->types, all[i]))

@@ -76,8 +76,12 @@ static json_t *resolve_one(json_t *reference, json_t *responses)
     if (!call_id || !name || !path || json_object_size(reference) != 3 || (*path && *path != '/'))
         return NULL;
     json_t *response = find_response(responses, call_id, name);
-    g_auto(GStrv) tokens = g_strsplit(*path ? path + 1 : "", "/", JMAP_PATH_MAX);
-    return response ? look(response, *path ? tokens : tokens + g_strv_length(tokens)) : NULL;
+    if (!response || !*path)
+        return json_incref(response);
+    /* Of "/" it makes no token, and not the empty one that it is. */
+    g_auto(GStrv) tokens = path[1] ? g_strsplit(path + 1, "/", JMAP_PATH_MAX)
+                                   : g_strdupv((char *[]){(char[]){""}, NULL});
+    return look(response, tokens);
 }
 
 bool jmap_resolve(json_t *arguments, json_t *responses, const char **ret_detail)

@@ -181,7 +181,7 @@ def check(world, receiver, faults, verdict):
             known += account in ended
             ended[account] = sender, push["at"]
         elif push["type"] == "StateChange":
-            pushes[account].append(push["text"]["changed"][push["device"]])
+            pushes[account].append(push["text"]["changed"]["a" + push["device"]])
     rows = {row["account"]: row for row in world.store.rows(
         "SELECT account, repeats, (SELECT max(seq) FROM change c WHERE c.account = s.account AND kind = 1) AS last"
         " FROM push_subscription s")}

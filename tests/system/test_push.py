@@ -50,7 +50,7 @@ def newest(rota, account=1):
     return rota.query(f"SELECT change_seq FROM account WHERE id = {account}")[0][0]
 
 
-def last_state(receiver, name, account="1"):
+def last_state(receiver, name, account="a1"):
     pushes = receiver.pushes(name)
     return pushes[-1]["text"]["changed"][account]["Email"] if pushes else None
 
@@ -72,12 +72,12 @@ def test_a_letter_is_pushed_once(rota):
             until(lambda: last_state(receiver, "phone") == newest(rota), "the push")
         until(lambda: column(rota, "sending_seq", "phone") == "0", "the end in the store")
         pushes = receiver.pushes("phone")
-        states = [push["text"]["changed"]["1"]["Email"] for push in pushes]
+        states = [push["text"]["changed"]["a1"]["Email"] for push in pushes]
         assert len(states) == len(set(states)) and not receiver.trouble
         assert {push["sender"] for push in pushes} == {"mailto:node1@example.org"}
         assert {push["topic"] for push in pushes} == {"state"} and len({push["key"] for push in pushes}) == 1
-        assert set(pushes[0]["text"]["changed"]["1"]) == {"Email", "EmailDelivery", "Mailbox", "Thread"}
-        assert set(receiver.pushes("watch")[0]["text"]["changed"]["1"]) == {"Mailbox"}
+        assert set(pushes[0]["text"]["changed"]["a1"]) == {"Email", "EmailDelivery", "Mailbox", "Thread"}
+        assert set(receiver.pushes("watch")[0]["text"]["changed"]["a1"]) == {"Mailbox"}
         shown = json.loads(rota.run("account", "devices", ADA, "--json"))["devices"]
         assert [(one["device"], one["verified"], one["pushes"], one["last_status"], one["failures"]) for one in shown
                 if one["device"] == "phone"] == [("phone", True, len(states), 201, 0)]
