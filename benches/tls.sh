@@ -34,11 +34,12 @@ handshakes()
 {
     local port=$1 one
     shift
+    local clients=()
     for one in 1 2; do
         openssl s_time -connect "127.0.0.1:$port" -time "$seconds" "$@" >"$folder/client-$one" 2>&1 &
+        clients+=($!)
     done
-    wait %% 2>/dev/null
-    wait $(jobs -p | grep -vx "$serving") 2>/dev/null || true
+    wait "${clients[@]}" 2>/dev/null || true
     grep -h 'real seconds' "$folder"/client-* | awk '{n += $1; t = $4 > t ? $4 : t} END {printf "%.0f\n", n / t}'
 }
 
