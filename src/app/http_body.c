@@ -155,8 +155,9 @@ const void *http_body_bytes(HttpBody *body)
     if (body->memory)
         return body->memory->data;
     if (!body->mapped && body->size > 0) {
-        void *mapped = mmap(NULL, body->size, PROT_READ, MAP_PRIVATE, body->fd, 0);
-        body->mapped = mapped == MAP_FAILED ? NULL : mapped;
+        body->mapped = mmap(NULL, body->size, PROT_READ, MAP_PRIVATE, body->fd, 0);
+        if (body->mapped == MAP_FAILED)
+            body->mapped = NULL;
     }
     return body->mapped;
 }

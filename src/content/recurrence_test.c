@@ -52,7 +52,7 @@ static void check_seek(const char *rule, const char *start, const char *want)
 {
     g_auto(GStrv) each = g_strsplit(want, ",", -1);
     const char *rest = want;
-    for (unsigned i = 0; each[i] && i < 40; i++) {
+    for (unsigned i = 0; i < 40 && each[i]; i++) {
         g_autofree char *got = walk_rule(rule, start, each[i]);
         if (strcmp(got, rest) != 0)
             fail_msg("%s from %s: got %.80s, want %.80s", rule, each[i], got, rest);
