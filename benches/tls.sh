@@ -46,9 +46,9 @@ handshakes()
 measure()
 {
     wait_for_port "$2"
-    say "tls13-$1" "$(handshakes "$2" -new -tls1_3)" handshakes/s
-    say "tls12-$1" "$(handshakes "$2" -new -tls1_2)" handshakes/s
-    say "tls12-resumed-$1" "$(handshakes "$2" -reuse -tls1_2)" handshakes/s
+    say "tls-13-$1" "$(handshakes "$2" -new -tls1_3)" handshakes/s
+    say "tls-12-$1" "$(handshakes "$2" -new -tls1_2)" handshakes/s
+    say "tls-12-resumed-$1" "$(handshakes "$2" -reuse -tls1_2)" handshakes/s
     stop_serving
 }
 

@@ -62,11 +62,11 @@ def main():
         node.wait()
         pebble.stop()
     assert got == count == pebble.orders(), f"{got} issued, {pebble.orders()} orders, {count} wanted"
-    say("acme-night-time", f"{taken / count * 1000:.0f}", "ms/certificate")
-    say("acme-night-processor", f"{used / count * 1000:.1f}", "ms/certificate")
-    say("acme-night-requests", f"{pebble.requests() / count:.1f}", "requests/certificate")
-    say("acme-night-memory", f"{most_memory:.0f}", "MB")
-    say("acme-night-connections", most_connections, "connections")
+    say("tls-night-time", f"{taken / count * 1000:.0f}", "ms/certificate")
+    say("tls-night-processor", f"{used / count * 1000:.1f}", "ms/certificate")
+    say("tls-night-requests", f"{pebble.requests() / count:.1f}", "requests/certificate")
+    say("tls-night-memory", f"{most_memory:.0f}", "MB")
+    say("tls-night-connections", most_connections, "connections")
 
 
 if __name__ == "__main__":
