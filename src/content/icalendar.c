@@ -262,7 +262,7 @@ static bool read_items(IcalendarReader *reader, GError **error)
     }
     if (!object->items->len)
         return fail(error, ERROR_REJECT, "a VCALENDAR has no event, to-do or journal in it");
-    if (!*object->uid && object->kind != ICALENDAR_FREEBUSY)
+    if ((!object->uid || !*object->uid) && object->kind != ICALENDAR_FREEBUSY)
         return fail(error, ERROR_REJECT, "a calendar object has no UID");
     return true;
 }

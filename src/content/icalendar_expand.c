@@ -122,8 +122,8 @@ char *icalendar_format_busy(GArray *busy, int64_t from, int64_t to, int64_t stam
     g_array_sort(busy, compare_busy);
     for (unsigned i = 0; i < busy->len;) {
         BusyTime one = g_array_index(busy, BusyTime, i++);
-        while (i < busy->len && g_array_index(busy, BusyTime, i).from <= one.to)
-            one.to = MAX(one.to, g_array_index(busy, BusyTime, i++).to);
+        for (; i < busy->len && g_array_index(busy, BusyTime, i).from <= one.to; i++)
+            one.to = MAX(one.to, g_array_index(busy, BusyTime, i).to);
         g_string_append(out, "FREEBUSY:");
         put_utc(out, MAX(one.from, from));
         g_string_append_c(out, '/');

@@ -80,8 +80,8 @@ static bool check_end(Dav *dav, CalendarEnd end, const CalendarPut *put)
         http_answer_problem(dav->call->answer, 412, "the object is not as the request expects it");
         return false;
     case CALENDAR_UID_TAKEN: {
-        g_autofree char *detail = g_strdup_printf("the UID is that of \"%s\"",
-                                                  put->ret_taken ? put->ret_taken : "another");
+        g_autofree char *detail = g_strdup_printf(
+            "the UID is that of \"%s\"", put && put->ret_taken ? put->ret_taken : "another");
         dav_refuse(dav, 403, "C:no-uid-conflict", detail);
         return false;
     }

@@ -171,13 +171,12 @@ void jmap_body_add(json_t *email, const MessagePart *root, json_t *wanted, const
         add_values(values, ask->all_values ? all : text, ask);
     if (ask->html_values)
         add_values(values, html, ask);
-    const struct {
-        const char *name;
-        const GPtrArray *parts;
-    } lists[] = {{"textBody", text}, {"htmlBody", html}, {"attachments", attachments}};
-    for (size_t i = 0; i < G_N_ELEMENTS(lists); i++)
-        if (jmap_wants(wanted, lists[i].name))
-            json_object_set_new(email, lists[i].name, list_json(lists[i].parts, ask));
+    if (jmap_wants(wanted, "textBody"))
+        json_object_set_new(email, "textBody", list_json(text, ask));
+    if (jmap_wants(wanted, "htmlBody"))
+        json_object_set_new(email, "htmlBody", list_json(html, ask));
+    if (jmap_wants(wanted, "attachments"))
+        json_object_set_new(email, "attachments", list_json(attachments, ask));
     if (jmap_wants(wanted, "bodyValues"))
         json_object_set(email, "bodyValues", values);
     if (json_is_array(wanted) && jmap_wants(wanted, "bodyStructure"))
