@@ -197,7 +197,7 @@ def test_killed_and_stopped_senders(rota_postgresql):
                 deliver(rota, sent := sent + 1, node=4, to=person)
 
         def settled():
-            return all(last_state(receiver, f"d{n}", str(n)) == newest(rota, n) for n in range(1, len(people) + 1))
+            return all(last_state(receiver, f"d{n}", f"a{n}") == newest(rota, n) for n in range(1, len(people) + 1))
 
         until(settled, "the last state at each device")
         until(lambda: rota.query("SELECT id FROM push_subscription WHERE sending_seq <> 0") == [], "empty outboxes")
