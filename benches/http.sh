@@ -22,8 +22,6 @@ http_end()
 }
 trap http_end EXIT
 
-free_port() { python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-
 # rate URL [ARGUMENT…]: requests a second; one that is not answered with 200 spoils it.
 rate()
 {

@@ -9,14 +9,6 @@
 messages=5000
 [ -z "$BENCH_SMOKE" ] || messages=50
 folder=$(mktemp -d "${TMPDIR:-/tmp}/rota-imip.XXXXXX")
-serving=''
-stop_serving()
-{
-    [ -n "$serving" ] || return 0
-    kill "$serving" 2>/dev/null || true
-    while kill -0 "$serving" 2>/dev/null; do sleep 0.05; done
-    serving=''
-}
 trap 'stop_serving; rm -rf "$folder"; bench_end' EXIT
 
 rota() { "$BENCH_BUILD/rota" -c "$folder/rota/rota.toml" "$@"; }
@@ -28,23 +20,7 @@ waiting() { rota tasks list --role imip-processing --json | grep -c '"id"' || tr
 measure()
 {
     local begin end
-    rm -rf "$folder/rota"
-    mkdir "$folder/rota"
-    cat >"$folder/rota/rota.toml" <<C
-[store.data]
-path = "rota.db"
-[lmtp]
-listen = ["unix:$folder/rota/lmtp"]
-[http]
-listen = []
-[log]
-level = "warning"
-C
-    rota store init >/dev/null 2>&1
-    rota account add ada@example.org >/dev/null 2>&1
-    "$BENCH_BUILD/rota" -c "$folder/rota/rota.toml" serve >"$folder/rota/log" 2>&1 &
-    serving=$!
-    wait_for "$folder/rota/lmtp" || { cat "$folder/rota/log" >&2; return 1; }
+    serve_mail "$folder/rota"
     "$BENCH_BUILD/benches/lmtp-client" --messages 20 "$folder/rota/lmtp" >/dev/null
     begin=$(date +%s%N)
     "$BENCH_BUILD/benches/lmtp-client" --sessions 10 --messages "$messages" --invite "$2" "$folder/rota/lmtp" >/dev/null

@@ -25,6 +25,41 @@ say() { printf '%s\t%s\t%s\n' "$1" "$2" "$3"; }
 # setting NAME TEXT: how a program was run; shown under the table.
 setting() { printf '%s\t%s\tsetting\n' "$1" "$2"; }
 
+free_port() { python3 -c 'import socket; print(socket.create_server(("127.0.0.1", 0)).getsockname()[1])'; }
+
+# The one program that a part has started and ends again.
+serving=''
+stop_serving()
+{
+    [ -n "$serving" ] || return 0
+    kill "$serving" 2>/dev/null || true
+    while kill -0 "$serving" 2>/dev/null; do sleep 0.05; done
+    serving=''
+}
+
+# serve_mail FOLDER: a node on SQLite, made anew, with LMTP at FOLDER/lmtp and ada@example.org.
+serve_mail()
+{
+    local rota=("$BENCH_BUILD/rota" -c "$1/rota.toml")
+    rm -rf "$1"
+    mkdir "$1"
+    cat >"$1/rota.toml" <<C
+[store.data]
+path = "rota.db"
+[lmtp]
+listen = ["unix:$1/lmtp"]
+[http]
+listen = []
+[log]
+level = "warning"
+C
+    "${rota[@]}" store init >/dev/null 2>&1
+    "${rota[@]}" account add ada@example.org >/dev/null 2>&1
+    "${rota[@]}" serve >"$1/log" 2>&1 &
+    serving=$!
+    wait_for "$1/lmtp" || { cat "$1/log" >&2; return 1; }
+}
+
 # seconds COMMAND...: how long it took; what it says goes to a log that is shown if it fails.
 seconds()
 {

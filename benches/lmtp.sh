@@ -13,14 +13,6 @@ bytes=2000
 # A socket's path is at most 107 bytes long, and Dovecot's user must be able to go there.
 folder=$(mktemp -d "${TMPDIR:-/tmp}/rota-lmtp.XXXXXX")
 chmod 755 "$folder"
-serving=''
-stop_serving()
-{
-    [ -n "$serving" ] || return 0
-    kill "$serving" 2>/dev/null || true
-    while kill -0 "$serving" 2>/dev/null; do sleep 0.05; done
-    serving=''
-}
 trap 'stop_serving; rm -rf "$folder"; bench_end' EXIT
 
 # measure NAME SOCKET RCPT: a run of one session and a run of ten, after a first message that makes the mailbox.
@@ -38,23 +30,7 @@ measure()
 
 measure_rota()
 {
-    rm -rf "$folder/rota"
-    mkdir "$folder/rota"
-    cat >"$folder/rota/rota.toml" <<C
-[store.data]
-path = "rota.db"
-[lmtp]
-listen = ["unix:$folder/rota/lmtp"]
-[http]
-listen = []
-[log]
-level = "warning"
-C
-    "$BENCH_BUILD/rota" -c "$folder/rota/rota.toml" store init >/dev/null 2>&1
-    "$BENCH_BUILD/rota" -c "$folder/rota/rota.toml" account add ada@example.org >/dev/null 2>&1
-    "$BENCH_BUILD/rota" -c "$folder/rota/rota.toml" serve >"$folder/rota/log" 2>&1 &
-    serving=$!
-    wait_for "$folder/rota/lmtp" || { cat "$folder/rota/log" >&2; return 1; }
+    serve_mail "$folder/rota"
     measure rota "$folder/rota/lmtp" ada@example.org
     stop_serving
 }

@@ -15,7 +15,7 @@ trap page_end EXIT
 
 setup_packages chromium chromium-driver python3-selenium fonts-dejavu-core >&2
 mkdir -p "$work"
-port=$(python3 -c 'import socket; print(socket.create_server(("127.0.0.1", 0)).getsockname()[1])')
+port=$(free_port)
 rota=$BENCH_BUILD/rota
 {
     printf '[store.data]\npath = "rota.db"\n[lmtp]\nlisten = []\n[http]\nlisten = ["127.0.0.1:%s"]\n[cluster]\n' "$port"

@@ -11,14 +11,6 @@
 filled=100000 messages=3000
 [ -z "$BENCH_SMOKE" ] || filled=2000 messages=50
 folder=$(mktemp -d "${TMPDIR:-/tmp}/rota-purge.XXXXXX")
-serving=''
-stop_serving()
-{
-    [ -n "$serving" ] || return 0
-    kill "$serving" 2>/dev/null || true
-    while kill -0 "$serving" 2>/dev/null; do sleep 0.05; done
-    serving=''
-}
 trap 'stop_serving; rm -rf "$folder"; [ -n "${BENCH_PART_OF_RUN:-}" ] || rm -rf "$BENCH_WORK"' EXIT
 
 cat >"$folder/rota.toml" <<C

@@ -12,17 +12,7 @@ seconds=5
 night=1000
 [ -z "$BENCH_SMOKE" ] || seconds=1 night=5
 folder=$(mktemp -d "${TMPDIR:-/tmp}/rota-tls.XXXXXX")
-serving=''
-stop_serving()
-{
-    [ -n "$serving" ] || return 0
-    kill "$serving" 2>/dev/null || true
-    while kill -0 "$serving" 2>/dev/null; do sleep 0.05; done
-    serving=''
-}
 trap 'stop_serving; rm -rf "$folder"; bench_end' EXIT
-
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$folder/key.pem" -out "$folder/cert.pem" \
     -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost 2>/dev/null
@@ -32,9 +22,8 @@ wait_for_port() { until openssl s_client -connect "127.0.0.1:$1" </dev/null >/de
 # handshakes PORT ARGS...: of two clients together, a second.
 handshakes()
 {
-    local port=$1 one
+    local port=$1 one clients=()
     shift
-    local clients=()
     for one in 1 2; do
         openssl s_time -connect "127.0.0.1:$port" -time "$seconds" "$@" >"$folder/client-$one" 2>&1 &
         clients+=($!)
