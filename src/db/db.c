@@ -258,76 +258,66 @@ int64_t db_exec(Db *db, const DbSql *sql, const DbValue *args, unsigned count, G
     return changed;
 }
 
-bool db_exec_many(Db *db, const DbSql *sql, const DbValue *args, unsigned width, unsigned rows,
-                  int64_t *ret_changed, GError **error)
+/* A driver's way to run a statement for all tuples, or what stands for it. */
+typedef bool (*RunTuples)(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error);
+
+static bool run_many(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error)
 {
-    if (!ready(db, error))
-        return false;
-    if (rows == 0)
-        return true;
-    count_statements(rows);
-    GError *trouble = NULL;
-    DbTuples tuples = {args, width, rows, ret_changed};
-    if (!db->driver->exec_many(db, sql, &tuples, &trouble))
-        return break_transaction(db, trouble, error);
-    return true;
+    return db->driver->exec_many(db, sql, tuples, error);
+}
+
+bool db_run_set(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error)
+{
+    return (db->driver->exec_set ? db->driver->exec_set : run_many)(db, sql, tuples, error);
 }
 
 bool db_run_later(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error)
 {
-    return db->driver->exec_later ? db->driver->exec_later(db, sql, tuples, error)
-                                  : db->driver->exec_many(db, sql, tuples, error);
+    return (db->driver->exec_later ? db->driver->exec_later : run_many)(db, sql, tuples, error);
+}
+
+bool db_run_set_later(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error)
+{
+    RunTuples run = db->driver->exec_set_later ? db->driver->exec_set_later : db_run_set;
+    return run(db, sql, tuples, error);
+}
+
+/* `each`: a statement is counted for each tuple. */
+static bool run_tuples(Db *db, const DbSql *sql, const DbTuples *tuples, RunTuples run, bool each,
+                       GError **error)
+{
+    if (!ready(db, error))
+        return false;
+    count_statements(each ? tuples->rows : tuples->rows > 0);
+    GError *trouble = NULL;
+    return tuples->rows == 0 || run(db, sql, tuples, &trouble) ||
+           break_transaction(db, trouble, error);
+}
+
+bool db_exec_many(Db *db, const DbSql *sql, const DbValue *args, unsigned width, unsigned rows,
+                  int64_t *ret_changed, GError **error)
+{
+    return run_tuples(db, sql, &(DbTuples){args, width, rows, ret_changed}, run_many, true, error);
 }
 
 bool db_exec_later(Db *db, const DbSql *sql, const DbValue *args, unsigned width, unsigned rows,
                    GError **error)
 {
     MUST(!db->in_savepoint);
-    if (!ready(db, error))
-        return false;
-    if (rows == 0)
-        return true;
-    count_statements(rows);
-    GError *trouble = NULL;
-    DbTuples tuples = {args, width, rows, NULL};
-    return db_run_later(db, sql, &tuples, &trouble) || break_transaction(db, trouble, error);
-}
-
-bool db_run_set(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error)
-{
-    return db->driver->exec_set ? db->driver->exec_set(db, sql, tuples, error)
-                                : db->driver->exec_many(db, sql, tuples, error);
+    return run_tuples(db, sql, &(DbTuples){args, width, rows, NULL}, db_run_later, true, error);
 }
 
 bool db_exec_set(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error)
 {
     MUST(sql->sql && sql->postgresql && tuples->width > 0);
-    if (!ready(db, error))
-        return false;
-    if (tuples->rows == 0)
-        return true;
-    count_statements(1);
-    GError *trouble = NULL;
-    return db_run_set(db, sql, tuples, &trouble) || break_transaction(db, trouble, error);
-}
-
-bool db_run_set_later(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error)
-{
-    return db->driver->exec_set_later ? db->driver->exec_set_later(db, sql, tuples, error)
-                                      : db_run_set(db, sql, tuples, error);
+    return run_tuples(db, sql, tuples, db_run_set, false, error);
 }
 
 bool db_exec_set_later(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error)
 {
     MUST(sql->sql && sql->postgresql && tuples->width > 0 && !tuples->ret_changed);
     MUST(!db->in_savepoint);
-    if (!ready(db, error))
-        return false;
-    if (tuples->rows == 0)
-        return true;
-    count_statements(1);
-    GError *trouble = NULL;
-    return db_run_set_later(db, sql, tuples, &trouble) || break_transaction(db, trouble, error);
+    return run_tuples(db, sql, tuples, db_run_set_later, false, error);
 }
 
 bool db_run_text(Db *db, const char *sql, GError **error)
