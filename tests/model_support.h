@@ -11,6 +11,19 @@
 #include "model/account.h"
 #include "model/deliver.h"
 
+/* Runs a call that is true when it is done, with `why` for its error, in a transaction of its own.
+ */
+#define IN_TX(db, call)                                                                            \
+    do {                                                                                           \
+        g_autoptr(GError) in_error = NULL;                                                         \
+        assert_true(db_begin((db), DB_WRITE, &in_error));                                          \
+        GError **why = &in_error;                                                                  \
+        bool in_good = (call);                                                                     \
+        assert_no_error(in_error);                                                                 \
+        assert_true(in_good);                                                                      \
+        assert_int_equal(db_commit((db), &in_error), DB_DONE);                                     \
+    } while (0)
+
 static inline int64_t model_account(Db *db, const char *address, int64_t quota)
 {
     GError *error = NULL;

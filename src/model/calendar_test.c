@@ -12,17 +12,6 @@
 
 #define NOW INT64_C(1767225600000) /* 2026-01-01 */
 
-#define IN_TX(db, call)                                                                            \
-    do {                                                                                           \
-        g_autoptr(GError) in_error = NULL;                                                         \
-        assert_true(db_begin((db), DB_WRITE, &in_error));                                          \
-        GError **why = &in_error;                                                                  \
-        bool in_good = (call);                                                                     \
-        assert_no_error(in_error);                                                                 \
-        assert_true(in_good);                                                                      \
-        assert_int_equal(db_commit((db), &in_error), DB_DONE);                                     \
-    } while (0)
-
 static char *event(const char *uid, const char *lines)
 {
     return g_strdup_printf("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nBEGIN:VEVENT\r\nUID:%s\r\n"

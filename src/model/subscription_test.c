@@ -19,17 +19,6 @@
 #define URL   "https://push.example.net/one"
 #define TASKS "SELECT count(*) FROM task WHERE role = 'push-notifications'"
 
-#define IN_TX(db, call)                                                                            \
-    do {                                                                                           \
-        g_autoptr(GError) in_error = NULL;                                                         \
-        assert_true(db_begin((db), DB_WRITE, &in_error));                                          \
-        GError **why = &in_error;                                                                  \
-        bool in_good = (call);                                                                     \
-        assert_no_error(in_error);                                                                 \
-        assert_true(in_good);                                                                      \
-        assert_int_equal(db_commit((db), &in_error), DB_DONE);                                     \
-    } while (0)
-
 static int64_t add(Db *db, int64_t account, const SubscriptionNew *new)
 {
     int64_t id = 0;
