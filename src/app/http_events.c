@@ -46,6 +46,7 @@ typedef struct {
     GBytes *bytes;   /* written, and not all taken; NULL: none */
     size_t taken;
     unsigned why;       /* WHY(…) that it is to be written for */
+    unsigned again;     /* WHY(…) that it was written for in vain, until the next time is up */
     bool waiting;       /* it is in the line */
     bool writing, gone; /* its writer runs; and the library has let go of it meanwhile */
     bool suspended, ended;
@@ -278,11 +279,13 @@ static HttpStreamWhy take_why(Stream *stream)
 {
     unsigned why = stream->why;
     stream->why = 0;
+    if (why == WHY(HTTP_STREAM_PING))
+        return HTTP_STREAM_PING; /* what is to be tried again waits for its own time */
+    why |= stream->again;
+    stream->again = 0;
     if (why & WHY(HTTP_STREAM_BEGINS))
         return HTTP_STREAM_BEGINS;
-    if (why & WHY(HTTP_STREAM_TOPIC))
-        return HTTP_STREAM_TOPIC;
-    return why & WHY(HTTP_STREAM_EVERY) ? HTTP_STREAM_EVERY : HTTP_STREAM_PING;
+    return why & WHY(HTTP_STREAM_TOPIC) ? HTTP_STREAM_TOPIC : HTTP_STREAM_EVERY;
 }
 
 /* Without the lock. */
@@ -311,7 +314,7 @@ static void take_written(Stream *stream, HttpStreamWhy why, HttpStreamNext next,
 {
     int64_t now = now_us(stream->events);
     if (next == HTTP_STREAM_AGAIN) { /* for the same reason, but not at once */
-        stream->why |= WHY(why == HTTP_STREAM_BEGINS ? why : HTTP_STREAM_TOPIC);
+        stream->again |= WHY(why == HTTP_STREAM_BEGINS ? why : HTTP_STREAM_TOPIC);
         stream->every_us = MIN(stream->every_us, now + AGAIN_MS * 1000);
     }
     if (out->len > 0) {

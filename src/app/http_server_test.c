@@ -123,9 +123,30 @@ static void run_much(HttpCall *call)
 }
 static const HttpRoute route_much = {
     .method = "GET", .path = "/much", .store = HTTP_STORE_NEEDED, .run = run_much};
-static const HttpRoute *const routes[] = {&http_route_healthz, &route_held,  &route_length,
-                                          &route_large,        &route_bytes, &route_stream,
-                                          &route_much,         NULL};
+
+/* The store never answers it: aloud, or without a word. */
+static HttpStreamNext write_trouble(void *state, HttpStreamWhy why, Db *store, GString *out)
+{
+    const bool *loud = state;
+    (void)store;
+    if (*loud && why != HTTP_STREAM_PING)
+        http_event_append(out, "trouble", NULL, why == HTTP_STREAM_BEGINS ? "first" : "more");
+    return HTTP_STREAM_AGAIN;
+}
+
+static void run_trouble(HttpCall *call)
+{
+    bool loud = g_hash_table_contains(call->query, "loud");
+    http_answer_stream(call->answer, &(HttpStream){.write = write_trouble,
+                                                   .free = g_free,
+                                                   .state = g_memdup2(&loud, sizeof loud),
+                                                   .ping_ms = loud ? 0 : SOON_MS});
+}
+static const HttpRoute route_trouble = {
+    .method = "GET", .path = "/trouble", .store = HTTP_STORE_NEEDED, .run = run_trouble};
+static const HttpRoute *const routes[] = {&http_route_healthz, &route_held,    &route_length,
+                                          &route_large,        &route_bytes,   &route_stream,
+                                          &route_much,         &route_trouble, NULL};
 
 static Gate gate;
 static const HttpHouse house = {
@@ -396,6 +417,24 @@ static void streams_tell_what_is_new(void **state)
     assert_true(http_server_stop(server, 5000));
 }
 
+/* A writer that gets no answer is asked again in a second, not as fast as its client reads; and one
+ * that says nothing meanwhile has its pings. */
+static void streams_wait_for_the_store(void **state)
+{
+    (void)state;
+    HttpServer *server = start_well(10, 10, TIMEOUT_MS);
+    int loud = dial(server), silent = dial(server);
+    expect(silent, "GET /trouble HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200", "\n: \n\n");
+    expect(loud, "GET /trouble?loud HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200",
+           "data: first\n\n");
+    int64_t from_us = clock_monotonic_us(clock_real());
+    hear_out(loud, "data: first\n\n");
+    assert_true(clock_monotonic_us(clock_real()) - from_us > 500 * 1000);
+    close(loud);
+    close(silent);
+    assert_true(http_server_stop(server, 5000));
+}
+
 static void streams_are_bounded(void **state)
 {
     (void)state;
@@ -468,11 +507,16 @@ static void refuses_what_it_cannot_use(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(keeps_a_connection),           cmocka_unit_test(hangs_up_on_the_slow),
-        cmocka_unit_test(turns_away_beyond_its_limits), cmocka_unit_test(bounds_a_request),
-        cmocka_unit_test(takes_large_bodies),           cmocka_unit_test(streams_tell_what_is_new),
-        cmocka_unit_test(streams_are_bounded),          cmocka_unit_test(a_stop_lets_requests_end),
+        cmocka_unit_test(keeps_a_connection),
+        cmocka_unit_test(hangs_up_on_the_slow),
+        cmocka_unit_test(turns_away_beyond_its_limits),
+        cmocka_unit_test(bounds_a_request),
+        cmocka_unit_test(takes_large_bodies),
+        cmocka_unit_test(streams_tell_what_is_new),
+        cmocka_unit_test(streams_are_bounded),
+        cmocka_unit_test(a_stop_lets_requests_end),
         cmocka_unit_test(refuses_what_it_cannot_use),
+        cmocka_unit_test(streams_wait_for_the_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
