@@ -13,6 +13,7 @@ static const DbSql insert_set = {.sql = "INSERT INTO later (id, name) VALUES ($1
                                  .postgresql =
                                      "INSERT INTO later (id, name) SELECT * FROM unnest($1, $2)"};
 static const DbSql rename_all = {.sql = "UPDATE later SET name = 'x'"};
+static const DbSql remove_all = {.sql = "DELETE FROM later"};
 static const DbSql wrong = {.sql = "INSERT INTO nowhere (id) VALUES ($1)"};
 static const DbSql count = {.sql = "SELECT count(*) FROM later"};
 static const DbSql named = {.sql = "SELECT count(*) FROM later WHERE name = 'x'"};
@@ -139,6 +140,31 @@ static void rollback_takes_it_back(void **state)
     }
 }
 
+/* A savepoint is no way past a failure of what came before it, and keeps what did not fail. */
+static void savepoint_comes_after_it(void **state)
+{
+    Db *db = with_table(state);
+    for (unsigned fails = 0; fails < 2; fails++) {
+        g_autoptr(GError) error = NULL;
+        assert_true(db_begin(db, DB_WRITE, NULL));
+        g_auto(DbScope) scope = db_scope(db);
+        bool begun = add(db, 1, "a", &error) && (!fails || add(db, 1, "again", &error)) &&
+                     db_savepoint_begin(db, &error);
+        if (fails) {
+            assert_false(begun);
+            assert_int_equal(error_kind(error), ERROR_CONFLICT);
+            continue;
+        }
+        assert_true(begun);
+        assert_true(db_exec(db, &insert, DB_ARGS(db_int(1), db_text("b")), &error) < 0);
+        assert_int_equal(error_kind(error), ERROR_CONFLICT);
+        assert_true(db_savepoint_rollback(db, NULL));
+        assert_true(db_exec(db, &remove_all, DB_NO_ARGS, NULL) == 1);
+        assert_int_equal(db_commit(db, NULL), DB_DONE);
+    }
+    assert_int_equal(rows_there(db), 0);
+}
+
 static void fault_door_lets_it_through(void **state)
 {
     TestStore *store = *state;
@@ -156,9 +182,13 @@ static void fault_door_lets_it_through(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(order_is_kept),          cmocka_unit_test(all_cost_one_round_trip),
-        cmocka_unit_test(failure_shows),          cmocka_unit_test(wrong_one_harms_no_other),
-        cmocka_unit_test(rollback_takes_it_back), cmocka_unit_test(fault_door_lets_it_through),
+        cmocka_unit_test(order_is_kept),
+        cmocka_unit_test(all_cost_one_round_trip),
+        cmocka_unit_test(failure_shows),
+        cmocka_unit_test(wrong_one_harms_no_other),
+        cmocka_unit_test(rollback_takes_it_back),
+        cmocka_unit_test(savepoint_comes_after_it),
+        cmocka_unit_test(fault_door_lets_it_through),
     };
     return test_on_both_stores("later", tests, G_N_ELEMENTS(tests));
 }

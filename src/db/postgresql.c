@@ -328,6 +328,9 @@ static bool savepoint(Db *base, DbSavepoint step, GError **error)
     PostgresqlDb *db = (PostgresqlDb *)base;
     switch (step) {
     case DB_SAVEPOINT_BEGIN:
+        /* A failure of what came before shows before it: going back to here would not mend it. */
+        if (db->awaited->len > 0)
+            return postgresql_run_text(base, "SAVEPOINT door", error);
         later(db, "SAVEPOINT door", NULL, NULL);
         return true;
     case DB_SAVEPOINT_RELEASE:

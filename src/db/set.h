@@ -30,7 +30,8 @@ bool db_exec_set(Db *db, const DbSql *sql, const DbTuples *tuples, GError **erro
 
 /* As db_exec_many and db_exec_set where nobody asks for the outcome (`ret_changed` is NULL). On
  * PostgreSQL they go out with the next statement or with the commit, so that several cost one round
- * trip; a failure shows there, as that one's own. The values are copied. Not in a savepoint. */
+ * trip; a failure shows there, as that one's own (before a savepoint: as that of its begin). The
+ * values are copied. Not in a savepoint. */
 bool db_exec_later(Db *db, const DbSql *sql, const DbValue *args, unsigned width, unsigned rows,
                    GError **error);
 bool db_exec_set_later(Db *db, const DbSql *sql, const DbTuples *tuples, GError **error);
