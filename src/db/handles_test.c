@@ -278,11 +278,15 @@ static void upgrades_at_once_are_one(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reader_keeps_its_snapshot), cmocka_unit_test(uncommitted_is_not_seen),
-        cmocka_unit_test(reader_keeps_its_snapshot), cmocka_unit_test(a_commit_tells),
-        cmocka_unit_test(writer_waits_for_writer),   cmocka_unit_test(no_update_is_lost),
-        cmocka_unit_test(statement_ends_in_time),    cmocka_unit_test(wake_ups_arrive),
-        cmocka_unit_test(costs_are_counted),         cmocka_unit_test(upgrades_at_once_are_one),
+        cmocka_unit_test(reader_keeps_its_snapshot),
+        cmocka_unit_test(uncommitted_is_not_seen),
+        cmocka_unit_test(a_commit_tells),
+        cmocka_unit_test(writer_waits_for_writer),
+        cmocka_unit_test(no_update_is_lost),
+        cmocka_unit_test(statement_ends_in_time),
+        cmocka_unit_test(wake_ups_arrive),
+        cmocka_unit_test(costs_are_counted),
+        cmocka_unit_test(upgrades_at_once_are_one),
     };
     return test_on_both_stores("handles", tests, G_N_ELEMENTS(tests));
 }

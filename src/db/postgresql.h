@@ -45,8 +45,6 @@ typedef struct {
     int count;
 } PendingCommand;
 
-/* Appends a command to `pending`; the arguments' ownership is taken. */
-void postgresql_later(PostgresqlDb *db, const char *sql, char *arg0, char *arg1);
 /* Sends what is pending; its results are awaited. False: the connection is lost. */
 bool postgresql_send_pending(PostgresqlDb *db, GError **error);
 /* Ends the sending part of a round. */
