@@ -236,7 +236,7 @@ char *certificate_open_key(const Certificate *certificate, const Seal *seal, GEr
 
 void acme_account_clear(AcmeAccount *account)
 {
-    g_free(account->url);
+    g_clear_pointer(&account->url, g_free);
     g_clear_pointer(&account->sealed_key, g_bytes_unref);
     g_clear_pointer(&account->next_key, g_bytes_unref);
 }

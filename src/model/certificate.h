@@ -45,7 +45,7 @@ GPtrArray *certificate_list(Db *db, GError **error);
 /* Grows with each exchange. */
 bool certificate_epoch(Db *db, int64_t *ret_epoch, GError **error);
 
-/* "renew", "revoke", "". Its task is due at once. */
+/* "renew", "revoke", "roll-over", "". Its task is due at once. */
 bool certificate_set_wish(Db *db, const char *name, const char *wish, GError **error);
 /* Enqueues acme.renew for it, at once; merges with one that is there. */
 bool certificate_enqueue(Db *db, const char *name, GError **error);
