@@ -182,8 +182,8 @@ static Subscription *read_row(DbRows *rows, int64_t account)
     read_keys(rows, row);
     row->code = g_strdup(db_rows_text(rows, 6));
     row->stage = (SubscriptionStage)db_rows_int(rows, 7);
-    g_autofree char *types = g_strstrip(g_strdup(db_rows_text(rows, 8)));
-    row->types = *types ? g_strsplit(types, " ", -1) : NULL;
+    g_autofree char *types = g_strdup(db_rows_text(rows, 8));
+    row->types = *types ? g_strsplit(g_strstrip(types), " ", -1) : NULL; /* " ": none at all */
     row->created_at = db_rows_int(rows, 9);
     row->expires_at = db_rows_int(rows, 10);
     parse_states(db_rows_text(rows, 11), row->states);

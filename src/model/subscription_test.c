@@ -188,8 +188,9 @@ static void states_follow_the_change_log(void **state)
 {
     Db *db = ((TestStore *)*state)->db;
     int64_t ada = model_account(db, "ada@example.org", 0);
-    const char *types[] = {"EmailDelivery", NULL};
+    const char *types[] = {"EmailDelivery", NULL}, *none[] = {NULL};
     int64_t all = add(db, ada, &plain);
+    int64_t deaf = add(db, ada, &(SubscriptionNew){.device = "c", .url = URL "c", .types = none});
     int64_t some = add(db, ada, &(SubscriptionNew){.device = "b", .url = URL "b", .types = types});
     g_autoptr(Subscription) fresh = get(db, ada, all);
     assert_true(subscription_wanted(fresh) <= fresh->pushed_seq);
@@ -200,6 +201,8 @@ static void states_follow_the_change_log(void **state)
         assert_int_equal(told->states[i], seq);
     IN_TX(db, email_set_keyword(db, ada, 1, "$seen", true, why));
     g_autoptr(Subscription) flagged = get(db, ada, all), quiet = get(db, ada, some);
+    g_autoptr(Subscription) of_none = get(db, ada, deaf);
+    assert_int_equal(subscription_wanted(of_none), 0);
     assert_int_equal(subscription_wanted(flagged), seq + 1);
     assert_int_equal(flagged->states[PUSH_EMAIL_DELIVERY], seq);
     assert_int_equal(flagged->states[PUSH_MAILBOX], seq + 1);
