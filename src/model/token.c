@@ -9,12 +9,12 @@
 
 #include <string.h>
 
-#include <openssl/sha.h>
-
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/limits_http.h"
 #include "base/must.h"
 #include "base/rand.h"
+#include "content/base64url.h"
 
 #include "model/account.h"
 #include "model/expiring.h"
@@ -23,7 +23,6 @@
 #define PREFIX       "rota_"
 #define SECRET_BYTES 32
 #define SECRET_CHARS 43 /* of base64url without its "=" */
-#define DIGEST_CHARS (2 * SHA256_DIGEST_LENGTH)
 #define ID_CHARS     12
 
 /* clang-format off */
@@ -74,23 +73,18 @@ bool token_parse(const char *text, int64_t *ret_account)
     return true;
 }
 
-/* `ret` has room for DIGEST_CHARS and a NUL. */
-static void digest_of(const char *text, char *ret)
+/* What the store keeps of it; the caller frees it. */
+static char *key_of(const char *text)
 {
-    unsigned char digest[SHA256_DIGEST_LENGTH];
-    SHA256((const unsigned char *)text, strlen(text), digest);
-    for (size_t i = 0; i < sizeof digest; i++)
-        g_snprintf(ret + 2 * i, 3, "%02x", digest[i]);
+    Digest digest = digest_of(text, strlen(text));
+    return digest_format(&digest);
 }
 
 static char *make_text(int64_t account)
 {
     unsigned char secret[SECRET_BYTES];
     rand_secret(secret, sizeof secret);
-    g_autofree char *coded = g_base64_encode(secret, sizeof secret);
-    g_strdelimit(coded, "+", '-');
-    g_strdelimit(coded, "/", '_');
-    coded[SECRET_CHARS] = '\0';
+    g_autofree char *coded = base64url_format(secret, sizeof secret);
     return g_strdup_printf(PREFIX "%" G_GINT64_FORMAT "_%s", account, coded);
 }
 
@@ -138,7 +132,6 @@ static GPtrArray *list(Db *db, int64_t account, GError **error)
 char *token_add(Db *db, const char *address, const char *name, bool admin, int64_t ttl_ms,
                 GError **error)
 {
-    char digest[DIGEST_CHARS + 1];
     int64_t account = 0;
     bool added = false;
     Token token = {.admin = admin, .name = (char *)(uintptr_t)(name ? name : "")};
@@ -157,8 +150,7 @@ char *token_add(Db *db, const char *address, const char *name, bool admin, int64
         return NULL;
     }
     g_autofree char *text = make_text(account);
-    g_autofree char *value = format_value(&token);
-    digest_of(text, digest);
+    g_autofree char *value = format_value(&token), *digest = key_of(text);
     ExpiringNew row = {
         .account = account, .kind = KIND, .key = digest, .value = value, .ttl_ms = ttl_ms};
     /* Unknown: one that nobody knows may be there; the list shows it, and it can be revoked. */
@@ -216,13 +208,12 @@ static void note_use(Db *db, int64_t account, const char *digest, Token *token, 
 
 bool token_check(Db *db, const char *text, int64_t *ret_account, bool *ret_admin, GError **error)
 {
-    char digest[DIGEST_CHARS + 1];
     int64_t account = 0, now = 0;
     g_autoptr(Token) token = NULL;
     *ret_account = 0;
     if (!token_parse(text, &account))
         return true;
-    digest_of(text, digest);
+    g_autofree char *digest = key_of(text);
     if (!db_begin(db, DB_READ, error))
         return false;
     {
