@@ -28,7 +28,6 @@
 #include "model/account.h"
 #include "model/change.h"
 #include "model/deliver_batch.h"
-#include "model/change.h"
 #include "model/email.h"
 #include "model/expiring.h"
 #include "model/invitation.h"
@@ -70,7 +69,6 @@ static bool write_accounts(Batch *batch, GError **error)
     return true;
 }
 
-/* For the index, and for those who are told of changes. */
 /* An invitation of today: not one that is read in from an old mailbox, and none that is spam. */
 static bool is_invitation(const Delivery *delivery)
 {
@@ -91,11 +89,12 @@ static bool add_invitations(Batch *batch, GError **error)
     return imip_in_add_many(batch->db, arrivals, count, error);
 }
 
+/* For the index, for those who are told of changes, and for invitations. */
 static bool add_tasks(Batch *batch, GError **error)
 {
     g_autofree TaskNew *tasks = g_new0(TaskNew, 3 * (size_t)batch->account_count);
     char keys[DELIVER_BATCH_MAX][ACCOUNT_KEY_BYTES];
-    unsigned count = 0, told = 0;
+    unsigned count = 0;
     for (unsigned i = 0; i < batch->account_count; i++) {
         if (!batch->accounts[i].stored)
             continue;
@@ -104,18 +103,17 @@ static bool add_tasks(Batch *batch, GError **error)
         if (batch->accounts[i].subscribed) {
             tasks[count++] =
                 (TaskNew){.role = "push-notifications", .bucket = bucket, .key = keys[i]};
-            told++;
+            batch->told = true;
         }
         if (batch->accounts[i].invited) {
             tasks[count++] = (TaskNew){.role = IMIP_ROLE, .bucket = bucket, .key = keys[i]};
             batch->invited = true;
         }
     }
-    batch->told = told > 0;
     return task_add_many(batch->db, tasks, count, error) &&
            (!batch->invited || task_announce(batch->db, IMIP_ROLE, error)) &&
            task_announce(batch->db, "fts-indexing", error) &&
-           (!told || task_announce(batch->db, "push-notifications", error));
+           (!batch->told || task_announce(batch->db, "push-notifications", error));
 }
 
 /* Is it the same message for the same account, as its key says? */
