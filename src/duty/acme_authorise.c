@@ -50,10 +50,12 @@ static void note_answer(Renewal *renewal, const char *key, const char *text)
         answers = json_array();
         json_object_set_new(renewal->detail, "answers", answers);
     }
-    json_array_foreach(
-        answers, index,
-        one) if (g_strcmp0(json_string_value(json_object_get(one, "key")), key) == 0 &&
-                 g_strcmp0(json_string_value(json_object_get(one, "text")), text) == 0) return;
+    json_array_foreach(answers, index, one)
+    {
+        if (g_strcmp0(json_string_value(json_object_get(one, "key")), key) == 0 &&
+            g_strcmp0(json_string_value(json_object_get(one, "text")), text) == 0)
+            return;
+    }
     json_array_append_new(answers, json_pack("{s:s, s:s}", "key", key, "text", text));
 }
 

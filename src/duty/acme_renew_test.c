@@ -129,6 +129,15 @@ static void assert_serves(Db *db)
     assert_int_equal(model_count(db, "SELECT count(*) FROM expiring WHERE kind = 'acme-http'"), 0);
 }
 
+/* A scene that has its first certificate. */
+static Db *scene_init_with_one(Scene *scene, TestStore *store)
+{
+    scene_init(scene, store);
+    enqueue(store->db);
+    work(scene, 30);
+    return store->db;
+}
+
 /* ---------------------------------------------------------------- the way of an order */
 
 static void gets_one(void **state)
@@ -154,10 +163,7 @@ static void gets_one(void **state)
 static void renews_by_age(void **state)
 {
     Scene scene;
-    scene_init(&scene, *state);
-    Db *db = scene.store->db;
-    enqueue(db);
-    work(&scene, 30);
+    Db *db = scene_init_with_one(&scene, *state);
     g_auto(Certificate) row = {.name = NULL};
     read_row(db, &row);
     assert_true(llabs(row.not_after - row.renew_at - 30 * DAY) < 120000);
@@ -181,10 +187,7 @@ static void renews_by_age(void **state)
 static void renews_by_the_cas_information(void **state)
 {
     Scene scene;
-    scene_init(&scene, *state);
-    Db *db = scene.store->db;
-    enqueue(db);
-    work(&scene, 30);
+    Db *db = scene_init_with_one(&scene, *state);
     g_auto(Certificate) row = {.name = NULL};
     read_row(db, &row);
     scene.ca->window_start = row.now + 10 * DAY;
@@ -210,10 +213,7 @@ static void renews_by_the_cas_information(void **state)
 static void revokes(void **state)
 {
     Scene scene;
-    scene_init(&scene, *state);
-    Db *db = scene.store->db;
-    enqueue(db);
-    work(&scene, 30);
+    Db *db = scene_init_with_one(&scene, *state);
     assert_true(db_begin(db, DB_WRITE, NULL));
     assert_true(certificate_set_wish(db, "mail", "revoke", NULL));
     assert_int_equal(db_commit(db, NULL), DB_DONE);
