@@ -15,16 +15,14 @@
 
 #include "base/error.h"
 #include "base/limits_jmap.h"
+#include "model/account.h"
 #include "model/change.h"
 #include "model/email.h"
 
-/* What a patch asks of one email. */
+/* What a patch asks of one email: name → true or false; the caller's. */
 typedef struct {
-    int64_t mailbox; /* 0: as it is */
-    bool clears;     /* its mailbox is taken away, and another must be named */
-    int64_t cleared;
-    json_t *keywords;  /* keyword → true or false; the caller's */
-    bool all_keywords; /* and it has no others */
+    json_t *mailboxes, *keywords;
+    bool all_mailboxes, all_keywords; /* and it is in no others, and has no others */
 } Patch;
 
 static json_t *error_json(const char *type, const char *description)
@@ -36,20 +34,7 @@ static json_t *error_json(const char *type, const char *description)
 
 /* ---------------------------------------------------------------- the patch */
 
-static bool read_mailboxes(json_t *value, Patch *ret)
-{
-    const char *key;
-    json_t *on;
-    json_object_foreach(value, key, on)
-    {
-        if (!json_is_true(on) || ret->mailbox)
-            return false;
-        ret->mailbox = jmap_id_parse(key, 'B');
-    }
-    return json_is_object(value) && ret->mailbox;
-}
-
-static bool read_keywords(json_t *value, Patch *ret)
+static bool read_all(json_t *value, json_t *into, bool *ret_all)
 {
     const char *key;
     json_t *on;
@@ -57,24 +42,16 @@ static bool read_keywords(json_t *value, Patch *ret)
     {
         if (!json_is_true(on))
             return false;
-        json_object_set_new(ret->keywords, key, json_true());
+        json_object_set_new(into, key, json_true());
     }
-    ret->all_keywords = true;
+    *ret_all = true;
     return json_is_object(value);
 }
 
-static bool read_mailbox_patch(const char *id, json_t *value, Patch *ret)
+static bool read_one(const char *name, json_t *value, json_t *into)
 {
-    int64_t box = jmap_id_parse(id, 'B');
-    if (json_is_true(value)) {
-        if (ret->mailbox)
-            return false;
-        ret->mailbox = box;
-    } else if (json_is_null(value)) {
-        ret->clears = true;
-        ret->cleared = box;
-    }
-    return box && (json_is_true(value) || json_is_null(value));
+    return (json_is_true(value) || json_is_null(value)) &&
+           json_object_set_new(into, name, json_boolean(json_is_true(value))) == 0;
 }
 
 /* NULL, or the error of the object; the caller's. */
@@ -86,25 +63,23 @@ static json_t *read_patch(json_t *patch, Patch *ret)
     {
         bool good;
         if (strcmp(key, "mailboxIds") == 0)
-            good = read_mailboxes(value, ret);
+            good = read_all(value, ret->mailboxes, &ret->all_mailboxes);
         else if (strcmp(key, "keywords") == 0)
-            good = read_keywords(value, ret);
+            good = read_all(value, ret->keywords, &ret->all_keywords);
         else if (g_str_has_prefix(key, "mailboxIds/"))
-            good = read_mailbox_patch(key + strlen("mailboxIds/"), value, ret);
-        else if (g_str_has_prefix(key, "keywords/") && (json_is_true(value) || json_is_null(value)))
-            good = json_object_set_new(ret->keywords, key + strlen("keywords/"),
-                                       json_boolean(json_is_true(value))) == 0;
+            good = read_one(key + strlen("mailboxIds/"), value, ret->mailboxes);
+        else if (g_str_has_prefix(key, "keywords/"))
+            good = read_one(key + strlen("keywords/"), value, ret->keywords);
         else
             return error_json("invalidProperties", "keywords and mailboxIds can be changed");
         if (!good && g_str_has_prefix(key, "mailboxIds"))
-            return error_json("invalidProperties", "mailboxIds: an email is in one mailbox");
+            return error_json("invalidProperties",
+                              "mailboxIds: each is true, or null to remove it");
         if (!good)
             return error_json("invalidProperties", "keywords: each is true, or null to remove it");
     }
     if (!json_is_object(patch))
         return error_json("invalidPatch", "a patch is an object");
-    if (ret->clears && !ret->mailbox)
-        return error_json("invalidProperties", "mailboxIds: an email is in one mailbox");
     return NULL;
 }
 
@@ -126,15 +101,59 @@ static bool apply_keywords(const JmapCall *call, const Email *email, const Patch
     return true;
 }
 
+/* The mailboxes that it is in after the patch; the caller's. */
+static json_t *mailboxes_after(const GArray *now, const Patch *patch)
+{
+    json_t *after = json_object(), *on;
+    const char *key;
+    for (guint i = 0; !patch->all_mailboxes && i < now->len; i++) {
+        char text[32];
+        g_snprintf(text, sizeof text, "B%" G_GINT64_FORMAT, g_array_index(now, int64_t, i));
+        json_object_set_new(after, text, json_true());
+    }
+    json_object_foreach(patch->mailboxes, key, on)
+    {
+        if (json_is_true(on))
+            json_object_set(after, key, on);
+        else
+            json_object_del(after, key);
+    }
+    return after;
+}
+
+/* The email is there, and stays: its account is locked. */
+static bool apply_mailboxes(const JmapCall *call, int64_t id, const Patch *patch, GError **error)
+{
+    g_autoptr(GError) why = NULL;
+    if (!patch->all_mailboxes && json_object_size(patch->mailboxes) == 0)
+        return true;
+    g_autoptr(GArray) now = email_mailboxes(call->db, call->account, id, error);
+    if (!now)
+        return false;
+    json_t *after = mailboxes_after(now, patch);
+    bool one = json_object_size(after) == 1;
+    int64_t to = jmap_id_parse(json_object_iter_key(json_object_iter(after)), 'B');
+    json_decref(after);
+    if (!one)
+        return fail(error, ERROR_REJECT, "mailboxIds: an email is in one mailbox");
+    if (email_move(call->db, call->account, id, to, &why))
+        return true;
+    if (error_kind(why) == ERROR_GONE)
+        return fail(error, ERROR_REJECT, "mailboxIds: there is no such mailbox");
+    g_propagate_error(error, g_steal_pointer(&why));
+    return false;
+}
+
 static bool apply(const JmapCall *call, int64_t id, const Patch *patch, GError **error)
 {
     if (!db_begin(call->db, DB_WRITE, error))
         return false;
     g_auto(DbScope) scope = db_scope(call->db);
+    if (!account_lock_row(call->db, call->account, error))
+        return false;
     g_autoptr(Email) email = email_get(call->db, call->account, id, error);
     if (!email || !apply_keywords(call, email, patch, error) ||
-        (patch->mailbox && !email_move(call->db, call->account, id, patch->mailbox, error)) ||
-        db_commit(call->db, error) != DB_DONE)
+        !apply_mailboxes(call, id, patch, error) || db_commit(call->db, error) != DB_DONE)
         return false;
     change_wake();
     return true;
@@ -172,10 +191,11 @@ static json_t *update_one(const JmapCall *call, const char *text, json_t *change
     int64_t id = jmap_id_parse(text, 'M');
     if (!id)
         return error_json("notFound", NULL);
-    Patch patch = {.keywords = json_object()};
+    Patch patch = {.mailboxes = json_object(), .keywords = json_object()};
     json_t *wrong = read_patch(changes, &patch);
     if (!wrong && !apply(call, id, &patch, &error))
         wrong = error_of(error);
+    json_decref(patch.mailboxes);
     json_decref(patch.keywords);
     return wrong;
 }

@@ -121,6 +121,10 @@ def test_a_person_and_two_clients(rota):
     assert "bayes-training" in rota.run("tasks", "list", "--json", settings=door.settings) or \
         until(lambda: rota.shard("bayes-training")["done_hour"], "training")
     copy.sync()
+    me.call("Email/set", update={second: {f"mailboxIds/{now['junk']['id']}": None,
+                                          f"mailboxIds/{now['trash']['id']}": True}})
+    assert boxes(me)["trash"]["totalEmails"] == 1
+    copy.sync()
     fresh = Copy(me)
     assert copy.emails == fresh.emails and copy.state == fresh.state and len(fresh.emails) == 3
     assert copy.emails[second]["keywords"] == {"$seen": True} and copy.emails[third]["keywords"] == {"$flagged": True}
@@ -189,12 +193,17 @@ def test_what_is_refused(rota_sqlite):
             ("Email/get", {"#ids": {"resultOf": "0", "name": "Email/query", "path": "/ids"}}, "invalidResultReference"),
             ("Email/get", {"ids": [], "#ids": {"resultOf": "0", "name": "x", "path": ""}}, "invalidArguments")):
         assert me.error(name, **words) == want, (name, words)
-    box = boxes(me)["junk"]["id"]
+    junk, inbox = boxes(me)["junk"]["id"], boxes(me)["inbox"]["id"]
     for patch, want in (({"subject": "x"}, "invalidProperties"), ({"keywords/$seen": 7}, "invalidProperties"),
                         ({"keywords": {"a b": True}}, "invalidProperties"), ({"mailboxIds": {}}, "invalidProperties"),
-                        ({f"mailboxIds/{box}": None}, "invalidProperties"), (7, "invalidPatch"),
-                        ({"mailboxIds": {"B99": True}}, "notFound")):
+                        ({f"mailboxIds/{inbox}": None}, "invalidProperties"), (7, "invalidPatch"),
+                        ({f"mailboxIds/{junk}": True}, "invalidProperties"),  # and it stays in the inbox
+                        ({"mailboxIds": {junk: True, inbox: True}}, "invalidProperties"),
+                        ({"mailboxIds": {"B99": True}}, "invalidProperties"),
+                        ({"mailboxIds": {"x": True}}, "invalidProperties")):
         assert me.call("Email/set", update={"M1": patch})["notUpdated"]["M1"]["type"] == want, patch
+    assert me.call("Email/set", update={"M99": {}})["notUpdated"]["M99"]["type"] == "notFound"
+    assert me.call("Email/set", update={"M1": {f"mailboxIds/{junk}": None}})["updated"] == {"M1": None}
     assert me.call("Email/get", ids=[])["state"] == state  # and nothing was changed
 
 
