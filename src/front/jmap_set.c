@@ -241,6 +241,7 @@ static json_t *run_set(JmapCall *call, json_t *arguments, json_t **ret_error)
 {
     static const char *const names[] = {"ifInState", "create", "update", "destroy", NULL};
     g_autoptr(GError) error = NULL;
+    g_autoptr(GHashTable) doomed = g_hash_table_new(g_str_hash, g_str_equal);
     json_t *create = json_object_get(arguments, "create"), *value;
     json_t *update = json_object_get(arguments, "update");
     json_t *list = json_object_get(arguments, "destroy");
@@ -260,13 +261,18 @@ static json_t *run_set(JmapCall *call, json_t *arguments, json_t **ret_error)
     json_t *not_destroyed = json_object(), *not_created = json_object();
     json_object_foreach(create, key, value) json_object_set_new(
         not_created, key, error_json("forbidden", "emails come in by LMTP in this version"));
+    json_array_foreach(list, i, value)
+        g_hash_table_add(doomed, (char *)(uintptr_t)json_string_value(value));
     json_object_foreach(update, key, value)
     {
-        json_t *wrong = update_one(call, key, value);
+        json_t *wrong = g_hash_table_contains(doomed, key) ? error_json("willDestroy", NULL)
+                                                           : update_one(call, key, value);
         json_object_set_new(wrong ? not_updated : updated, key, wrong ? wrong : json_null());
     }
     json_array_foreach(list, i, value)
     {
+        if (!g_hash_table_remove(doomed, json_string_value(value)))
+            continue; /* once is enough */
         json_t *wrong = destroy_one(call, json_string_value(value));
         if (wrong)
             json_object_set_new(not_destroyed, json_string_value(value), wrong);
