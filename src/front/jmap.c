@@ -17,6 +17,8 @@
 
 #include "front/jmap_push.h"
 
+#define INT_MOST (((int64_t)1 << 53) - 1) /* RFC 8620 §1.3 */
+
 static const char *const capabilities[] = {JMAP_CORE, JMAP_MAIL, JMAP_PUSH_CAPABILITY, NULL};
 
 /* ---------------------------------------------------------------- for methods */
@@ -63,6 +65,21 @@ bool jmap_takes(const JmapCall *call, json_t *arguments, const char *const *name
         return false;
     }
     return true;
+}
+
+bool jmap_int(json_t *arguments, const char *name, int64_t *ret, json_t **ret_error)
+{
+    json_t *value = json_object_get(arguments, name);
+    json_int_t number = json_integer_value(value);
+    if (!value || json_is_null(value))
+        return true;
+    if (json_is_integer(value) && number >= -INT_MOST && number <= INT_MOST) {
+        *ret = number;
+        return true;
+    }
+    g_autofree char *text = g_strdup_printf("%s is no integer", name);
+    jmap_fail(ret_error, "invalidArguments", text);
+    return false;
 }
 
 int64_t jmap_id_parse(const char *text, char prefix)

@@ -52,6 +52,9 @@ json_t *jmap_fail_error(json_t **ret_error, const GError *error);
 /* `accountId` is the account's, and there are no other arguments than these, ended by NULL. */
 bool jmap_takes(const JmapCall *call, json_t *arguments, const char *const *names,
                 json_t **ret_error);
+/* An Int (RFC 8620 §1.3); as it was where the argument is null or not there. False: the error is
+ * made. */
+bool jmap_int(json_t *arguments, const char *name, int64_t *ret, json_t **ret_error);
 /* "M17" of prefix 'M'; 0: it is none. */
 int64_t jmap_id_parse(const char *text, char prefix);
 json_t *jmap_id(char prefix, int64_t id);

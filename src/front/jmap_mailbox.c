@@ -3,8 +3,9 @@
  * How it fits: model/mailbox.h lists them all; an account has dozens, so each call reads the list.
  * An email is in one mailbox alone (maxMailboxesPerEmail is 1).
  *
- * Failures: the store's. Known weak point: threads are not counted by mailbox; totalThreads and
- * unreadThreads are those of emails, which the RFC lets a client see as an upper bound only.
+ * Failures: the store's. Known weak point: threads are not counted by mailbox: totalThreads and
+ * unreadThreads are the counts of emails, which are too high where a mailbox has two of one thread
+ * (RFC 8621 §2 asks for the threads).
  */
 #include "front/jmap.h"
 
@@ -136,26 +137,26 @@ static json_t *run_query(JmapCall *call, json_t *arguments, json_t **ret_error)
     g_autoptr(GError) error = NULL;
     int64_t state, place = 0;
     json_t *filter = json_object_get(arguments, "filter");
-    json_t *limit = json_object_get(arguments, "limit");
-    int64_t position = json_integer_value(json_object_get(arguments, "position"));
-    if (!jmap_takes(call, arguments, names, ret_error))
+    int64_t position = 0, limit = JMAP_QUERY_MAX;
+    if (!jmap_takes(call, arguments, names, ret_error) ||
+        !jmap_int(arguments, "position", &position, ret_error) ||
+        !jmap_int(arguments, "limit", &limit, ret_error))
         return NULL;
     if (!is_filter(filter))
         return jmap_fail(ret_error, "unsupportedFilter", NULL);
     if (json_array_size(json_object_get(arguments, "sort")) > 0)
         return jmap_fail(ret_error, "unsupportedSort", "they come by path");
-    if (position < 0 || (json_is_integer(limit) && json_integer_value(limit) < 0))
+    if (position < 0 || limit < 0)
         return jmap_fail(ret_error, "invalidArguments", "position and limit are not negative here");
     g_autoptr(GPtrArray) all = read_all(call, &state, &error);
     if (!all)
         return jmap_fail_error(ret_error, error);
-    int64_t most = json_is_integer(limit) ? json_integer_value(limit) : JMAP_QUERY_MAX;
     json_t *ids = json_array();
     for (guint i = 0; i < all->len; i++) {
         const Mailbox *box = all->pdata[i];
         if (!matches(box, filter))
             continue;
-        if (place++ >= position && (int64_t)json_array_size(ids) < most)
+        if (place++ >= position && (int64_t)json_array_size(ids) < limit)
             json_array_append_new(ids, jmap_id('B', box->id));
     }
     json_t *answer =

@@ -273,19 +273,39 @@ static void collapse(GArray *all)
     g_array_set_size(all, kept);
 }
 
-/* Where the answer begins; false: the anchor is not there. */
-static bool read_place(json_t *arguments, const GArray *all, int64_t *ret)
+/* What of the list is asked for. */
+typedef struct {
+    const char *anchor; /* the caller's; NULL: from `position` on */
+    int64_t position, anchor_offset, limit;
+} Window;
+
+static bool read_window(json_t *arguments, Window *ret, json_t **ret_error)
 {
-    const char *anchor = json_string_value(json_object_get(arguments, "anchor"));
-    int64_t place = json_integer_value(json_object_get(arguments, "position"));
-    if (anchor) {
-        int64_t id = jmap_id_parse(anchor, 'M');
+    json_t *anchor = json_object_get(arguments, "anchor");
+    if (!jmap_int(arguments, "position", &ret->position, ret_error) ||
+        !jmap_int(arguments, "anchorOffset", &ret->anchor_offset, ret_error) ||
+        !jmap_int(arguments, "limit", &ret->limit, ret_error))
+        return false;
+    if (ret->limit < 0 || (anchor && !json_is_null(anchor) && !json_is_string(anchor))) {
+        jmap_fail(ret_error, "invalidArguments", "limit is negative, or anchor no id");
+        return false;
+    }
+    ret->anchor = json_string_value(anchor);
+    return true;
+}
+
+/* Where the answer begins; false: the anchor is not there. */
+static bool find_place(const Window *window, const GArray *all, int64_t *ret)
+{
+    int64_t place = window->position;
+    if (window->anchor) {
+        int64_t id = jmap_id_parse(window->anchor, 'M');
         guint at = 0;
         while (at < all->len && g_array_index(all, EmailBrief, at).id != id)
             at++;
         if (at == all->len)
             return false;
-        place = at + json_integer_value(json_object_get(arguments, "anchorOffset"));
+        place = at + window->anchor_offset;
     } else if (place < 0) {
         place += all->len;
     }
@@ -293,17 +313,15 @@ static bool read_place(json_t *arguments, const GArray *all, int64_t *ret)
     return true;
 }
 
-static json_t *answer(const JmapCall *call, json_t *arguments, GArray *all, int64_t state,
-                      json_t **ret_error)
+static json_t *answer(const JmapCall *call, json_t *arguments, const Window *window, GArray *all,
+                      int64_t state)
 {
-    json_t *limit = json_object_get(arguments, "limit"), *ids = json_array();
-    int64_t most = json_is_integer(limit) ? json_integer_value(limit) : JMAP_QUERY_MAX, place;
-    if (!read_place(arguments, all, &place)) {
+    json_t *ids = json_array();
+    int64_t place = 0, most = MIN(window->limit, JMAP_QUERY_MAX);
+    if (!find_place(window, all, &place)) {
         json_decref(ids);
-        return jmap_fail(ret_error, "anchorNotFound", NULL);
+        return NULL;
     }
-    bool cut = most > JMAP_QUERY_MAX;
-    most = MIN(most, JMAP_QUERY_MAX);
     for (guint i = (guint)place; i < all->len && (int64_t)json_array_size(ids) < most; i++)
         json_array_append_new(ids, jmap_id('M', g_array_index(all, EmailBrief, i).id));
     json_t *json = json_pack("{s:o, s:o, s:b, s:I, s:o}", "accountId", jmap_id('a', call->account),
@@ -311,7 +329,7 @@ static json_t *answer(const JmapCall *call, json_t *arguments, GArray *all, int6
                              "position", (json_int_t)place, "ids", ids);
     if (json_is_true(json_object_get(arguments, "calculateTotal")))
         json_object_set_new(json, "total", json_integer(all->len));
-    if (cut || !json_is_integer(limit))
+    if (window->limit > most)
         json_object_set_new(json, "limit", json_integer(most));
     return json;
 }
@@ -336,10 +354,12 @@ static json_t *run_query(JmapCall *call, json_t *arguments, json_t **ret_error)
     g_autoptr(GString) text = g_string_new(NULL);
     g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
     g_auto(Filter) filter = {.has_attachment = -1};
-    json_t *asked = json_object_get(arguments, "filter"), *limit;
+    json_t *asked = json_object_get(arguments, "filter");
+    Window window = {.limit = INT64_MAX};
     Sort sort;
     int64_t state;
-    if (!jmap_takes(call, arguments, names, ret_error))
+    if (!jmap_takes(call, arguments, names, ret_error) ||
+        !read_window(arguments, &window, ret_error))
         return NULL;
     if (asked && !json_is_null(asked) &&
         (!json_is_object(asked) || !read_conditions(asked, &filter, text, seen)))
@@ -349,16 +369,14 @@ static json_t *run_query(JmapCall *call, json_t *arguments, json_t **ret_error)
     if (!read_sort(json_object_get(arguments, "sort"), &sort))
         return jmap_fail(ret_error, "unsupportedSort",
                          "one of receivedAt, sentAt, size, subject, from");
-    limit = json_object_get(arguments, "limit");
-    if (json_is_integer(limit) && json_integer_value(limit) < 0)
-        return jmap_fail(ret_error, "invalidArguments", "limit is negative");
     g_autoptr(GArray) all = find_all(call, &filter, text->str, &state, &error);
     if (!all)
         return jmap_fail_error(ret_error, error);
     g_qsort_with_data(all->data, (int)all->len, sizeof(EmailBrief), compare, &sort);
     if (json_is_true(json_object_get(arguments, "collapseThreads")))
         collapse(all);
-    return answer(call, arguments, all, state, ret_error);
+    json_t *json = answer(call, arguments, &window, all, state);
+    return json ? json : jmap_fail(ret_error, "anchorNotFound", NULL);
 }
 
 const JmapMethod jmap_query_methods[] = {

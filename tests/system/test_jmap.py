@@ -110,12 +110,18 @@ def test_a_person_and_two_clients(rota):
     both = {"operator": "AND", "conditions": [{"inMailbox": inbox["id"]}, {"hasAttachment": True}]}
     assert subjects(me, filter=both) == newest[:1]
 
+    at = me.call("Email/query", limit=2)["ids"][1]
+    assert subjects(me, anchor=at, anchorOffset=-1, limit=None) == newest and subjects(me, position=-1) == newest[3:]
+    assert subjects(me, anchor=at, anchorOffset=2 ** 53 - 1) == []
+
     copy = Copy(me)
     first, second, third, _ = me.call("Email/query")["ids"]
     got = me.call("Email/set", update={second: {"keywords/$seen": True, "mailboxIds": {boxes(me)["junk"]["id"]: True}},
-                                       third: {"keywords": {"$flagged": True}}}, destroy=[first])
+                                       third: {"keywords": {"$flagged": True}}, first: {"keywords/$seen": True}},
+                  destroy=[first, first])
     assert (got["updated"], got["destroyed"]) == ({second: None, third: None}, [first])
-    assert got["oldState"] != got["newState"] and not got["notUpdated"] and not got["notDestroyed"]
+    assert got["oldState"] != got["newState"] and not got["notDestroyed"]
+    assert got["notUpdated"] == {first: {"type": "willDestroy"}}
     now = boxes(me)
     assert (now["inbox"]["totalEmails"], now["junk"]["totalEmails"], now["junk"]["unreadEmails"]) == (2, 1, 0)
     assert "bayes-training" in rota.run("tasks", "list", "--json", settings=door.settings) or \
@@ -183,7 +189,11 @@ def test_what_is_refused(rota_sqlite):
             ("Email/query", {"filter": {"operator": "OR", "conditions": []}}, "unsupportedFilter"),
             ("Email/query", {"filter": {"colour": "red"}}, "unsupportedFilter"),
             ("Email/query", {"sort": [{"property": "colour"}]}, "unsupportedSort"),
-            ("Email/query", {"anchor": "M99"}, "anchorNotFound"),
+            ("Email/query", {"anchor": "M99"}, "anchorNotFound"), ("Email/query", {"anchor": 7}, "invalidArguments"),
+            *(("Email/query", {name: wrong}, "invalidArguments") for name in ("position", "anchorOffset", "limit")
+              for wrong in ("1", 1.5, True, 2 ** 53, [])),
+            ("Email/query", {"limit": -1}, "invalidArguments"), ("Mailbox/query", {"limit": "1"}, "invalidArguments"),
+            ("Mailbox/query", {"position": -1}, "invalidArguments"),
             ("Email/changes", {"sinceState": "never"}, "cannotCalculateChanges"),
             ("Email/changes", {"sinceState": str(int(state) + 1)}, "cannotCalculateChanges"),
             ("Email/changes", {"sinceState": state, "maxChanges": 0}, "invalidArguments"),
@@ -204,6 +214,8 @@ def test_what_is_refused(rota_sqlite):
         assert me.call("Email/set", update={"M1": patch})["notUpdated"]["M1"]["type"] == want, patch
     assert me.call("Email/set", update={"M99": {}})["notUpdated"]["M99"]["type"] == "notFound"
     assert me.call("Email/set", update={"M1": {f"mailboxIds/{junk}": None}})["updated"] == {"M1": None}
+    got = me.call("Email/set", update={"M99": {}, "x": {}}, destroy=["M99", "x", "M99"])
+    assert {one["type"] for one in got["notUpdated"].values()} == {"willDestroy"} and len(got["notDestroyed"]) == 2
     assert me.call("Email/get", ids=[])["state"] == state  # and nothing was changed
 
 
