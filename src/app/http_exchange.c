@@ -26,9 +26,41 @@ int64_t http_time_for(size_t bytes)
     return (int64_t)(bytes / HTTP_BYTES_PER_MS) * 1000;
 }
 
+typedef struct {
+    const char *name, *value; /* borrowed */
+    GString *joined;          /* NULL: there is one line at most */
+} Field;
+
+static enum MHD_Result add_line(void *data, enum MHD_ValueKind kind, const char *name,
+                                const char *value)
+{
+    Field *field = data;
+    (void)kind;
+    if (!value || g_ascii_strcasecmp(name, field->name) != 0)
+        return MHD_YES;
+    if (!field->value) {
+        field->value = value;
+        return MHD_YES;
+    }
+    if (!field->joined)
+        field->joined = g_string_new(field->value);
+    g_string_append_printf(field->joined, ", %s", value);
+    return MHD_YES;
+}
+
+/* Several lines of one name are one list (RFC 9110, 5.3): of what proxies add, the last counts. */
 static const char *read_header(const char *name, void *data)
 {
-    return MHD_lookup_connection_value(data, MHD_HEADER_KIND, name);
+    HttpExchange *exchange = data;
+    Field field = {.name = name};
+    MHD_get_connection_values(exchange->connection, MHD_HEADER_KIND, add_line, &field);
+    if (!field.joined)
+        return field.value;
+    if (!exchange->joined)
+        exchange->joined = g_string_chunk_new(256);
+    const char *value = g_string_chunk_insert_const(exchange->joined, field.joined->str);
+    g_string_free(field.joined, TRUE);
+    return value;
 }
 
 int http_fd_of(struct MHD_Connection *connection)
@@ -79,6 +111,7 @@ void http_exchange_completed(void *data, struct MHD_Connection *connection, void
     http_call_free(exchange->call);
     http_answer_clear(&exchange->answer);
     http_body_free(exchange->body);
+    g_clear_pointer(&exchange->joined, g_string_chunk_free);
     g_free(exchange->method);
     g_free(exchange->target);
     g_free(exchange->peer);
@@ -157,7 +190,7 @@ static enum MHD_Result open_exchange(HttpExchange *exchange, const char *method)
         .method = exchange->method,
         .target = exchange->target,
         .header = read_header,
-        .data = exchange->connection,
+        .data = exchange,
         .peer = exchange->peer,
     };
     HttpServer *server = exchange->server;

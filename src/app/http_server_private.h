@@ -54,6 +54,7 @@ typedef struct {
     char *peer;
     HttpRequest request;
     char *method, *target;
+    GStringChunk *joined; /* of the request: header fields of several lines */
     HttpBody *body;
     int64_t body_since_us;
     size_t discarded;

@@ -28,7 +28,8 @@
 typedef struct {
     const char *method; /* "GET" */
     const char *target; /* "/api/tasks?limit=5", as it came */
-    /* The value of a header field, borrowed for the call's life; NULL: it is not there. */
+    /* The value of a header field, borrowed for the call's life, those of several lines with ", "
+     * between; NULL: it is not there. */
     const char *(*header)(const char *name, void *data);
     void *data;
     /* "192.0.2.1"; "": through a unix socket. From http_call_new on, whoever asked the proxy. */

@@ -2,7 +2,7 @@
  *
  * How it fits: front/http.c puts the answer in the place of the connection's peer, so that failures
  * count for whoever fails, and the log names him. Failures: none but "that is no address". Known
- * weak point: several header fields of one name are read as the door gives them, the first alone.
+ * weak point: none.
  */
 #include "front/http_forwarded.h"
 

@@ -196,6 +196,10 @@ def test_a_proxy_says_who_asks(rota_sqlite):
     assert guess("e", X_Forwarded_For="203.0.113.9") == 429
     assert guess("f", Forwarded='for="203.0.113.9";proto=https') == 429
     assert guess("g", X_Forwarded_For="203.0.113.10") == 401
+    with door.raw() as link:  # a proxy may add a line of its own below the client's (HAProxy's forwardfor)
+        link.sendall(b"GET /api/status HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Forwarded-For: 203.0.113.11\r\n"
+                     b"X-Forwarded-For: 203.0.113.9\r\nAuthorization: Basic aEBleGFtcGxlLm9yZzp3cm9uZw==\r\n\r\n")
+        assert link.makefile("rb").readline().split()[1] == b"429"
     assert "from 203.0.113.9" in door.node.text()
     assert "198.51.100.1" not in door.node.text()
     bad = rota_sqlite.write_settings("bad.toml", 1, rota_sqlite.folder / "l", http='proxied = ["10/8"]')
