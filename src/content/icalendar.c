@@ -47,9 +47,21 @@ IcalendarKind icalendar_kind_of_name(const char *name)
 
 /* ---- before libical sees it */
 
-static bool is_word(const char *line, size_t size, const char *word)
+/* The line's name is BEGIN, however it is folded and spaced, with or without parameters: libical
+ * opens a component for each of these, and its functions call themselves for each level. */
+static bool is_begin(const char *line, const char *end)
 {
-    return size >= strlen(word) && g_ascii_strncasecmp(line, word, strlen(word)) == 0;
+    static const char word[] = "BEGIN";
+    unsigned known = 0;
+    for (const char *at = line; at < end; at++) {
+        if (g_ascii_isspace(*at))
+            continue;
+        if (known == sizeof word - 1)
+            return *at == ':' || *at == ';';
+        if (g_ascii_toupper(*at) != word[known++])
+            return false;
+    }
+    return false;
 }
 
 /* libical's time grows with the square of what stands before the colon of one line. */
@@ -88,11 +100,12 @@ static bool scan(const char *text, size_t size, GError **error)
     for (const char *line = text, *end = text + size; line < end;) {
         const char *stop = memchr(line, '\n', (size_t)(end - line));
         size_t length = (size_t)((stop ? stop : end) - line);
-        lines += *line != ' ' && *line != '\t';
-        if (is_word(line, length, "BEGIN:")) {
+        bool folded = *line == ' ' || *line == '\t';
+        lines += !folded;
+        if (!folded && is_begin(line, end)) {
             components++;
             depth++;
-        } else if (is_word(line, length, "END:") && depth > 0) {
+        } else if (length >= 4 && g_ascii_strncasecmp(line, "END:", 4) == 0 && depth > 0) {
             depth--;
         }
         if (depth > ICALENDAR_DEPTH_MAX)

@@ -72,6 +72,10 @@ static void refused(void **state)
         {"deep",
          WRAP("BEGIN:A\nBEGIN:A\nBEGIN:A\nBEGIN:A\nBEGIN:A\nBEGIN:A\nBEGIN:A\nBEGIN:A\nBEGIN:A\n"),
          "deeper"},
+        {"deep, folded and spaced",
+         WRAP("B\n EGIN:A\nBEGI\r\n\tN:A\nBEGIN :A\nBEGIN;X=1:A\nBEGIN\n :A\nB\n E\n GIN:A\n"
+              "BEGIN\t;:A\nbe\n gin:A\n"),
+         "deeper"},
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autoptr(GError) error = NULL;
