@@ -338,6 +338,7 @@ static bool start_node(Serve *serve, GError **error)
                                .hello = smtp->hello,
                                .tls = smtp->tls};
     serve->duty.smtp = &serve->smtp;
+    serve->duty.time_zone = settings->time_zone;
     serve->lanes = lanes_start(
         &(LanesConfig){settings, serve->clock, serve->node, serve->load, &serve->duty}, error);
     if (!serve->lanes)

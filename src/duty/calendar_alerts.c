@@ -53,6 +53,7 @@ static bool read_work(Work *work, int64_t account, int64_t id, GError **error)
 {
     g_autoptr(GError) why = NULL;
     Db *db = work->run->db;
+    const DutySettings *settings = work->run->settings;
     if (!db_begin(db, DB_READ, error))
         return false;
     g_auto(DbScope) scope = db_scope(db);
@@ -66,7 +67,7 @@ static bool read_work(Work *work, int64_t account, int64_t id, GError **error)
             g_propagate_error(error, g_steal_pointer(&why));
         return work->gone;
     }
-    work->zone = calendar_zone(calendar, NULL);
+    work->zone = calendar_zone(calendar, settings->time_zone);
     work->addresses = imip_addresses(db, account, error);
     return work->addresses && purge_now(db, &work->now, error);
 }

@@ -83,6 +83,7 @@ typedef struct {
     Seal seal;                     /* of storage.secret-key */
     const struct AcmeDoor *door;   /* how a CA is asked; NULL: by remote/fetch.h */
     const struct SmtpConfig *smtp; /* remote/smtp.h; NULL: nothing is sent */
+    const char *time_zone;         /* server.time-zone: where a calendar has none */
 } DutySettings;
 
 /* The ten of the seed, in its order. A process works with these and its settings' own

@@ -80,6 +80,16 @@ def test_reminders_by_mail(rota, relay):
     assert rota.query("SELECT count(*) FROM calendar_alert") == [["0"]]
 
 
+def test_a_time_without_a_zone(rota_sqlite, relay):
+    """It is in server.time-zone, nine hours ahead of UTC all year."""
+    dav = Dav(rota_sqlite, more=f'[smtp]\nrelay = "smtp://127.0.0.1:{relay.server_address[1]}"\ntls = "never"\n'
+              '[server]\ntime-zone = "Asia/Tokyo"\n')
+    dav.dav("PROPFIND", HOME, Depth="1")
+    start = at(9 * 3600 + 62)[:-1]
+    assert dav.dav("PUT", HOME + "default/a.ics", event("a", start=start, more=alarm()))[0] == 201
+    until(lambda: relay.mails, "the reminder")
+
+
 def test_a_relay_that_puts_off(rota_sqlite, relay):
     relay.refuse = 1
     rota = rota_sqlite
