@@ -20,6 +20,7 @@ defines is not seen.
 import os
 import re
 import sys
+import tomllib
 
 FILE_LINES = 600      # a file that a reader holds in the head
 HEADER_LINES = 160
@@ -412,6 +413,15 @@ def named_files(tree):
                     yield f'{file.path}:{i}', None, f'names {name}, which is not there'
 
 
+def guard_there(tree):
+    """A mutant takes a guard out: one that the list does not find any more is tested by nobody."""
+    texts = {file.path: file.text for file in tree.files}
+    for mutant in tomllib.loads(texts.get('tests/mutants/mutants.toml', '')).get('mutant', []):
+        for change in [mutant, *mutant.get('also', [])]:
+            if change['old'] not in texts.get(change['file'], ''):
+                yield change['file'], None, f'does not have the guard of the mutant "{mutant["name"]}"'
+
+
 def workplace_path(tree):
     for file in tree.files:
         for i, line in enumerate(file.lines, 1):
@@ -422,7 +432,7 @@ def workplace_path(tree):
 
 RULES = [include_table, folders_known, file_lines, header_lines, function_lines, function_parameters, columns,
          unfinished, dead_file, single_use, one_name, sql_place, sql_portable, log_place, hidden_device,
-         opening_comment, named_files, workplace_path]
+         opening_comment, named_files, guard_there, workplace_path]
 
 
 def exceptions_read(root):

@@ -121,6 +121,10 @@ class Tidy(unittest.TestCase):
             ('a document names what is not there',
              {'docs/a.md': 'see `base/must.c`, src/base/must.h and `roster/old.c`\n'},
              'named-files docs/a.md:1 names roster/old.c'),
+            ('a guard that moved',
+             {'tests/mutants/mutants.toml': '[[mutant]]\nname = "a"\nfile = "src/base/must.c"\nold = "(void)text;"\n'
+                                            '[[mutant]]\nname = "b"\nfile = "src/base/must.c"\nold = "gone"\n'},
+             'guard-there src/base/must.c does not have the guard of the mutant "b"'),
             ('path of a workplace', {'docs/a.md': 'see /wo' 'rk/main/x\n'}, 'workplace-path docs/a.md:1'),
             ('strings and comments are not code',
              self.task(two_slashes + '\nstatic const char *s = "log_event( g_usleep(";\n/* log_event(1) */\n'
