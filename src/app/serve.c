@@ -26,6 +26,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/must.h"
+#include "base/text.h"
 #include "db/tell.h"
 #include "duty/push_wire.h"
 #include "remote/smtp.h"
@@ -207,8 +208,7 @@ static RoleTable *reload(void *data, GError **error)
                    : settings_problems_format(problems);
     fail(error, ERROR_REJECT, "%s", text);
     /* It travels with each heartbeat: its beginning is enough, the log has all of it. */
-    g_autofree char *valid = g_utf8_make_valid(text, -1);
-    serve->reload_error = g_utf8_substring(valid, 0, MIN(g_utf8_strlen(valid, -1), TOLD_LETTERS));
+    serve->reload_error = text_cut(text, TOLD_LETTERS);
     return NULL;
 }
 

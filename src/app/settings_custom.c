@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "base/must.h"
 #include "base/nearest.h"
+#include "base/text.h"
 #include "base/units.h"
 
 #include "app/settings_table.h"
@@ -328,7 +329,7 @@ static void settle_rest(CustomReading *custom)
     duty->environment = g_environ_setenv(duty->environment, "PATH", PATH_TEXT, FALSE);
     g_autofree char *words = duty->command ? g_strjoinv(" ", duty->command) : g_strdup("");
     g_autofree char *valid = g_utf8_make_valid(words, -1);
-    g_autofree char *cut = g_utf8_substring(valid, 0, MIN(g_utf8_strlen(valid, -1), SHOW_BYTES));
+    g_autofree char *cut = text_cut(valid, SHOW_BYTES);
     duty->summary = g_strdup_printf("runs %s%s", cut, strlen(cut) < strlen(valid) ? "…" : "");
 }
 

@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/rand.h"
+#include "base/text.h"
 
 static void hash_has_known_values(void **state)
 {
@@ -84,12 +85,32 @@ static void log_line_stays_one_line(void **state)
     assert_null(strstr(got->str, "not let out"));
 }
 
+static void text_is_cut_between_letters(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *want;
+    } rows[] = {{NULL, ""},
+                {"", ""},
+                {"abc", "abc"},
+                {"abcd", "abc"},
+                {"\303\244\303\266\303\274x", "\303\244\303\266\303\274"},
+                {"a\377bc", "a\357\277\275b"}};
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *got = text_cut(rows[i].text, 3);
+        assert_string_equal(got, rows[i].want);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hash_has_known_values),        cmocka_unit_test(rand_repeats_by_seed),
-        cmocka_unit_test(manual_clock_moves_when_told), cmocka_unit_test(error_keeps_kind_and_text),
+        cmocka_unit_test(hash_has_known_values),
+        cmocka_unit_test(rand_repeats_by_seed),
+        cmocka_unit_test(manual_clock_moves_when_told),
+        cmocka_unit_test(error_keeps_kind_and_text),
         cmocka_unit_test(log_line_stays_one_line),
+        cmocka_unit_test(text_is_cut_between_letters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

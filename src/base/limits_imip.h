@@ -17,7 +17,7 @@
 /* of the log: a method, an address (RFC 5321: 254), the reason */
 #define IMIP_METHOD_BYTES_MAX  40
 #define IMIP_ADDRESS_BYTES_MAX 320
-#define IMIP_WHY_BYTES_MAX     400
+#define IMIP_WHY_LETTERS_MAX   400
 /* attendees that are named there */
 #define IMIP_NAMES_MAX 50
 

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/limits_calendar.h"
 #include "base/limits_imip.h"
+#include "base/text.h"
 #include "db/set.h"
 #include "model/invitation.h"
 
@@ -91,7 +92,7 @@ bool imip_in_decide(Db *db, const ImipArrival *arrival, const ImipDecided *decid
     g_autofree char *method = cut(decided->method, IMIP_METHOD_BYTES_MAX);
     g_autofree char *uid = cut(decided->uid, CALENDAR_TEXT_BYTES_MAX);
     g_autofree char *sender = cut(decided->sender, IMIP_ADDRESS_BYTES_MAX);
-    g_autofree char *why = cut(decided->why, IMIP_WHY_BYTES_MAX);
+    g_autofree char *why = text_cut(decided->why, IMIP_WHY_LETTERS_MAX);
     int64_t changed =
         db_exec(db, &sql,
                 DB_ARGS(db_int(arrival->account), db_int(arrival->email),

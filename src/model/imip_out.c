@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/limits_imip.h"
+#include "base/text.h"
 #include "model/account.h"
 #include "model/calendar_object.h"
 #include "model/invitation.h"
@@ -222,8 +223,7 @@ bool imip_out_end(Db *db, const ImipOut *out, ImipState state, int64_t wait_ms, 
         " at = CASE WHEN $4 < 2 THEN at ELSE rota_now() END"
         " WHERE account = $1 AND letter = $2 AND recipient = $3 AND state = 1",
         NULL};
-    g_autofree char *valid = g_utf8_make_valid(why ? why : "", -1);
-    g_autofree char *text = g_utf8_substring(valid, 0, MIN(g_utf8_strlen(valid, -1), 400));
+    g_autofree char *text = text_cut(why, IMIP_WHY_LETTERS_MAX);
     return db_exec(db, &sql,
                    DB_ARGS(db_int(out->account), db_int(out->letter), db_text(out->recipient),
                            db_int(state), db_int(wait_ms), db_text(text)),

@@ -7,6 +7,7 @@
 #include "model/push_origin.h"
 
 #include "base/limits_push.h"
+#include "base/text.h"
 
 /* clang-format off */
 static const DbSql SQL_FIND = {
@@ -37,9 +38,7 @@ bool push_origin_find(Db *db, const char *origin, PushOrigin *ret, GError **erro
 bool push_origin_note_failures(Db *db, const char *origin, unsigned count, const char *why,
                                GError **error)
 {
-    g_autofree char *text = g_utf8_make_valid(why, -1);
-    g_autofree char *cut =
-        g_utf8_substring(text, 0, MIN(g_utf8_strlen(text, -1), PUSH_ERROR_LETTERS_MAX));
+    g_autofree char *cut = text_cut(why, PUSH_ERROR_LETTERS_MAX);
     return db_exec(db, &SQL_FAILED,
                    DB_ARGS(db_text(origin), db_int(count), db_text(cut),
                            db_int(PUSH_ORIGIN_FAILURES), db_int(PUSH_ORIGIN_REST_MS),

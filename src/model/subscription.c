@@ -18,6 +18,7 @@
 #include "base/limits_remote.h"
 #include "base/must.h"
 #include "base/rand.h"
+#include "base/text.h"
 #include "content/base64url.h"
 #include "content/vapid.h"
 #include "model/account.h"
@@ -476,12 +477,6 @@ static const struct {
     [PUSH_NOT_SENT] = {&SQL_NOT_SENT, 4},
 };
 
-static char *cut_error(const char *error)
-{
-    g_autofree char *valid = g_utf8_make_valid(error ? error : "", -1);
-    return g_utf8_substring(valid, 0, MIN(g_utf8_strlen(valid, -1), PUSH_ERROR_LETTERS_MAX));
-}
-
 static bool write_ends(Db *db, PushEndKind kind, const PushResult *results, unsigned count,
                        GError **error)
 {
@@ -497,7 +492,7 @@ static bool write_ends(Db *db, PushEndKind kind, const PushResult *results, unsi
             db_int(one->to->id),
             db_int(one->seq),
             db_int(kind == PUSH_NOT_SENT ? one->end.wait_ms : one->end.status),
-            db_text(keep_text(texts, cut_error(one->end.error))),
+            db_text(keep_text(texts, text_cut(one->end.error, PUSH_ERROR_LETTERS_MAX))),
             db_int(one->end.wait_ms),
         };
         memcpy(args + width * (size_t)rows++, row, width * sizeof *row);
