@@ -3,8 +3,9 @@
  * How it fits: metric_write rolls up in the transaction that writes samples; front/api_metrics.c
  * reads. A sample keeps how many minutes it is of, their sum and the greatest, so that what is
  * rolled up twice is as exact as what is rolled up once. Failures: the store's; more points than
- * were asked for is ERROR_REJECT, never less than the truth. Known weak point: a shard that was
- * late by more than ROLL_UP_AFTER_MS is missing in its hour.
+ * were asked for is ERROR_REJECT, never less than the truth. Known weak points: a shard that was
+ * late by more than ROLL_UP_AFTER_MS is missing in its hour; in the hour in which the number of
+ * shards changes a level is too high, since shards are added up that were not there at one time.
  */
 #include "model/metric.h"
 
