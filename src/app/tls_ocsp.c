@@ -217,7 +217,15 @@ bool tls_ocsp_look(TlsOcsp *ocsp, const GPtrArray *chains)
             entry->chain = chain_ref(chain);
             g_ptr_array_add(ocsp->entries, entry);
         }
-        if (entry && entry->due <= clock_wall_ms(ocsp->clock))
+        if (!entry)
+            continue;
+        int64_t now = clock_wall_ms(ocsp->clock);
+        if (entry->staple && entry->until <= now) {
+            /* A client that gets one that is over may refuse the certificate. */
+            g_clear_pointer(&entry->staple, g_bytes_unref);
+            changed = true;
+        }
+        if (entry->due <= now)
             changed |= renew(ocsp, entry, url);
     }
     return changed;

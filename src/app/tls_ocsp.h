@@ -18,7 +18,7 @@ typedef struct TlsOcsp TlsOcsp;
 TlsOcsp *tls_ocsp_new(const Clock *clock);
 void tls_ocsp_free(TlsOcsp *ocsp); /* NULL is fine */
 /* Asks for those that are due; forgets what is none of `chains` (of Chain *). True: something is
- * there that was not before. */
+ * there that was not before, or is over. */
 bool tls_ocsp_look(TlsOcsp *ocsp, const GPtrArray *chains);
 /* What is to be stapled now; NULL: nothing. The caller unrefs it. */
 GBytes *tls_ocsp_staple(TlsOcsp *ocsp, const Chain *chain);
