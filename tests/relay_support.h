@@ -74,7 +74,7 @@ static inline bool relay_take(Relay *relay, FILE *in, FILE *out, const char *to)
 static inline bool relay_answer(Relay *relay, FILE *in, FILE *out, const char *line, char **to)
 {
     const RelayScript *script = &relay->script;
-    if (g_str_has_prefix(line, "EHLO"))
+    if (g_str_has_prefix(line, "EHLO") || g_str_has_prefix(line, "HELO"))
         return relay_say(out, script->ehlo, "250-relay\r\n250 8BITMIME");
     if (g_str_has_prefix(line, "MAIL"))
         return relay_say(out, script->mail, "250 ok");

@@ -4,9 +4,11 @@
  *
  * The fate of a mail is read from the last code that the relay said and from whether the end of the
  * mail was reached by libcurl, not from libcurl's error alone, whose kinds mix "refused" and
- * "broken". A 5xx before the greeting is over (554: no service here) and a login that is refused
- * are the relay's trouble, not this recipient's: later. Failures: fates. Known weak point: the end
- * counts as written when libcurl has fetched the last byte from us, a moment before it is sent.
+ * "broken". A 5xx to the greeting or to EHLO (no service here), a login that is refused, and the
+ * wish for one or for STARTTLS (530) are the relay's trouble, not this recipient's: later.
+ *
+ * Failures: fates. Known weak point: the end counts as written when libcurl has fetched the last
+ * byte from us, a moment before it is sent.
  */
 #include "remote/smtp.h"
 
@@ -15,6 +17,8 @@
 
 #include "base/limits_smtp.h"
 #include "base/must.h"
+
+#define SAID_NOT_SECURED 530 /* RFC 3207 4, RFC 4954 6: first STARTTLS, or AUTH */
 
 struct Smtp {
     const SmtpConfig *config;
@@ -144,6 +148,7 @@ static SmtpFate fate_of(const Smtp *smtp, CURLcode code, long said)
     switch (code) {
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_CONNECT:
+    case CURLE_REMOTE_ACCESS_DENIED: /* EHLO and HELO were refused */
     case CURLE_LOGIN_DENIED:
     case CURLE_USE_SSL_FAILED:
     case CURLE_SSL_CONNECT_ERROR:
@@ -155,9 +160,12 @@ static SmtpFate fate_of(const Smtp *smtp, CURLcode code, long said)
     default:
         break;
     }
-    if (said >= 500 && said < 600 && said != 554)
-        return SMTP_REFUSED;
-    if (said == 554 && (smtp->ended || code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR))
+    /* To the greeting; to the end of a mail libcurl has the same word. */
+    if (code == CURLE_WEIRD_SERVER_REPLY && !smtp->ended)
+        return SMTP_LATER;
+    if (said == SAID_NOT_SECURED)
+        return SMTP_LATER;
+    if (said >= 500 && said < 600)
         return SMTP_REFUSED;
     if (said >= 400 && said < 500)
         return SMTP_LATER;
