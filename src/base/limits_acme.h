@@ -31,8 +31,6 @@
 /* back-off after a failure, where the CA says nothing: public CAs allow five failures an hour */
 #define ACME_RETRY_MIN_MS (INT64_C(60) * 1000)
 #define ACME_RETRY_MAX_MS (INT64_C(6) * 3600 * 1000)
-/* the longest wait that a CA can make us take; a Retry-After of a year would be a mistake */
-#define ACME_RETRY_AFTER_MAX_MS (INT64_C(7) * 24 * 3600 * 1000)
 /* renewal information is asked so often where the CA says nothing, and at most and at least */
 #define ACME_INFO_MS     (INT64_C(6) * 3600 * 1000)
 #define ACME_INFO_MIN_MS (INT64_C(60) * 1000)

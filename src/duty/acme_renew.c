@@ -75,9 +75,7 @@ Next renewal_poll(Renewal *renewal)
     int64_t asked = acme_retry_ms(renewal->acme);
     int64_t own = (int64_t)ACME_POLL_MIN_MS << MIN(renewal->polls, 10u);
     renewal->polls++;
-    renewal->wait_ms = CLAMP(asked > 0 ? asked : own, ACME_POLL_MIN_MS, ACME_RETRY_AFTER_MAX_MS);
-    if (asked <= 0)
-        renewal->wait_ms = MIN(renewal->wait_ms, ACME_POLL_MAX_MS);
+    renewal->wait_ms = asked > 0 ? MAX(asked, ACME_POLL_MIN_MS) : MIN(own, ACME_POLL_MAX_MS);
     return NEXT_WAIT;
 }
 

@@ -44,7 +44,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Acme, acme_free)
 
 /* Of the last request that failed: the problem document, whole; NULL: the CA has said nothing. */
 const char *acme_problem(const Acme *acme);
-/* Of the last request: what Retry-After said; 0: nothing. */
+/* Of the last request: what Retry-After said, at most FETCH_RETRY_AFTER_MAX_S; 0: nothing. */
 int64_t acme_retry_ms(const Acme *acme);
 unsigned acme_requests(const Acme *acme);
 
