@@ -137,8 +137,15 @@ static bool add_counts(const JmapCall *call, const Log *log, json_t *updated, GE
     return all != NULL;
 }
 
+/* A thread has the number of the email that it began with, and came with it. */
+static bool thread_came(const Log *log, int64_t thread)
+{
+    unsigned bits = GPOINTER_TO_UINT(g_hash_table_lookup(log->emails, &thread));
+    return bits & 1u << CHANGE_CREATED;
+}
+
 /* The threads of emails that live. */
-static bool add_threads(const JmapCall *call, const Log *log, json_t *updated, GError **error)
+static bool add_threads(const JmapCall *call, const Log *log, json_t *lists[3], GError **error)
 {
     GHashTableIter iter;
     void *key;
@@ -152,7 +159,8 @@ static bool add_threads(const JmapCall *call, const Log *log, json_t *updated, G
             return false;
         }
         if (email && g_hash_table_add(seen, g_memdup2(&email->thread, sizeof email->thread)))
-            json_array_append_new(updated, jmap_id('T', email->thread));
+            json_array_append_new(lists[thread_came(log, email->thread) ? 0 : 1],
+                                  jmap_id('T', email->thread));
     }
     return true;
 }
@@ -179,7 +187,7 @@ static json_t *run(JmapCall *call, json_t *arguments, json_t **ret_error, char p
     if (counts)
         good = add_counts(call, &log, lists[1], &error);
     if (prefix == 'T')
-        good = add_threads(call, &log, lists[1], &error);
+        good = add_threads(call, &log, lists, &error);
     json_t *json = answer(call, &log, lists);
     if (prefix == 'B')
         json_object_set_new(json, "updatedProperties",

@@ -156,6 +156,13 @@ def test_bodies_and_bytes(rota):
     assert [part["type"] for part in structure["bodyStructure"]["subParts"]] == ["multipart/alternative", "image/png"]
     thread, = me.call("Thread/get", ids=[email["threadId"]])["list"]
     assert len(thread["emailIds"]) == 2 and thread["emailIds"][-1] == email["id"]
+    whole = me.call("Email/changes", sinceState="0")
+    threads = {one["threadId"] for one in me.call("Email/get", ids=whole["created"], properties=["threadId"])["list"]}
+    got = me.call("Thread/changes", sinceState="0")
+    assert (set(got["created"]), got["updated"], len(threads)) == (threads, [], 3)
+    me.call("Email/set", update={email["id"]: {"keywords/$seen": True}})
+    got = me.call("Thread/changes", sinceState=whole["newState"])
+    assert (got["created"], got["updated"]) == ([], [thread["id"]])
 
     def load(account, blob, status=200, **headers):
         client = door.connect()
