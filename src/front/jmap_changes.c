@@ -165,6 +165,15 @@ static bool add_threads(const JmapCall *call, const Log *log, json_t *lists[3], 
     return true;
 }
 
+/* Has the client asked for less than there is in the lists? */
+static bool is_too_much(json_t *arguments, json_t *lists[3])
+{
+    json_t *most = json_object_get(arguments, "maxChanges");
+    size_t count =
+        json_array_size(lists[0]) + json_array_size(lists[1]) + json_array_size(lists[2]);
+    return json_is_integer(most) && (json_int_t)count > json_integer_value(most);
+}
+
 static json_t *run(JmapCall *call, json_t *arguments, json_t **ret_error, char prefix)
 {
     g_autoptr(GError) error = NULL;
@@ -188,16 +197,19 @@ static json_t *run(JmapCall *call, json_t *arguments, json_t **ret_error, char p
         good = add_counts(call, &log, lists[1], &error);
     if (prefix == 'T')
         good = add_threads(call, &log, lists, &error);
+    bool too_much = is_too_much(arguments, lists);
     json_t *json = answer(call, &log, lists);
     if (prefix == 'B')
         json_object_set_new(json, "updatedProperties",
                             only_counts ? json_pack("[s, s, s, s]", "totalEmails", "unreadEmails",
                                                     "totalThreads", "unreadThreads")
                                         : json_null());
-    if (good)
+    if (good && !too_much)
         return json;
     json_decref(json);
-    return jmap_fail_error(ret_error, error);
+    return good ? jmap_fail(ret_error, "cannotCalculateChanges",
+                            "the counts of more mailboxes than maxChanges have changed")
+                : jmap_fail_error(ret_error, error);
 }
 
 static json_t *run_email(JmapCall *call, json_t *arguments, json_t **ret_error)

@@ -205,6 +205,7 @@ def test_what_is_refused(rota_sqlite):
             ("Email/changes", {"sinceState": str(int(state) + 1)}, "cannotCalculateChanges"),
             ("Email/changes", {"sinceState": state, "maxChanges": 0}, "invalidArguments"),
             ("Email/changes", {}, "invalidArguments"),
+            ("Mailbox/changes", {"sinceState": str(int(state) - 1), "maxChanges": 2}, "cannotCalculateChanges"),
             ("Email/set", {"ifInState": "x"}, "stateMismatch"), ("Email/set", {"update": 7}, "invalidArguments"),
             ("Email/set", {"destroy": ["M1"] * 501}, "requestTooLarge"),
             ("Email/get", {"#ids": {"resultOf": "0", "name": "Email/query", "path": "/ids"}}, "invalidResultReference"),
