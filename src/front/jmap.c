@@ -144,6 +144,26 @@ static bool are_strings(json_t *list)
     return true;
 }
 
+/* One that stands there twice is answered once (§5.1). A list of its own: this one may be a
+ * response that a reference leads to. */
+static void make_unique(json_t *arguments)
+{
+    json_t *ids = json_object_get(arguments, "ids"), *one, *unique;
+    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+    size_t i;
+    if (!json_is_array(ids))
+        return;
+    json_incref(ids);
+    unique = json_array();
+    json_array_foreach(ids, i, one)
+    {
+        if (g_hash_table_add(seen, (char *)(uintptr_t)json_string_value(one)))
+            json_array_append(unique, one);
+    }
+    json_object_set_new(arguments, "ids", unique);
+    json_decref(ids);
+}
+
 bool jmap_get_arguments(json_t *arguments, const char *const *known, json_t **ret_error)
 {
     json_t *ids = json_object_get(arguments, "ids"), *one;
@@ -167,6 +187,7 @@ bool jmap_get_arguments(json_t *arguments, const char *const *known, json_t **re
         jmap_fail(ret_error, "invalidArguments", text);
         return false;
     }
+    make_unique(arguments);
     return true;
 }
 

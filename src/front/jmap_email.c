@@ -276,6 +276,7 @@ static json_t *run_thread_get(JmapCall *call, json_t *arguments, json_t **ret_er
         !jmap_get_arguments(arguments, known, ret_error))
         return NULL;
     json_t *ids = json_object_get(arguments, "ids"), *one;
+    json_t *wanted = json_object_get(arguments, "properties");
     if (!json_is_array(ids))
         return jmap_fail(ret_error, "requestTooLarge", "name the ids");
     if (!read_state(call, &state, &error))
@@ -291,6 +292,8 @@ static json_t *run_thread_get(JmapCall *call, json_t *arguments, json_t **ret_er
             json_decref(not_found);
             return jmap_fail_error(ret_error, error);
         }
+        if (!jmap_wants(wanted, "emailIds"))
+            json_object_del(json, "emailIds");
         if (json)
             json_array_append_new(list, json);
         else

@@ -136,6 +136,9 @@ def test_a_person_and_two_clients(rota):
     assert copy.emails[second]["keywords"] == {"$seen": True} and copy.emails[third]["keywords"] == {"$flagged": True}
 
     assert me.call("Email/get", ids=other.call("Email/query")["ids"] + ["M99", "x"])["notFound"][-2:] == ["M99", "x"]
+    for name, one in (("Email", second), ("Thread", "T" + second[1:]), ("Mailbox", now["trash"]["id"])):
+        got = me.call(f"{name}/get", ids=[one, "x", one, "x"], properties=["id"])
+        assert (got["list"], got["notFound"]) == ([{"id": one}], ["x"])
     assert other.call("Email/set", destroy=["M3"])["notDestroyed"]["M3"]["type"] == "notFound"
     assert rota.run("store", "check", settings=door.settings)
 
