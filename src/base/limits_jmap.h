@@ -14,7 +14,8 @@
 /* ids in one answer of a query or of changes */
 #define JMAP_QUERY_MAX   1000
 #define JMAP_CHANGES_MAX 1000
-/* of all responses to one request, so that back-references cannot multiply it */
+/* of one response, and of those to one request before the next call runs, so that back-references
+ * and bodies cannot multiply it */
 #define JMAP_ANSWER_BYTES_MAX (16 * 1024 * 1024)
 
 #endif

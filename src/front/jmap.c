@@ -191,6 +191,21 @@ bool jmap_get_arguments(json_t *arguments, const char *const *known, json_t **re
     return true;
 }
 
+static int take_bytes(const char *bytes, size_t size, void *data)
+{
+    size_t *left = data;
+    (void)bytes;
+    if (size > *left)
+        return -1;
+    *left -= size;
+    return 0;
+}
+
+bool jmap_fits(json_t *value, size_t *left)
+{
+    return json_dump_callback(value, take_bytes, left, JSON_COMPACT) == 0;
+}
+
 json_t *jmap_get_answer(const JmapCall *call, int64_t state, json_t *list, json_t *not_found)
 {
     return json_pack("{s:o, s:o, s:o, s:o}", "accountId", jmap_id('a', call->account), "state",
@@ -308,22 +323,35 @@ static json_t *run_call(JmapCall *call, json_t *row, json_t *using, json_t *resp
     return answer;
 }
 
+/* As run_call, within the limits: of one response, and *left of all. A response to what changes
+ * something is about as long as its request, which has a lower limit: it is not thrown away. */
+static json_t *run_bounded(JmapCall *call, json_t *row, json_t *using, json_t *responses,
+                           size_t *left, json_t **ret_error)
+{
+    size_t own = JMAP_ANSWER_BYTES_MAX;
+    if (*left == 0)
+        return jmap_fail(ret_error, "serverFail", "the responses to this request are too large");
+    json_t *answer = run_call(call, row, using, responses, ret_error);
+    if (answer && !jmap_fits(answer, &own)) {
+        json_decref(answer);
+        return jmap_fail(ret_error, "serverFail", "the response to this call is too large");
+    }
+    *left -= MIN(*left, JMAP_ANSWER_BYTES_MAX - own);
+    return answer;
+}
+
 json_t *jmap_run(JmapCall *call, json_t *request, const char **ret_problem, const char **ret_detail)
 {
     if (!is_request(request, ret_problem, ret_detail))
         return NULL;
     json_t *using = json_object_get(request, "using"), *responses = json_array(), *row;
     json_t *created = json_object_get(request, "createdIds");
-    size_t i, size = 0;
+    size_t i, left = JMAP_ANSWER_BYTES_MAX;
     call->created = created ? json_copy(created) : json_object();
     json_array_foreach(json_object_get(request, "methodCalls"), i, row)
     {
-        json_t *error = NULL, *answer = NULL;
-        if (size < JMAP_ANSWER_BYTES_MAX)
-            answer = run_call(call, row, using, responses, &error);
-        else
-            jmap_fail(&error, "serverFail", "the responses to this request are too large");
-        size += answer ? json_dumpb(answer, NULL, 0, JSON_COMPACT) : 0;
+        json_t *error = NULL;
+        json_t *answer = run_bounded(call, row, using, responses, &left, &error);
         json_array_append_new(responses,
                               json_pack("[O, o, O]", answer ? json_array_get(row, 0) : json_null(),
                                         answer ? answer : error, json_array_get(row, 2)));

@@ -67,6 +67,8 @@ json_t *jmap_date(int64_t ms);
 bool jmap_wants(json_t *properties, const char *name);
 /* `ids` and `properties` of a /get; each id is there once then. False: the error is made. */
 bool jmap_get_arguments(json_t *arguments, const char *const *known, json_t **ret_error);
+/* Takes the bytes of its text from *left; false: it has more. */
+bool jmap_fits(json_t *value, size_t *left);
 /* "accountId", "state", "list", "notFound": takes the last two. */
 json_t *jmap_get_answer(const JmapCall *call, int64_t state, json_t *list, json_t *not_found);
 

@@ -230,24 +230,30 @@ static json_t *run_get(JmapCall *call, json_t *arguments, json_t **ret_error)
         return jmap_fail(ret_error, "requestTooLarge", "name the ids; Email/query finds them");
     if (!read_state(call, &state, &error))
         return jmap_fail_error(ret_error, error);
-    json_t *list = json_array(), *not_found = json_array();
-    size_t i;
+    json_t *list = json_array(), *not_found = json_array(), *wrong = NULL;
+    size_t i, left = JMAP_ANSWER_BYTES_MAX;
     json_array_foreach(ids, i, one)
     {
         int64_t id = jmap_id_parse(json_string_value(one), 'M');
         json_t *json = id ? email_json(call, id, &ask, &error) : NULL;
-        if (json) {
+        if (json)
             json_array_append_new(list, json);
-        } else if (!error || error_kind(error) == ERROR_GONE) {
+        else if (!error || error_kind(error) == ERROR_GONE)
             json_array_append(not_found, one);
-            g_clear_error(&error);
-        } else {
-            json_decref(list);
-            json_decref(not_found);
-            return jmap_fail_error(ret_error, error);
-        }
+        else
+            jmap_fail_error(&wrong, error);
+        if (json && ask.body_wanted && !jmap_fits(json, &left))
+            jmap_fail(&wrong, "requestTooLarge", "these bodies are over 16 MB: ask for fewer");
+        if (wrong)
+            break;
+        g_clear_error(&error);
     }
-    return jmap_get_answer(call, state, list, not_found);
+    if (!wrong)
+        return jmap_get_answer(call, state, list, not_found);
+    json_decref(list);
+    json_decref(not_found);
+    *ret_error = wrong;
+    return NULL;
 }
 
 /* ---- threads */

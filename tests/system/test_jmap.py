@@ -190,6 +190,10 @@ def test_what_is_refused(rota_sqlite):
                           ({**whole, "methodCalls": [["Core/echo", {}, "0"]] * 33}, "limit")):
         status, got = me.post(body)
         assert (status, got["type"]) == (400, "urn:ietf:params:jmap:error:" + problem), body
+    link = {"resultOf": "0", "name": "Core/echo", "path": "/text"}
+    (_, text), (error, got) = me.calls(("Core/echo", {"text": "a" * 200000}),
+                                       ("Core/echo", {f"#{one}": link for one in range(100)}))
+    assert (len(text["text"]), error, got["type"]) == (200000, "error", "serverFail")
     state = me.call("Email/get", ids=[])["state"]
     for name, words, want in (
             ("Email/burn", {}, "unknownMethod"), ("Email/get", {"accountId": "a9", "ids": []}, "accountNotFound"),
