@@ -18,47 +18,43 @@
 
 static const char *const no_names[] = {NULL};
 
-static void run_status(HttpCall *call)
+/* The status report, as `format` tells it. */
+static void answer_status(HttpCall *call, json_t *(*format)(const StatusReport *report))
 {
     g_autoptr(GError) error = NULL;
     if (!http_call_query_is(call, no_names))
         return;
     g_autoptr(StatusReport) report = report_status(call->db, call->house->roles, &error);
     if (report)
-        http_answer_json(call->answer, 200, report_json_status(report));
+        http_answer_json(call->answer, 200, format(report));
     else
         http_answer_error(call->answer, error);
 }
 
-/* Of the status, what is about nodes. */
-static void run_nodes(HttpCall *call)
+static void run_status(HttpCall *call)
 {
-    g_autoptr(GError) error = NULL;
-    if (!http_call_query_is(call, no_names))
-        return;
-    g_autoptr(StatusReport) report = report_status(call->db, call->house->roles, &error);
-    if (!report) {
-        http_answer_error(call->answer, error);
-        return;
-    }
+    answer_status(call, report_json_status);
+}
+
+/* Of the status, what is about nodes. */
+static json_t *nodes_json(const StatusReport *report)
+{
     json_t *nodes = json_array();
     for (unsigned i = 0; i < report->members->len; i++)
         json_array_append_new(nodes,
                               report_json_node(report, g_ptr_array_index(report->members, i)));
-    http_answer_json(call->answer, 200, json_pack("{s:o}", "nodes", nodes));
+    return json_pack("{s:o}", "nodes", nodes);
+}
+
+static void run_nodes(HttpCall *call)
+{
+    answer_status(call, nodes_json);
 }
 
 /* And who does what. */
 static void run_coverage(HttpCall *call)
 {
-    g_autoptr(GError) error = NULL;
-    if (!http_call_query_is(call, no_names))
-        return;
-    g_autoptr(StatusReport) report = report_status(call->db, call->house->roles, &error);
-    if (report)
-        http_answer_json(call->answer, 200, report_json_coverage(report));
-    else
-        http_answer_error(call->answer, error);
+    answer_status(call, report_json_coverage);
 }
 
 /* The table in force; before the first node there is none. */
