@@ -23,11 +23,16 @@ static const char *const capabilities[] = {JMAP_CORE, JMAP_MAIL, JMAP_PUSH_CAPAB
 
 /* ---------------------------------------------------------------- for methods */
 
-json_t *jmap_fail(json_t **ret_error, const char *type, const char *description)
+json_t *jmap_error(const char *type, const char *description)
 {
     /* What came from outside may have been cut within a character. */
     g_autofree char *text = description ? g_utf8_make_valid(description, -1) : NULL;
-    *ret_error = json_pack("{s:s, s:s*}", "type", type, "description", text);
+    return json_pack("{s:s, s:s*}", "type", type, "description", text);
+}
+
+json_t *jmap_fail(json_t **ret_error, const char *type, const char *description)
+{
+    *ret_error = jmap_error(type, description);
     return NULL;
 }
 
@@ -107,6 +112,14 @@ bool jmap_state(const JmapCall *call, int64_t *ret_state, GError **error)
         return fail(error, ERROR_GONE, "the account is gone");
     *ret_state = g_array_index(states, ChangeState, 0).seq;
     return true;
+}
+
+bool jmap_state_now(const JmapCall *call, int64_t *ret_state, GError **error)
+{
+    if (!db_begin(call->db, DB_READ, error))
+        return false;
+    g_auto(DbScope) scope = db_scope(call->db);
+    return jmap_state(call, ret_state, error);
 }
 
 json_t *jmap_state_json(int64_t state)

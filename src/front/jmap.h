@@ -45,6 +45,8 @@ bool jmap_resolve(json_t *arguments, json_t *responses, const char **ret_detail)
 
 /* ---- for methods */
 
+/* {"type": …, "description": …}, as of an object of a /set. */
+json_t *jmap_error(const char *type, const char *description);
 /* Always NULL. */
 json_t *jmap_fail(json_t **ret_error, const char *type, const char *description);
 /* The error that one of ours is. */
@@ -60,6 +62,8 @@ int64_t jmap_id_parse(const char *text, char prefix);
 json_t *jmap_id(char prefix, int64_t id);
 /* In the open transaction. */
 bool jmap_state(const JmapCall *call, int64_t *ret_state, GError **error);
+/* In one of its own. */
+bool jmap_state_now(const JmapCall *call, int64_t *ret_state, GError **error);
 json_t *jmap_state_json(int64_t state);
 /* "2026-11-25T08:00:00Z"; null for 0. */
 json_t *jmap_date(int64_t ms);

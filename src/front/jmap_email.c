@@ -199,15 +199,6 @@ static bool read_ask(json_t *arguments, Ask *ret, json_t **ret_error)
     return true;
 }
 
-/* The state before the objects are read: what changes meanwhile is in the next changes. */
-static bool read_state(const JmapCall *call, int64_t *ret_state, GError **error)
-{
-    if (!db_begin(call->db, DB_READ, error))
-        return false;
-    g_auto(DbScope) scope = db_scope(call->db);
-    return jmap_state(call, ret_state, error);
-}
-
 static json_t *run_get(JmapCall *call, json_t *arguments, json_t **ret_error)
 {
     static const char *const names[] = {"ids",
@@ -228,7 +219,8 @@ static json_t *run_get(JmapCall *call, json_t *arguments, json_t **ret_error)
     json_t *ids = json_object_get(arguments, "ids"), *one;
     if (!json_is_array(ids))
         return jmap_fail(ret_error, "requestTooLarge", "name the ids; Email/query finds them");
-    if (!read_state(call, &state, &error))
+    /* Before the objects are read: what changes meanwhile is in the next changes. */
+    if (!jmap_state_now(call, &state, &error))
         return jmap_fail_error(ret_error, error);
     json_t *list = json_array(), *not_found = json_array(), *wrong = NULL;
     size_t i, left = JMAP_ANSWER_BYTES_MAX;
@@ -285,7 +277,7 @@ static json_t *run_thread_get(JmapCall *call, json_t *arguments, json_t **ret_er
     json_t *wanted = json_object_get(arguments, "properties");
     if (!json_is_array(ids))
         return jmap_fail(ret_error, "requestTooLarge", "name the ids");
-    if (!read_state(call, &state, &error))
+    if (!jmap_state_now(call, &state, &error))
         return jmap_fail_error(ret_error, error);
     json_t *list = json_array(), *not_found = json_array();
     size_t i;

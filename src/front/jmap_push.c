@@ -20,21 +20,12 @@
 #include "model/change.h"
 #include "model/push_key.h"
 
+#include "front/jmap.h"
+
 #define DELIVERY "x-rota-delivery"
 
 static const char *const properties[] = {"id",      "deviceClientId", "verificationCode",
                                          "expires", "types",          NULL};
-
-static json_t *error_of(const char *type, const char *description)
-{
-    return json_pack("{s:s, s:s}", "type", type, "description", description);
-}
-
-static json_t *refuse(json_t **ret_error, const char *type, const char *description)
-{
-    *ret_error = error_of(type, description);
-    return NULL;
-}
 
 /* No other arguments than these. */
 static bool has_only(json_t *object, const char *const *names)
@@ -46,15 +37,6 @@ static bool has_only(json_t *object, const char *const *names)
 }
 
 /* ---------------------------------------------------------------- dates */
-
-static json_t *date_of(int64_t ms)
-{
-    if (ms == 0)
-        return json_null();
-    g_autoptr(GDateTime) date = g_date_time_new_from_unix_utc(ms / 1000);
-    g_autofree char *text = date ? g_date_time_format(date, "%Y-%m-%dT%H:%M:%SZ") : NULL;
-    return text ? json_string(text) : json_null();
-}
 
 /* A UTCDate (RFC 8620 §1.4) in ms; 0: it is none. */
 static int64_t parse_date(json_t *value)
@@ -73,8 +55,8 @@ static json_t *delivery_of(const Subscription *one)
     static const char *const stages[] = {"new", "asked", "verified"};
     return json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:I, s:s}", "stage", stages[one->stage],
                      "pushes", (json_int_t)one->pushes, "repeats", (json_int_t)one->repeats,
-                     "failures", (json_int_t)one->failures, "lastAt", date_of(one->last_at),
-                     "nextAt", date_of(one->next_at), "lastStatus", (json_int_t)one->last_status,
+                     "failures", (json_int_t)one->failures, "lastAt", jmap_date(one->last_at),
+                     "nextAt", jmap_date(one->next_at), "lastStatus", (json_int_t)one->last_status,
                      "lastError", one->last_error);
 }
 
@@ -99,7 +81,7 @@ static json_t *property_of(const Subscription *one, const char *name)
     if (strcmp(name, "verificationCode") == 0)
         return one->stage == SUBSCRIPTION_VERIFIED ? json_string(one->code) : json_null();
     if (strcmp(name, "expires") == 0)
-        return date_of(one->expires_at);
+        return jmap_date(one->expires_at);
     return strcmp(name, "types") == 0 ? types_of(one) : delivery_of(one);
 }
 
@@ -116,11 +98,11 @@ static GPtrArray *parse_properties(json_t *names, json_t **ret_error)
     {
         const char *name = json_string_value(value);
         if (name && (strcmp(name, "url") == 0 || strcmp(name, "keys") == 0))
-            return (GPtrArray *)(void *)refuse(ret_error, "forbidden",
-                                               "url and keys are not given out");
+            return (GPtrArray *)(void *)jmap_fail(ret_error, "forbidden",
+                                                  "url and keys are not given out");
         if (!name || (!g_strv_contains(properties, name) && strcmp(name, DELIVERY) != 0))
-            return (GPtrArray *)(void *)refuse(ret_error, "invalidArguments",
-                                               "properties: there is no such property");
+            return (GPtrArray *)(void *)jmap_fail(ret_error, "invalidArguments",
+                                                  "properties: there is no such property");
         g_ptr_array_add(wanted, (gpointer)(uintptr_t)name);
     }
     return g_steal_pointer(&wanted);
@@ -173,15 +155,15 @@ json_t *jmap_push_get(const JmapPush *push, json_t *arguments, json_t **ret_erro
            *wished = json_object_get(arguments, "properties");
     if (!json_is_object(arguments) || !has_only(arguments, names) || !are_ids(ids) ||
         !are_ids(wished))
-        return refuse(ret_error, "invalidArguments", "ids and properties are lists of texts");
+        return jmap_fail(ret_error, "invalidArguments", "ids and properties are lists of texts");
     if (push->objects_max && (int64_t)json_array_size(ids) > push->objects_max)
-        return refuse(ret_error, "requestTooLarge", "these are too many ids");
+        return jmap_fail(ret_error, "requestTooLarge", "these are too many ids");
     g_autoptr(GPtrArray) wanted = parse_properties(wished, ret_error);
     if (!wanted)
         return NULL;
     g_autoptr(GPtrArray) list = read_list(push);
     if (!list)
-        return refuse(ret_error, "serverUnavailable", "the store does not answer");
+        return jmap_fail(ret_error, "serverUnavailable", "the store does not answer");
     json_t *found = json_array(), *missing = json_array(), *value;
     size_t i;
     for (unsigned k = 0; !json_is_array(ids) && k < list->len; k++)
@@ -217,13 +199,13 @@ static json_t *set_error(const GError *error)
 {
     ErrorKind kind = error_kind(error);
     if (kind == ERROR_GONE)
-        return error_of("notFound", error->message);
+        return jmap_error("notFound", error->message);
     if (kind != ERROR_REJECT)
         return NULL;
     if (g_str_has_prefix(error->message, "overQuota: "))
-        return error_of("overQuota", error->message + strlen("overQuota: "));
+        return jmap_error("overQuota", error->message + strlen("overQuota: "));
     const char *colon = strchr(error->message, ':');
-    json_t *made = error_of("invalidProperties", error->message);
+    json_t *made = jmap_error("invalidProperties", error->message);
     if (colon)
         json_object_set_new(made, "properties",
                             json_pack("[s%]", error->message, (size_t)(colon - error->message)));
@@ -322,7 +304,7 @@ static json_t *told(const Set *set, int64_t id, bool with_id)
     const Subscription *one = list ? find(list, text) : NULL;
     if (!one)
         return NULL;
-    json_t *object = json_pack("{s:o}", "expires", date_of(one->expires_at));
+    json_t *object = json_pack("{s:o}", "expires", jmap_date(one->expires_at));
     if (with_id)
         json_object_set_new(object, "id", json_string(text));
     return object;
@@ -471,12 +453,12 @@ json_t *jmap_push_set(const JmapPush *push, json_t *arguments, json_t *created_i
            *ids = json_object_get(arguments, "destroy");
     if (!json_is_object(arguments) || !has_only(arguments, names) || !is_map(create_map) ||
         !is_map(update_map) || !are_ids(ids))
-        return refuse(ret_error, "invalidArguments",
-                      "create and update are objects, destroy is a list of ids");
+        return jmap_fail(ret_error, "invalidArguments",
+                         "create and update are objects, destroy is a list of ids");
     size_t count =
         json_object_size(create_map) + json_object_size(update_map) + json_array_size(ids);
     if (push->objects_max && (int64_t)count > push->objects_max)
-        return refuse(ret_error, "requestTooLarge", "these are too many objects");
+        return jmap_fail(ret_error, "requestTooLarge", "these are too many objects");
     g_auto(Set) set = {.push = push,
                        .created_ids = created_ids ? json_incref(created_ids) : json_object(),
                        .created = json_object(),
@@ -487,8 +469,8 @@ json_t *jmap_push_set(const JmapPush *push, json_t *arguments, json_t *created_i
                        .not_destroyed = json_object()};
     if (create_all(&set, create_map) && update_all(&set, update_map) && destroy_all(&set, ids))
         return response_of(&set);
-    return refuse(ret_error, set.changed ? "serverPartialFail" : "serverUnavailable",
-                  "the store does not answer");
+    return jmap_fail(ret_error, set.changed ? "serverPartialFail" : "serverUnavailable",
+                     "the store does not answer");
 }
 
 json_t *jmap_push_capability(Db *db, const Seal *seal, GError **error)

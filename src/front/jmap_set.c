@@ -25,13 +25,6 @@ typedef struct {
     bool all_mailboxes, all_keywords; /* and it is in no others, and has no others */
 } Patch;
 
-static json_t *error_json(const char *type, const char *description)
-{
-    json_t *json;
-    jmap_fail(&json, type, description);
-    return json;
-}
-
 /* ---------------------------------------------------------------- the patch */
 
 static bool read_all(json_t *value, json_t *into, bool *ret_all)
@@ -71,15 +64,15 @@ static json_t *read_patch(json_t *patch, Patch *ret)
         else if (g_str_has_prefix(key, "keywords/"))
             good = read_one(key + strlen("keywords/"), value, ret->keywords);
         else
-            return error_json("invalidProperties", "keywords and mailboxIds can be changed");
+            return jmap_error("invalidProperties", "keywords and mailboxIds can be changed");
         if (!good && g_str_has_prefix(key, "mailboxIds"))
-            return error_json("invalidProperties",
+            return jmap_error("invalidProperties",
                               "mailboxIds: each is true, or null to remove it");
         if (!good)
-            return error_json("invalidProperties", "keywords: each is true, or null to remove it");
+            return jmap_error("invalidProperties", "keywords: each is true, or null to remove it");
     }
     if (!json_is_object(patch))
-        return error_json("invalidPatch", "a patch is an object");
+        return jmap_error("invalidPatch", "a patch is an object");
     return NULL;
 }
 
@@ -174,9 +167,9 @@ static json_t *error_of(const GError *error)
 {
     switch (error_kind(error)) {
     case ERROR_GONE:
-        return error_json("notFound", error->message);
+        return jmap_error("notFound", error->message);
     case ERROR_REJECT:
-        return error_json("invalidProperties", error->message);
+        return jmap_error("invalidProperties", error->message);
     default: {
         json_t *json;
         jmap_fail_error(&json, error);
@@ -190,7 +183,7 @@ static json_t *update_one(const JmapCall *call, const char *text, json_t *change
     g_autoptr(GError) error = NULL;
     int64_t id = jmap_id_parse(text, 'M');
     if (!id)
-        return error_json("notFound", NULL);
+        return jmap_error("notFound", NULL);
     Patch patch = {.mailboxes = json_object(), .keywords = json_object()};
     json_t *wrong = read_patch(changes, &patch);
     if (!wrong && !apply(call, id, &patch, &error))
@@ -205,19 +198,11 @@ static json_t *destroy_one(const JmapCall *call, const char *text)
     g_autoptr(GError) error = NULL;
     int64_t id = jmap_id_parse(text, 'M');
     if (!id)
-        return error_json("notFound", NULL);
+        return jmap_error("notFound", NULL);
     return destroy(call, id, &error) ? NULL : error_of(error);
 }
 
 /* ---------------------------------------------------------------- the call */
-
-static bool read_state(const JmapCall *call, int64_t *ret, GError **error)
-{
-    if (!db_begin(call->db, DB_READ, error))
-        return false;
-    g_auto(DbScope) scope = db_scope(call->db);
-    return jmap_state(call, ret, error);
-}
 
 static bool are_objects(json_t *create, json_t *update, json_t *list, json_t **ret_error)
 {
@@ -252,7 +237,7 @@ static json_t *run_set(JmapCall *call, json_t *arguments, json_t **ret_error)
     if (!jmap_takes(call, arguments, names, ret_error) ||
         !are_objects(create, update, list, ret_error))
         return NULL;
-    if (!read_state(call, &before, &error))
+    if (!jmap_state_now(call, &before, &error))
         return jmap_fail_error(ret_error, error);
     g_autofree char *state = g_strdup_printf("%" G_GINT64_FORMAT, before);
     if (json_is_string(if_state) && strcmp(json_string_value(if_state), state) != 0)
@@ -260,12 +245,12 @@ static json_t *run_set(JmapCall *call, json_t *arguments, json_t **ret_error)
     json_t *updated = json_object(), *not_updated = json_object(), *destroyed = json_array();
     json_t *not_destroyed = json_object(), *not_created = json_object();
     json_object_foreach(create, key, value) json_object_set_new(
-        not_created, key, error_json("forbidden", "emails come in by LMTP in this version"));
+        not_created, key, jmap_error("forbidden", "emails come in by LMTP in this version"));
     json_array_foreach(list, i, value)
         g_hash_table_add(doomed, (char *)(uintptr_t)json_string_value(value));
     json_object_foreach(update, key, value)
     {
-        json_t *wrong = g_hash_table_contains(doomed, key) ? error_json("willDestroy", NULL)
+        json_t *wrong = g_hash_table_contains(doomed, key) ? jmap_error("willDestroy", NULL)
                                                            : update_one(call, key, value);
         json_object_set_new(wrong ? not_updated : updated, key, wrong ? wrong : json_null());
     }
@@ -279,7 +264,7 @@ static json_t *run_set(JmapCall *call, json_t *arguments, json_t **ret_error)
         else
             json_array_append(destroyed, value);
     }
-    if (!read_state(call, &after, &error))
+    if (!jmap_state_now(call, &after, &error))
         after = before; /* what was done is done; the client asks for changes anyway */
     return json_pack("{s:o, s:o, s:o, s:n, s:o, s:o, s:o, s:o, s:o}", "accountId",
                      jmap_id('a', call->account), "oldState", jmap_state_json(before), "newState",
