@@ -9,14 +9,12 @@
 #include "base/limits.h"
 #include "base/limits_acme.h"
 #include "base/limits_tls.h"
-#include "base/nearest.h"
 #include "content/chain.h"
 
 #include "app/settings_table.h"
 
 #define PREFIX     "acme.*."
 #define NAME_BYTES 60 /* a column of `rota cert list` */
-#define NAMES_MAX  64 /* rows of a certificate, and room */
 #define SHOW_BYTES 80
 
 typedef struct {
@@ -40,34 +38,6 @@ static void refuse(const AcmeReading *acme, TomlPlace place, const char *setting
 
 /* ---------------------------------------------------------------- one table */
 
-static const SettingRow *find_row(const char *name)
-{
-    for (unsigned i = 0; i < setting_row_count; i++)
-        if (g_str_has_prefix(setting_rows[i].name, PREFIX) &&
-            strcmp(setting_rows[i].name + strlen(PREFIX), name) == 0)
-            return &setting_rows[i];
-    return NULL;
-}
-
-static void refuse_unknown(const AcmeReading *acme, TomlPlace place, const char *name)
-{
-    const char *names[NAMES_MAX] = {NULL};
-    unsigned count = 0;
-    for (unsigned i = 0; i < setting_row_count && count + 1 < NAMES_MAX; i++)
-        if (g_str_has_prefix(setting_rows[i].name, PREFIX))
-            names[count++] = setting_rows[i].name + strlen(PREFIX);
-    const char *nearest = nearest_find(name, names, count);
-    g_autofree char *all = g_strjoinv(", ", (char **)(uintptr_t)names);
-    if (nearest)
-        settings_add_problem(acme->reading, false, place,
-                             "found the unknown setting \"%.80s\" of acme.%s; did you mean \"%s\"?",
-                             name, acme->duty->name, nearest);
-    else
-        settings_add_problem(acme->reading, false, place,
-                             "found the unknown setting \"%.80s\" of acme.%s; write one of %s",
-                             name, acme->duty->name, all);
-}
-
 static void read_entries(const AcmeReading *acme, const TomlValue *table, const char *above)
 {
     for (unsigned i = 0; i < table->table.entries->len; i++) {
@@ -76,7 +46,7 @@ static void read_entries(const AcmeReading *acme, const TomlValue *table, const 
             g_strdup_printf("%s%s%s", above, *above ? "." : "", entry->name.data);
         bool plain = strlen(entry->name.data) == entry->name.size &&
                      !strchr(entry->name.data, '.') && !settings_problems_full(acme->reading);
-        const SettingRow *row = plain ? find_row(name) : NULL;
+        const SettingRow *row = plain ? setting_find(PREFIX, name) : NULL;
         g_autofree char *problem = NULL;
         if (row) {
             if (!setting_convert(row, entry->value, acme->reading->folder,
@@ -86,7 +56,8 @@ static void read_entries(const AcmeReading *acme, const TomlValue *table, const 
                    entry->value->type == TOML_TABLE) {
             read_entries(acme, entry->value, name);
         } else {
-            refuse_unknown(acme, entry->place, name);
+            g_autofree char *of = g_strdup_printf("acme.%s", acme->duty->name);
+            settings_refuse_unknown(acme->reading, entry->place, PREFIX, name, of);
         }
     }
 }

@@ -11,7 +11,6 @@
 
 #include "base/limits.h"
 #include "base/must.h"
-#include "base/nearest.h"
 #include "base/text.h"
 #include "base/units.h"
 
@@ -19,7 +18,6 @@
 
 #define PREFIX                "cluster.roles.custom.*."
 #define CUSTOM_NAME_BYTES_MAX 40 /* a column of `rota status` */
-#define NAMES_MAX             32 /* rows of a custom role, and room */
 #define PATH_TEXT             "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define SHOW_BYTES            60
 
@@ -185,34 +183,6 @@ static void read_environment(CustomReading *custom, const TomlValue *value)
 
 /* ---------------------------------------------------------------- one entry */
 
-static const SettingRow *find_row(const char *name)
-{
-    for (unsigned i = 0; i < setting_row_count; i++)
-        if (g_str_has_prefix(setting_rows[i].name, PREFIX) &&
-            strcmp(setting_rows[i].name + strlen(PREFIX), name) == 0)
-            return &setting_rows[i];
-    return NULL;
-}
-
-static void refuse_unknown(CustomReading *custom, TomlPlace place, const char *name)
-{
-    const char *names[NAMES_MAX] = {NULL};
-    unsigned count = 0;
-    for (unsigned i = 0; i < setting_row_count && count < NAMES_MAX; i++)
-        if (g_str_has_prefix(setting_rows[i].name, PREFIX))
-            names[count++] = setting_rows[i].name + strlen(PREFIX);
-    const char *nearest = nearest_find(name, names, count);
-    g_autofree char *all = g_strjoinv(", ", (char **)(uintptr_t)names);
-    if (nearest)
-        settings_add_problem(custom->reading, false, place,
-                             "found the unknown setting \"%.80s\" of %s; did you mean \"%s\"?",
-                             name, custom->custom->role, nearest);
-    else
-        settings_add_problem(custom->reading, false, place,
-                             "found the unknown setting \"%.80s\" of %s; write one of %s", name,
-                             custom->custom->role, all);
-}
-
 static void read_row(CustomReading *custom, const TomlEntry *entry, const SettingRow *row)
 {
     const char *name = row->name + strlen(PREFIX);
@@ -238,13 +208,14 @@ static void read_entries(CustomReading *custom, const TomlValue *table, const ch
             g_strdup_printf("%s%s%s", above, *above ? "." : "", entry->name.data);
         bool plain = strlen(entry->name.data) == entry->name.size &&
                      !strchr(entry->name.data, '.') && !settings_problems_full(custom->reading);
-        const SettingRow *row = plain ? find_row(name) : NULL;
+        const SettingRow *row = plain ? setting_find(PREFIX, name) : NULL;
         if (row)
             read_row(custom, entry, row);
         else if (plain && !*above && strcmp(name, "retry") == 0 && entry->value->type == TOML_TABLE)
             read_entries(custom, entry->value, name);
         else
-            refuse_unknown(custom, entry->place, name);
+            settings_refuse_unknown(custom->reading, entry->place, PREFIX, name,
+                                    custom->custom->role);
     }
 }
 

@@ -1,14 +1,18 @@
 /* settings_table: every setting there is: name, type, default, range, meaning.
  *
  * How it fits: the reader (settings.c), the manual (docs/settings.md) and the example
- * (examples/rota.toml) all follow this table; a test compares them. Failures: none; it is data.
+ * (examples/rota.toml) all follow this table; a test compares them. Tables whose names are the
+ * operator's own ([acme.NAME], [cluster.roles.custom.NAME]) look their settings up by the prefix of
+ * their rows. Failures: none; it is data.
  */
 #include "app/settings_table.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "base/limits.h"
 #include "base/limits_imip.h"
+#include "base/nearest.h"
 #include "content/private_key.h"
 #include "remote/dns_update.h"
 
@@ -271,3 +275,32 @@ const SettingRow setting_rows[] = {
      "of the schedules, as in \"Europe/Berlin\""},
 };
 const unsigned setting_row_count = G_N_ELEMENTS(setting_rows);
+
+const SettingRow *setting_find(const char *prefix, const char *name)
+{
+    for (unsigned i = 0; i < setting_row_count; i++)
+        if (g_str_has_prefix(setting_rows[i].name, prefix) &&
+            strcmp(setting_rows[i].name + strlen(prefix), name) == 0)
+            return &setting_rows[i];
+    return NULL;
+}
+
+void settings_refuse_unknown(SettingsReading *reading, TomlPlace place, const char *prefix,
+                             const char *name, const char *of)
+{
+    const char *names[G_N_ELEMENTS(setting_rows) + 1] = {NULL};
+    unsigned count = 0;
+    for (unsigned i = 0; i < setting_row_count; i++)
+        if (g_str_has_prefix(setting_rows[i].name, prefix))
+            names[count++] = setting_rows[i].name + strlen(prefix);
+    const char *nearest = nearest_find(name, names, count);
+    g_autofree char *all = g_strjoinv(", ", (char **)(uintptr_t)names);
+    if (nearest)
+        settings_add_problem(reading, false, place,
+                             "found the unknown setting \"%.80s\" of %s; did you mean \"%s\"?",
+                             name, of, nearest);
+    else
+        settings_add_problem(reading, false, place,
+                             "found the unknown setting \"%.80s\" of %s; write one of %s", name, of,
+                             all);
+}

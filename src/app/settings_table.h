@@ -45,6 +45,8 @@ typedef struct {
 
 extern const SettingRow setting_rows[];
 extern const unsigned setting_row_count;
+/* The row of the name after its prefix ("acme.*."); NULL: there is none. */
+const SettingRow *setting_find(const char *prefix, const char *name);
 
 /* Reads a value into its field, and frees what was there. False: *ret_problem says what was found
  * and what to write. `folder` is where relative paths count from. */
@@ -72,6 +74,9 @@ void settings_add_problem(SettingsReading *reading, bool warning, TomlPlace plac
                           const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* True where no more problems are kept, so that none need be worded; there were some then. */
 bool settings_problems_full(SettingsReading *reading);
+/* There is no such name after the prefix; `of`: the table that it stands in. */
+void settings_refuse_unknown(SettingsReading *reading, TomlPlace place, const char *prefix,
+                             const char *name, const char *of);
 /* Reads [cluster.roles] (NULL: not there) into settings->table and role_lines. */
 void settings_read_roles(SettingsReading *reading, const TomlEntry *roles);
 
