@@ -43,7 +43,7 @@ struct RecurrenceWalk {
     GHashTable *gone_days;       /* days that they name */
     GArray *singles;             /* of Single, by time */
     Source *sources;
-    unsigned source_count, next_item, next_single, given;
+    unsigned source_count, next_item, next_single, given, passed;
     int64_t last_wall;
     bool any, cut;
 };
@@ -243,12 +243,14 @@ static bool next_of_series(RecurrenceWalk *walk, Instance *ret)
     int64_t wall;
     while (next_wall(walk, &wall, &date)) {
         int64_t instant = zone_to_utc(walk->zone, wall);
-        if (is_gone(walk, wall, instant) || instant < walk->ask.from)
-            continue;
-        if (walk->given == walk->ask.max) {
+        bool passes = is_gone(walk, wall, instant) || instant < walk->ask.from;
+        /* A day that an EXDATE names may have each of its seconds in the series. */
+        if (passes ? ++walk->passed > RULE_STEPS_MAX : walk->given == walk->ask.max) {
             walk->cut = true;
             return false;
         }
+        if (passes)
+            continue;
         walk->given++;
         *ret = (Instance){.in_order = true, .recurrence = instant};
         const IcalendarItem *future = find_future(walk, instant);

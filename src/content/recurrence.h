@@ -2,8 +2,8 @@
  * and THISANDFUTURE in their place (RFC 5545 section 3.8.5).
  *
  * Bounded by the number of instances (calendar.max-recurrence-expansions) and by RULE_STEPS_MAX for
- * each rule; a walk that was cut says so. Times are UTC seconds since 1970. One thread a walk; the
- * object is borrowed and may be shared.
+ * each rule, and for what is passed over; a walk that was cut says so. Times are UTC seconds since
+ * 1970. One thread a walk; the object is borrowed and may be shared.
  *
  * Calling sequence: recurrence_new, recurrence_next*, recurrence_free.
  */

@@ -292,6 +292,35 @@ static void dense_series(void **state)
     assert_int_equal(recurrence_bounds(object, 100).last, INT64_MAX);
 }
 
+/* A year whose days are all left out, each with 86,400 instances: cut, not walked to its end. */
+static void dense_exceptions(void **state)
+{
+    (void)state;
+    g_autoptr(GString) text =
+        g_string_new("BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:a\nDTSTART:20260101T000000Z\n"
+                     "RRULE:FREQ=DAILY;BYHOUR=0");
+    for (unsigned hour = 1; hour < 24; hour++)
+        g_string_append_printf(text, ",%u", hour);
+    for (unsigned second = 0; second < 120; second++) /* of BYMINUTE, then of BYSECOND */
+        g_string_append_printf(text, "%s%u",
+                               second == 0    ? ";BYMINUTE="
+                               : second == 60 ? ";BYSECOND="
+                                              : ",",
+                               second % 60);
+    g_string_append(text, "\nEXDATE;VALUE=DATE:20260101");
+    for (int64_t day = civil_day(2026, 1, 2); day < civil_day(2027, 1, 1); day++) {
+        CivilDate date = civil_date(day);
+        g_string_append_printf(text, ",%04d%02d%02d", date.year, date.month, date.day);
+    }
+    g_string_append(text, "\nEND:VEVENT\nEND:VCALENDAR\n");
+    g_autoptr(Icalendar) object = icalendar_parse(text->str, text->len, NULL, NULL);
+    RecurrenceAsk ask = {.floating = zone_utc(), .from = INT64_MIN, .max = 100};
+    bool cut = false;
+    g_autoptr(GArray) found = recurrence_between(object, &ask, INT64_MAX, &cut);
+    assert_int_equal(found->len, 0);
+    assert_true(cut);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -301,6 +330,7 @@ int main(void)
         cmocka_unit_test(zones),
         cmocka_unit_test(series),
         cmocka_unit_test(dense_series),
+        cmocka_unit_test(dense_exceptions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
