@@ -118,10 +118,16 @@ static Chain *chain_of(X509 *take_leaf, EVP_PKEY *take_key)
     return chain;
 }
 
+/* One that is encrypted would ask the terminal for its password: it is "" here. */
+static X509 *read_one(BIO *bio)
+{
+    return PEM_read_bio_X509(bio, NULL, NULL, (void *)(uintptr_t)"");
+}
+
 static bool read_rest(Chain *chain, BIO *bio, GError **error)
 {
     X509 *next;
-    while ((next = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
+    while ((next = read_one(bio))) {
         if (sk_X509_num(chain->rest) + 1 >= CHAIN_LENGTH_MAX) {
             X509_free(next);
             return fail(error, ERROR_REJECT, "the chain has more than %d certificates",
@@ -145,7 +151,7 @@ Chain *chain_parse(const char *pem, size_t size, const char *key_pem, GError **e
         return NULL;
     g_autoptr(BIO) bio = BIO_new_mem_buf(pem, (int)size);
     ERR_clear_error();
-    X509 *leaf = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+    X509 *leaf = bio ? read_one(bio) : NULL;
     g_autoptr(Chain) chain = leaf ? chain_of(leaf, g_steal_pointer(&key)) : NULL;
     if (!chain)
         fail(error, ERROR_REJECT, "found no certificate in PEM form");
