@@ -1,7 +1,7 @@
-/* jose: signed JSON as ACME wants it.
+/* jose: signed JSON as ACME and push services want it.
  *
- * How it fits: remote/acme makes each of its requests with it. Header and payload are texts that
- * the caller made with Jansson; nothing is parsed here.
+ * How it fits: remote/acme makes each of its requests with it, vapid.c its tokens. Header and
+ * payload are texts that the caller made with Jansson; nothing is parsed here.
  *
  * Failures: keys of other kinds, and OpenSSL without room.
  */
@@ -28,19 +28,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ECDSA_SIG, ECDSA_SIG_free)
 
 GBytes *jose_base64url_parse(const char *text)
 {
-    g_autoptr(GString) whole = g_string_new(text);
-    while (whole->len > 0 && whole->str[whole->len - 1] == '=')
-        g_string_truncate(whole, whole->len - 1);
-    if (whole->len % 4 == 1 ||
-        strspn(whole->str, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "-_") != whole->len)
-        return NULL;
-    g_strdelimit(whole->str, "-", '+');
-    g_strdelimit(whole->str, "_", '/');
-    while (whole->len % 4 != 0)
-        g_string_append_c(whole, '=');
-    gsize size = 0;
-    guchar *bytes = g_base64_decode(whole->str, &size);
-    return g_bytes_new_take(bytes, size);
+    size_t room = strlen(text) / 4 * 3 + 3, size = 0;
+    g_autofree void *bytes = g_malloc(room);
+    return base64url_parse(text, bytes, room, &size) ? g_bytes_new(bytes, size) : NULL;
 }
 
 static bool is_curve(const EVP_PKEY *key, int bits)
@@ -136,22 +126,29 @@ static char *signed_part(const char *header, const char *payload)
     return g_strdup_printf("%s.%s", first, second);
 }
 
-static char *flatten(const char *part, const char *signature)
+/* "protected.payload.signature" as JSON. */
+static char *flatten(const char *compact)
 {
-    const char *dot = strchr(part, '.');
-    return g_strdup_printf("{\"protected\":\"%.*s\",\"payload\":\"%s\",\"signature\":\"%s\"}",
-                           (int)(dot - part), part, dot + 1, signature);
+    g_auto(GStrv) parts = g_strsplit(compact, ".", 3);
+    return g_strdup_printf("{\"protected\":\"%s\",\"payload\":\"%s\",\"signature\":\"%s\"}",
+                           parts[0], parts[1], parts[2]);
 }
 
-char *jose_sign(EVP_PKEY *key, const char *header, const char *payload, GError **error)
+char *jose_sign_compact(EVP_PKEY *key, const char *header, const char *payload, GError **error)
 {
     g_autofree char *part = signed_part(header, payload);
     g_autofree char *signature = signature_of(key, part);
     ERR_clear_error();
     if (signature)
-        return flatten(part, signature);
-    fail(error, ERROR_REJECT, "could not sign with the account's key");
+        return g_strdup_printf("%s.%s", part, signature);
+    fail(error, ERROR_REJECT, "could not sign with the key");
     return NULL;
+}
+
+char *jose_sign(EVP_PKEY *key, const char *header, const char *payload, GError **error)
+{
+    g_autofree char *compact = jose_sign_compact(key, header, payload, error);
+    return compact ? flatten(compact) : NULL;
 }
 
 char *jose_sign_with_secret(GBytes *secret, const char *header, const char *payload, GError **error)
@@ -167,5 +164,6 @@ char *jose_sign_with_secret(GBytes *secret, const char *header, const char *payl
         return NULL;
     }
     g_autofree char *signature = base64url_format(mac, mac_size);
-    return flatten(part, signature);
+    g_autofree char *compact = g_strdup_printf("%s.%s", part, signature);
+    return flatten(compact);
 }

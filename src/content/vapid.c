@@ -6,14 +6,12 @@
 #include "content/vapid.h"
 
 #include <jansson.h>
-#include <openssl/ecdsa.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/must.h"
 #include "content/base64url.h"
-
-#define HALF_BYTES 32 /* of a signature: r and s */
+#include "content/jose.h"
 
 struct VapidKey {
     EVP_PKEY *pair;
@@ -66,25 +64,6 @@ char *vapid_origin(const char *url)
     return *name ? g_strdup_printf("%s://%s", secure ? "https" : "http", name) : NULL;
 }
 
-/* ES256 (RFC 7518 §3.4): r and s side by side, where OpenSSL has ASN.1. */
-static void append_signature(GString *token, EVP_PKEY *pair)
-{
-    uint8_t der[80], both[2 * HALF_BYTES];
-    size_t size = sizeof der;
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    MUST(context && EVP_DigestSignInit_ex(context, NULL, "SHA256", NULL, NULL, pair, NULL) > 0);
-    MUST(EVP_DigestSign(context, der, &size, (const uint8_t *)token->str, token->len) > 0);
-    EVP_MD_CTX_free(context);
-    const uint8_t *at = der;
-    ECDSA_SIG *signature = d2i_ECDSA_SIG(NULL, &at, (long)size);
-    MUST(signature != NULL);
-    MUST(BN_bn2binpad(ECDSA_SIG_get0_r(signature), both, HALF_BYTES) == HALF_BYTES);
-    MUST(BN_bn2binpad(ECDSA_SIG_get0_s(signature), both + HALF_BYTES, HALF_BYTES) == HALF_BYTES);
-    ECDSA_SIG_free(signature);
-    g_string_append_c(token, '.');
-    base64url_append(token, both, sizeof both);
-}
-
 char *vapid_authorization(const VapidKey *key, const char *origin, int64_t expires_s,
                           const char *contact)
 {
@@ -96,11 +75,8 @@ char *vapid_authorization(const VapidKey *key, const char *origin, int64_t expir
     char *text = json_dumps(claims, JSON_COMPACT);
     MUST(text != NULL);
     json_decref(claims);
-    g_autoptr(GString) token = g_string_new(NULL);
-    base64url_append(token, header, sizeof header - 1);
-    g_string_append_c(token, '.');
-    base64url_append(token, text, strlen(text));
+    g_autofree char *token = jose_sign_compact(key->pair, header, text, NULL);
+    MUST(token != NULL); /* the pair is one of P-256 */
     free(text);
-    append_signature(token, key->pair);
-    return g_strdup_printf("vapid t=%s, k=%s", token->str, key->public_text);
+    return g_strdup_printf("vapid t=%s, k=%s", token, key->public_text);
 }
