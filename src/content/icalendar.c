@@ -20,6 +20,8 @@
 
 #include "content/icalendar_private.h"
 
+const IcalendarLimits icalendar_stored = {.bytes_max = INT32_MAX, .attendees_max = INT32_MAX};
+
 const char *icalendar_kind_name(IcalendarKind kind)
 {
     switch (kind) {

@@ -94,6 +94,8 @@ typedef struct {
     int64_t bytes_max;      /* calendar.max-size; 0: CALENDAR_OBJECT_BYTES_MAX */
     unsigned attendees_max; /* calendar.max-attendees-per-instance; 0: CALENDAR_ATTENDEES_MAX */
 } IcalendarLimits;
+/* Of what is stored: it was within the limits of its day, whatever they are now. */
+extern const IcalendarLimits icalendar_stored;
 
 /* `limits` may be NULL. ERROR_REJECT: not iCalendar, more than one UID or kind of component, no
  * component at all, or over a limit. A METHOD is no reason (see icalendar_is_storable). */

@@ -75,10 +75,7 @@ static bool read_work(Work *work, int64_t account, int64_t id, GError **error)
 static bool find_due(Work *work)
 {
     const DutySettings *settings = work->run->settings;
-    IcalendarLimits limits = {.bytes_max = INT32_MAX, .attendees_max = INT32_MAX};
-    size_t size;
-    const void *bytes = g_bytes_get_data(work->object->data, &size);
-    work->parsed = icalendar_parse(bytes, size, &limits, NULL);
+    work->parsed = calendar_object_parse(work->object);
     if (!work->parsed)
         return false;
     g_autoptr(GPtrArray) addresses = g_ptr_array_new();

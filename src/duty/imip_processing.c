@@ -77,7 +77,7 @@ static bool note_failure(Sender *sender, const ImipOut *out, GError **error)
     const CalendarObject *object = had->pdata[0];
     gsize size;
     const char *data = g_bytes_get_data(object->data, &size);
-    g_autoptr(ItipObject) stored = itip_object_parse(data, size, NULL, NULL);
+    g_autoptr(ItipObject) stored = itip_object_parse(data, size, &icalendar_stored, NULL);
     g_autoptr(GBytes) noted = stored ? itip_note_status(stored, out->recipient, "5.1") : NULL;
     g_autofree char *why = NULL; /* over quota: then it stands in the log alone */
     g_autoptr(GError) refused = NULL;
@@ -194,7 +194,7 @@ static bool send_one(Sender *sender, ImipOut *take_out, GBytes *calendar)
     gsize size;
     const char *data = g_bytes_get_data(calendar, &size);
     g_autoptr(GError) why = NULL;
-    g_autoptr(ItipObject) object = itip_object_parse(data, size, NULL, &why);
+    g_autoptr(ItipObject) object = itip_object_parse(data, size, &icalendar_stored, &why);
     if (!object) {
         judge(sender, take_out, SMTP_REFUSED, g_strdup(why->message));
         return true;

@@ -186,7 +186,7 @@ static bool resend(Run *run, int64_t account, const char *uid, const CalendarObj
 {
     gsize size;
     const char *data = g_bytes_get_data(had->data, &size);
-    g_autoptr(ItipObject) object = itip_object_parse(data, size, NULL, error);
+    g_autoptr(ItipObject) object = itip_object_parse(data, size, &icalendar_stored, error);
     int64_t stamp = object ? imip_out_stamp(run->db, account, uid, error) : -1;
     if (stamp < 0)
         return false;
@@ -231,7 +231,7 @@ static bool weigh(Deciding *deciding, const CalendarObject *had, const GPtrArray
     if (had) {
         gsize size;
         const char *data = g_bytes_get_data(had->data, &size);
-        stored = itip_object_parse(data, size, NULL, error);
+        stored = itip_object_parse(data, size, &icalendar_stored, error);
         if (!stored)
             return false;
     }

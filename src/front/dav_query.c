@@ -144,12 +144,9 @@ static bool fits(const Query *query, const CalendarObject *object)
     int decided = decide(query, object);
     if (decided >= 0)
         return decided == 1;
-    size_t size;
-    const void *bytes = g_bytes_get_data(object->data, &size);
-    const struct DavSettings *settings = query->dav->settings;
-    g_autoptr(Icalendar) parsed = icalendar_parse(bytes, size, &settings->limits, NULL);
-    return parsed &&
-           icalendar_filter_fits(query->filter, parsed, query->zone, settings->expansions);
+    g_autoptr(Icalendar) parsed = calendar_object_parse(object);
+    return parsed && icalendar_filter_fits(query->filter, parsed, query->zone,
+                                           query->dav->settings->expansions);
 }
 
 /* Goes through what the index gives; false: the answer is made. */
@@ -222,7 +219,7 @@ void dav_put_data(GString *out, const DavResource *resource)
     int64_t from, to;
     if (expand && read_range(expand, &from, &to)) {
         const Dav *dav = resource->dav;
-        g_autoptr(Icalendar) parsed = icalendar_parse(bytes, size, &dav->settings->limits, NULL);
+        g_autoptr(Icalendar) parsed = calendar_object_parse(resource->object);
         const Zone *zone = dav_zone(dav);
         RecurrenceAsk ask = {.floating = zone, .from = from, .max = dav->settings->expansions};
         text = parsed ? icalendar_expand(parsed, &ask, to) : NULL;

@@ -195,12 +195,10 @@ static void report_sync(Dav *dav)
 }
 
 /* Busy times of one object, into `busy`. */
-static void add_busy(const Dav *dav, GArray *busy, const CalendarObject *object,
-                     const RecurrenceAsk *ask, int64_t to)
+static void add_busy(GArray *busy, const CalendarObject *object, const RecurrenceAsk *ask,
+                     int64_t to)
 {
-    size_t size;
-    const void *bytes = g_bytes_get_data(object->data, &size);
-    g_autoptr(Icalendar) parsed = icalendar_parse(bytes, size, &dav->settings->limits, NULL);
+    g_autoptr(Icalendar) parsed = calendar_object_parse(object);
     if (!parsed || parsed->kind != ICALENDAR_EVENT)
         return;
     g_autoptr(GArray) found = recurrence_between(parsed, ask, to, NULL);
@@ -238,7 +236,7 @@ static void report_free_busy(Dav *dav)
             calendar_object_list(dav->call->db, dav->call->account, &ask, &error);
         for (unsigned i = 0; page && i < page->len; i++) {
             const CalendarObject *object = page->pdata[i];
-            add_busy(dav, busy, object, &recurrence, to);
+            add_busy(busy, object, &recurrence, to);
             ask.after = object->id;
         }
         more = page && page->len == DAV_PAGE_OBJECTS;

@@ -24,6 +24,13 @@ void calendar_object_free(CalendarObject *object)
     g_free(object);
 }
 
+Icalendar *calendar_object_parse(const CalendarObject *object)
+{
+    size_t size;
+    const void *bytes = g_bytes_get_data(object->data, &size);
+    return icalendar_parse(bytes, size, &icalendar_stored, NULL);
+}
+
 static CalendarObject *read_row(DbRows *rows, int64_t account, bool with_data)
 {
     CalendarObject *object = g_new0(CalendarObject, 1);

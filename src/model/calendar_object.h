@@ -35,6 +35,8 @@ CalendarObject *calendar_object_find(Db *db, int64_t account, int64_t calendar, 
                                      GError **error);
 /* By id, with its bytes; ERROR_GONE. */
 CalendarObject *calendar_object_get(Db *db, int64_t account, int64_t id, GError **error);
+/* What it holds, the caller's; NULL: nobody can read it. Its bytes were asked for. */
+Icalendar *calendar_object_parse(const CalendarObject *object);
 /* All of an account with that UID, with their bytes; the organiser's copy is in one calendar as a
  * rule. GPtrArray of CalendarObject. */
 GPtrArray *calendar_object_by_uid(Db *db, int64_t account, const char *uid, GError **error);

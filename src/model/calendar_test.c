@@ -4,6 +4,7 @@
 #include "model_support.h"
 
 #include "base/error.h"
+#include "base/limits_calendar.h"
 #include "model/account.h"
 #include "model/calendar_object.h"
 #include "model/change.h"
@@ -268,6 +269,20 @@ static void calendars(void **state)
     whole(store->db);
 }
 
+/* It was stored when calendar.max-attendees-per-instance was more than it is now. */
+static void what_is_stored_is_read(void **state)
+{
+    (void)state;
+    g_autoptr(GString) lines = g_string_new(START);
+    for (unsigned i = 0; i <= CALENDAR_ATTENDEES_MAX; i++)
+        g_string_append_printf(lines, "\r\nATTENDEE:mailto:a%u@example.org", i);
+    g_autofree char *text = event("a", lines->str);
+    g_autoptr(GBytes) bytes = g_bytes_new(text, strlen(text));
+    assert_null(icalendar_parse(text, strlen(text), NULL, NULL));
+    g_autoptr(Icalendar) parsed = calendar_object_parse(&(CalendarObject){.data = bytes});
+    assert_non_null(parsed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -278,6 +293,7 @@ int main(void)
         cmocka_unit_test(lists_by_time),
         cmocka_unit_test(alarm_tasks),
         cmocka_unit_test(calendars),
+        cmocka_unit_test(what_is_stored_is_read),
     };
     return test_on_both_stores("calendar", tests, G_N_ELEMENTS(tests));
 }

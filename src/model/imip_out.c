@@ -108,7 +108,7 @@ static ItipObject *parse_bytes(GBytes *bytes)
 {
     gsize size = 0;
     const char *data = bytes ? g_bytes_get_data(bytes, &size) : NULL;
-    return data ? itip_object_parse(data, size, NULL, NULL) : NULL;
+    return data ? itip_object_parse(data, size, &icalendar_stored, NULL) : NULL;
 }
 
 bool imip_change(Db *db, const Calendar *calendar, const char *name, GBytes *after_bytes,
