@@ -139,15 +139,18 @@ static GHashTable *names_that_stay(const GPtrArray *changes)
     return names;
 }
 
-static bool put_changes(Dav *dav, GString *out, const GPtrArray *changes, unsigned count,
+/* *count goes down to what has room in one answer. */
+static bool put_changes(Dav *dav, GString *out, const GPtrArray *changes, unsigned *count,
                         const xmlNode *prop)
 {
     g_autoptr(GHashTable) last = names_that_stay(changes);
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < *count; i++) {
         CalendarChange *change = changes->pdata[i];
         if (g_hash_table_lookup(last, change->name) == change &&
             !put_change(dav, out, change, prop))
             return false;
+        if (out->len > DAV_ANSWER_BYTES_MAX)
+            *count = i + 1;
     }
     return true;
 }
@@ -175,7 +178,7 @@ static void report_sync(Dav *dav)
     unsigned count = MIN(changes->len, (unsigned)most);
     int64_t reached = dav->calendar->changed_seq;
     dav_xml_open(out, "D:multistatus");
-    if (!put_changes(dav, out, changes, count, dav_xml_child(root, NS_DAV, "prop"))) {
+    if (!put_changes(dav, out, changes, &count, dav_xml_child(root, NS_DAV, "prop"))) {
         g_string_free(out, TRUE);
         return;
     }
