@@ -15,6 +15,8 @@
 #define DAV_PAGE_OBJECTS 500
 /* of one answer: what a calendar of 20,000 events has; then 507, and the client asks for less */
 #define DAV_ANSWER_BYTES_MAX (64 * 1024 * 1024)
+/* busy times of one answer, before those that touch are joined; a line of 44 bytes is one */
+#define DAV_BUSY_TIMES_MAX (DAV_ANSWER_BYTES_MAX / 44)
 /* filters, nested ones counted */
 #define DAV_FILTERS_MAX 50
 

@@ -242,11 +242,16 @@ static void report_free_busy(Dav *dav)
             add_busy(busy, object, &recurrence, to);
             ask.after = object->id;
         }
-        more = page && page->len == DAV_PAGE_OBJECTS;
+        more = page && page->len == DAV_PAGE_OBJECTS && busy->len <= DAV_BUSY_TIMES_MAX;
     }
     zone_unref(zone);
     if (error) {
         dav_fail(dav, error);
+        return;
+    }
+    if (busy->len > DAV_BUSY_TIMES_MAX) {
+        http_answer_problem(dav->call->answer, 507,
+                            "more than %d busy times: ask for a shorter range", DAV_BUSY_TIMES_MAX);
         return;
     }
     g_autofree char *text =
