@@ -228,7 +228,8 @@ static char **read_destination(const HttpCall *call)
     return NULL;
 }
 
-/* Puts the bytes at the other place and removes them here, in one transaction. */
+/* Puts the bytes at the other place and removes them here, in one transaction. False without an
+ * error: the answer is made. */
 static bool move_object(Dav *dav, const Calendar *to, const char *name, CalendarEnd *ret,
                         GError **error)
 {
@@ -239,6 +240,11 @@ static bool move_object(Dav *dav, const Calendar *to, const char *name, Calendar
         calendar_object_find(call->db, call->account, dav->calendar->id, dav->object_name, error);
     if (!object)
         return false;
+    if (!(to->kinds & object->kind)) {
+        dav_refuse(dav, 403, "C:supported-calendar-component",
+                   "the calendar takes no such component");
+        return false;
+    }
     const Zone *zone = calendar_zone(to, dav->settings->zone);
     CalendarDraftAsk ask = {.limits = dav->settings->limits,
                             .expansions = dav->settings->expansions,
@@ -270,7 +276,8 @@ void dav_run_move(HttpCall *call)
     }
     g_autoptr(Calendar) to = calendar_find(call->db, call->account, target[3], &error);
     if (!to || !move_object(&dav, to, target[4], &end, &error)) {
-        dav_fail(&dav, error);
+        if (error)
+            dav_fail(&dav, error);
         return;
     }
     if (!check_end(&dav, end, &(CalendarPut){0}) || !dav_commit(&dav))

@@ -199,6 +199,9 @@ def test_properties(dav):
             '</C:supported-calendar-component-set></D:prop></D:set></C:mkcalendar>')
     assert dav.dav("MKCALENDAR", HOME + "todo/", made)[0] == 201
     assert dav.dav("MKCALENDAR", HOME + "todo/", made)[0] == 405
+    assert dav.dav("PUT", HOME + "default/moves.ics", event("moves"))[0] == 201
+    status, _, data = dav.dav("MOVE", HOME + "default/moves.ics", Destination=dav.url + HOME + "todo/moves.ics")
+    assert status == 403 and b"supported-calendar-component" in data
     status, _, data = dav.dav("PUT", HOME + "todo/a.ics", event("a"))
     assert status == 403 and b"supported-calendar-component" in data
 
