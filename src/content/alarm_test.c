@@ -5,6 +5,7 @@
 
 #include "content/alarm.h"
 #include "content/civil.h"
+#include "content/icalendar_filter.h"
 
 #define ALARM(lines) "BEGIN:VALARM\nACTION:DISPLAY\n" lines "\nEND:VALARM\n"
 #define EVENT(lines) "BEGIN:VEVENT\nUID:a\n" lines "END:VEVENT\n"
@@ -140,8 +141,29 @@ static void missed(void **state)
     assert_int_equal(answer.next, (civil_day(2026, 4, 2) * 24 + 7) * 3600 - 900);
 }
 
+/* RFC 4791 section 9.9: a range has its start, and has not its end. */
+static void filtered(void **state)
+{
+    (void)state;
+    g_autoptr(Icalendar) object =
+        parse(EVENT("DTSTART:20260301T090000Z\n" ALARM("TRIGGER:-PT15M")));
+    int64_t at = (civil_day(2026, 3, 1) * 24 + 9) * 3600 - 900;
+    for (int64_t from = at - 120; from <= at + 60; from += 60) {
+        g_autoptr(IcalendarFilter) filter = icalendar_filter_new("VCALENDAR");
+        IcalendarFilter *event = icalendar_filter_new("VEVENT");
+        IcalendarFilter *alarm = icalendar_filter_new("VALARM");
+        g_ptr_array_add(filter->components, event);
+        g_ptr_array_add(event->components, alarm);
+        alarm->has_range = true;
+        alarm->from = from;
+        alarm->to = from + 60;
+        assert_int_equal(icalendar_filter_fits(filter, object, zone_utc(), 10), from == at);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(rings), cmocka_unit_test(missed)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(rings), cmocka_unit_test(missed),
+                                       cmocka_unit_test(filtered)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -160,7 +160,7 @@ static bool alarms_fit(const IcalendarFilter *filter, const Icalendar *object, c
 {
     AlarmAsk ask = {.floating = floating,
                     .after = filter->from > INT64_MIN ? filter->from - 1 : INT64_MIN,
-                    .now = filter->to,
+                    .now = filter->to < INT64_MAX ? filter->to - 1 : INT64_MAX,
                     .max = max};
     g_auto(AlarmAnswer) answer = alarm_find(object, &ask);
     return answer.due->len > 0;
