@@ -145,8 +145,7 @@ void dav_refuse(Dav *dav, unsigned status, const char *condition, const char *de
 
 const Zone *dav_zone(const Dav *dav)
 {
-    g_autoptr(Calendar) none = dav->calendar ? NULL : calendar_new("x");
-    return calendar_zone(dav->calendar ? dav->calendar : none, dav->settings->zone);
+    return calendar_zone(dav->calendar, dav->settings->zone);
 }
 
 char *dav_path(const Dav *dav, DavKind kind, const char *calendar, const char *object)

@@ -57,7 +57,7 @@ bool dav_commit(Dav *dav);
 void dav_fail(Dav *dav, const GError *error);
 /* 403 or 409 with a precondition's name, as "C:valid-calendar-data". */
 void dav_refuse(Dav *dav, unsigned status, const char *condition, const char *detail);
-/* The zone of what has none. Unref it. */
+/* The zone of what has none in the calendar, which is there. Unref it. */
 const Zone *dav_zone(const Dav *dav);
 /* "/dav/calendars/ADDRESS/CALENDAR/OBJECT" or a beginning of it, the caller's. */
 char *dav_path(const Dav *dav, DavKind kind, const char *calendar, const char *object);
