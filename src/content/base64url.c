@@ -9,8 +9,9 @@
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-void base64url_append(GString *out, const void *bytes, size_t size)
+char *base64url_format(const void *bytes, size_t size)
 {
+    GString *out = g_string_sized_new(size * 4 / 3 + 3);
     const uint8_t *at = bytes;
     for (; size > 0; at += 3) {
         size_t take = MIN(size, 3);
@@ -20,12 +21,6 @@ void base64url_append(GString *out, const void *bytes, size_t size)
             g_string_append_c(out, alphabet[group >> (18 - 6 * i) & 63]);
         size -= take;
     }
-}
-
-char *base64url_format(const void *bytes, size_t size)
-{
-    GString *out = g_string_sized_new(size * 4 / 3 + 3);
-    base64url_append(out, bytes, size);
     return g_string_free(out, FALSE);
 }
 

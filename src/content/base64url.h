@@ -9,9 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Appends the text of `size` bytes. */
-void base64url_append(GString *out, const void *bytes, size_t size);
-/* The same as a text of its own; the caller frees it. */
+/* The text of `size` bytes; the caller frees it. */
 char *base64url_format(const void *bytes, size_t size);
 /* Padding ("=") at the end is allowed, as some senders have it; bits that mean nothing must be 0.
  * False: it is not base64url, or more than `room` bytes. *ret_size bytes are written. */

@@ -121,7 +121,7 @@ static Chain *chain_of(X509 *take_leaf, EVP_PKEY *take_key)
 /* One that is encrypted would ask the terminal for its password: it is "" here. */
 static X509 *read_one(BIO *bio)
 {
-    return PEM_read_bio_X509(bio, NULL, NULL, (void *)(uintptr_t)"");
+    return PEM_read_bio_X509(bio, NULL, NULL, (void *)(uintptr_t) "");
 }
 
 static bool read_rest(Chain *chain, BIO *bio, GError **error)
