@@ -29,6 +29,7 @@ export function follow(heard, alive, quiet) {
     try { take(await get("/api/status")); } catch (error) { quiet(error.message); }
   };
   const listen = () => {
+    if (source || document.hidden) return; // an answer that was slow: another has opened it
     source = new EventSource(at("/api/events"));
     source.addEventListener("status", (event) => take(JSON.parse(event.data)));
     source.addEventListener("alive", (event) => { last = Date.now(); alive(JSON.parse(event.data).at); });
@@ -46,6 +47,6 @@ export function follow(heard, alive, quiet) {
     }
     // A stream that says nothing for long is as good as none.
     if (Date.now() - last > 3 * POLL_MS) hangUp();
-    if (!source) poll().then(() => { if (!source && !document.hidden) listen(); });
+    if (!source) poll().then(listen);
   }, POLL_MS);
 }

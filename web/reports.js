@@ -20,7 +20,7 @@ function bar(account) {
   return el("span", {class: share > 0.95 ? "share full" : share > 0.8 ? "share nearly" : "share"}, el("meter", {min: 0, max: 1, high: 0.8, value: Math.min(share, 1), "aria-label": `${text} of the quota`}), ` ${text}`);
 }
 
-// The fullest matter; a page of them at a time, in the order that the API has.
+// A page of them at a time, by address, as the API has them.
 export async function showAccounts(parent, cursor = "", before = []) {
   try {
     const page = await get(`/api/accounts?limit=50${cursor ? `&after=${encodeURIComponent(cursor)}` : ""}`), accounts = [...before, ...page.accounts];
