@@ -24,6 +24,8 @@ static int add(CommandContext *context, int argc, char **argv)
     int64_t ttl_ms = 0;
     if (option_expires && !units_parse_duration(option_expires, &ttl_ms, &error))
         return command_misuse(context, "--expires: %s", error->message);
+    if (option_expires && ttl_ms == 0) /* for the store that is one that never ends */
+        return command_misuse(context, "--expires: write more than 0; without it, it never ends");
     if (option_name && strlen(option_name) > TOKEN_NAME_BYTES_MAX)
         return command_misuse(context, "--name: write at most %d bytes", TOKEN_NAME_BYTES_MAX);
     g_autoptr(Db) db = NULL;
