@@ -36,11 +36,23 @@ static void bare_init(Bare *bare)
     bare->curve = bare->signer = EVP_EC_gen("P-256");
     bare->keygen = EVP_PKEY_CTX_new_from_pkey(NULL, bare->curve, NULL);
     MUST(EVP_PKEY_keygen_init(bare->keygen) > 0);
-    bare->hmac = EVP_MAC_CTX_new(EVP_MAC_fetch(NULL, "HMAC", NULL));
+    EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    bare->hmac = EVP_MAC_CTX_new(mac);
+    EVP_MAC_free(mac);
     MUST(EVP_MAC_CTX_set_params(bare->hmac, params));
     bare->cipher = EVP_CIPHER_fetch(NULL, "AES-128-GCM", NULL);
     bare->sealing = EVP_CIPHER_CTX_new();
     bare->signing = EVP_MD_CTX_new();
+}
+
+static void bare_clear(Bare *bare)
+{
+    EVP_PKEY_CTX_free(bare->keygen);
+    EVP_PKEY_free(bare->curve); /* and the signer */
+    EVP_MAC_CTX_free(bare->hmac);
+    EVP_CIPHER_free(bare->cipher);
+    EVP_CIPHER_CTX_free(bare->sealing);
+    EVP_MD_CTX_free(bare->signing);
 }
 
 static void hmac(Bare *bare, const uint8_t *key, size_t key_size, const uint8_t *bytes, size_t size,
@@ -113,5 +125,6 @@ int main(int argc, char **argv)
         int64_t us = clock_monotonic_us(clock_real()) - begin_us;
         printf("%s %.0f/s\n", kept ? "bare-kept" : "bare", (double)count * 1e6 / (double)us);
     }
+    bare_clear(&bare);
     return 0;
 }
