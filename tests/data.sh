@@ -4,7 +4,7 @@
 # var/data, once, and sets ROTA_DATA_UNPACKED. None of it belongs to the project: where an archive is
 # missing its suite does not run and that is said; where $CI is set a missing one is a failure.
 
-DATA_ARCHIVES=(mail mime toml)
+DATA_ARCHIVES=(mail mime toml ical)
 
 data_unpack()
 {
