@@ -207,7 +207,8 @@ Audit *scene_audit(const Scene *scene)
 {
     g_autoptr(GError) error = NULL;
     g_autofree unsigned *concurrency = settings_concurrency(scene->settings);
-    Audit *audit = audit_read(scene->db, &scene->settings->roles, concurrency, &error);
+    CertificateHouse house = settings_certificates(scene->settings);
+    Audit *audit = audit_read(scene->db, &scene->settings->roles, concurrency, &house, &error);
     assert_no_error(error);
     assert_false(db_in_transaction(scene->db));
     for (unsigned i = 0; i < audit->findings->len; i++) {

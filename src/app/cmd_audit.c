@@ -49,8 +49,9 @@ static int run(CommandContext *context, int argc, char **argv)
     g_autoptr(GError) error = NULL;
     g_autoptr(Db) db = command_open_db(context, COMMAND_STORE_EXISTING, &error);
     g_autofree unsigned *concurrency = db ? settings_concurrency(context->settings) : NULL;
+    CertificateHouse house = settings_certificates(context->settings);
     g_autoptr(Audit) audit =
-        db ? audit_read(db, &context->settings->roles, concurrency, &error) : NULL;
+        db ? audit_read(db, &context->settings->roles, concurrency, &house, &error) : NULL;
     if (!audit)
         return command_fail(error);
     int status = audit->errors == 0 ? EXIT_FINE : EXIT_NO;

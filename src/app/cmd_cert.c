@@ -13,11 +13,12 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "content/acme_problem.h"
 #include "content/chain.h"
 #include "content/private_key.h"
 #include "front/certificate_json.h"
+#include "front/certificate_read.h"
 #include "model/certificate.h"
-#include "remote/acme_parse.h"
 #include "roster/task.h"
 
 #include "app/command.h"
@@ -51,38 +52,20 @@ static char *state_of(const Certificate *row, bool wanted)
     return g_strconcat(state, more, NULL);
 }
 
-/* Those of the settings, then rows that no setting has: of Certificate *. */
+/* Those of the store, then those of the settings that have no row: of Certificate *. */
 static GPtrArray *read_all(const CommandContext *context, Db *db, GError **error)
 {
+    CertificateHouse house = settings_certificates(context->settings);
     if (!db_begin(db, DB_READ, error))
         return NULL;
     g_auto(DbScope) scope = db_scope(db);
-    g_autoptr(GPtrArray) rows = certificate_list(db, error);
-    for (unsigned i = 0; rows && i < context->settings->acme.count; i++) {
-        const char *name = context->settings->acme.duties[i].name;
-        bool there = false;
-        for (unsigned j = 0; j < rows->len && !there; j++)
-            there = strcmp(((Certificate *)g_ptr_array_index(rows, j))->name, name) == 0;
-        if (there)
-            continue;
-        Certificate *none = g_new0(Certificate, 1);
-        if (!certificate_read(db, name, none, error)) {
-            g_free(none);
-            return NULL;
-        }
-        g_ptr_array_add(rows, none);
-    }
-    return g_steal_pointer(&rows);
+    return certificate_read_all(db, &house, error);
 }
 
 static json_t *row_json(const CommandContext *context, const Certificate *row)
 {
-    const AcmeDuty *duty = duty_of(context, row->name);
-    json_t *wanted = json_array(), *json = certificate_json(row);
-    for (char **name = duty ? duty->domains : NULL; name && *name; name++)
-        json_array_append_new(wanted, json_string(*name));
-    json_object_set_new(json, "wanted", wanted);
-    return json;
+    CertificateHouse house = settings_certificates(context->settings);
+    return certificate_json(row, certificate_wanted(&house, row->name));
 }
 
 /* ---------------------------------------------------------------- list and show */

@@ -15,8 +15,8 @@
 #include "base/error.h"
 #include "base/must.h"
 #include "front/report_json.h"
-#include "model/certificate.h"
-#include "remote/acme_parse.h"
+#include "content/acme_problem.h"
+#include "front/certificate_read.h"
 
 #include "app/command.h"
 #include "app/screen.h"
@@ -24,8 +24,6 @@
 #include "app/ui.h"
 
 #define WATCH_MS 1000
-/* of a certificate that is so near its end something is wrong, however long it is good */
-#define CERTIFICATE_ENDS_MS (INT64_C(24) * 3600000)
 
 static gboolean option_watch;
 
@@ -190,23 +188,27 @@ static int watch_status(CommandContext *context)
 /* ---------------------------------------------------------------- once */
 
 /* Those that fail or are over, or are about to be. What the store does not tell now is not told. */
-static void print_certificates(Db *db)
+static void print_certificates(const Settings *settings, Db *db)
 {
+    CertificateHouse house = settings_certificates(settings);
     if (!db_begin(db, DB_READ, NULL))
         return;
-    g_autoptr(GPtrArray) rows = certificate_list(db, NULL);
+    g_autoptr(GPtrArray) rows = certificate_read_all(db, &house, NULL);
     db_rollback(db);
     for (unsigned i = 0; rows && i < rows->len; i++) {
         const Certificate *row = g_ptr_array_index(rows, i);
-        bool ends = row->version > 0 && row->not_after - row->now < CERTIFICATE_ENDS_MS;
-        if (row->failures == 0 && !ends)
+        /* Half of the time between its due renewal and its end has passed, as for the audit. */
+        bool ends =
+            row->not_after - row->now < (row->not_after - row->renew_at) / 2 || row->version == 0;
+        if ((row->failures == 0 && !ends) || !certificate_wanted(&house, row->name))
             continue;
         g_autofree char *line = *row->problem ? acme_problem_line(row->problem) : g_strdup("");
         g_autofree char *safe = ui_safe(line);
         g_autofree char *until = ui_format_time(row->not_after);
-        printf("%scertificate %s: good until %s, %d orders failed%s%s%s\n",
-               ui_colour(stdout, UI_RED), row->name, until, (int)row->failures, *safe ? ": " : "",
-               safe, ui_colour(stdout, UI_PLAIN));
+        printf("%scertificate %s: %s%s, %d orders failed%s%s%s\n", ui_colour(stdout, UI_RED),
+               row->name, row->version ? "good until " : "there is none yet",
+               row->version ? until : "", (int)row->failures, *safe ? ": " : "", safe,
+               ui_colour(stdout, UI_PLAIN));
     }
 }
 
@@ -228,7 +230,7 @@ static int run(CommandContext *context, int argc, char **argv)
         return report_is_bad(report) ? EXIT_NO : EXIT_FINE;
     }
     status_view_print(report, stdout);
-    print_certificates(db);
+    print_certificates(context->settings, db);
     if (!report_is_bad(report))
         return EXIT_FINE;
     /* Last, too, where a long table has pushed the first lines out of sight. */

@@ -36,6 +36,7 @@ struct ServeHttp {
     unsigned *concurrency;
     GArray *rounds; /* of Round */
     HttpProxies *proxies;
+    CertificateHouse certificates;
     HttpHouse house, answers;
     JmapHouse jmap;
     HttpServer *server;
@@ -159,6 +160,7 @@ static void make_house(ServeHttp *door)
     };
     door->jmap = (JmapHouse){.push_private = config->settings->push.allow_private,
                              .seal = &config->settings->duty.seal};
+    door->certificates = settings_certificates(config->settings);
     door->house = (HttpHouse){
         .routes = door->routes,
         .ill = ill,
@@ -176,6 +178,7 @@ static void make_house(ServeHttp *door)
         .jmap = &door->jmap,
         .events = api_events_new(&config->settings->roles, config->clock),
         .dav = &door->dav,
+        .certificates = &door->certificates,
     };
 }
 

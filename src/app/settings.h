@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "db/db.h"
 #include "duty/duty.h"
+#include "front/certificate_read.h"
 #include "roster/round.h"
 #include "roster/table.h"
 
@@ -59,6 +60,7 @@ typedef struct {
     char **http_listen;               /* where http-01 is answered beside http.listen */
     char *secret_key, *secret_before; /* storage.secret-key, storage.secret-key-before */
     AcmeDuty *duties;                 /* also in `duty` */
+    CertificateWanted *wanted;        /* of these */
     unsigned count;
 } AcmeSettings;
 
@@ -140,6 +142,8 @@ const LaneSettings *settings_lane(const Settings *settings, const Role *role);
 unsigned *settings_concurrency(const Settings *settings);
 /* The schedule of a role's rounds; NULL if it has none. */
 const char *settings_schedule(const Settings *settings, const Role *role);
+/* What they say of certificates; it borrows from them. */
+CertificateHouse settings_certificates(const Settings *settings);
 /* The rounds that this build's roles have (those with a handler), as GArray of Round, which borrow
  * from the settings; the caller frees it. */
 GArray *settings_rounds(const Settings *settings);

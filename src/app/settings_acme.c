@@ -201,6 +201,9 @@ void settings_settle_acme(SettingsReading *reading, TomlPlace place)
                              "rand -base64 48` makes them",
                              strlen(acme->secret_key), SEAL_SECRET_BYTES_MIN);
     seal_init(&settings->duty.seal, acme->secret_key, acme->secret_before);
+    acme->wanted = g_new0(CertificateWanted, acme->count);
+    for (unsigned i = 0; i < acme->count; i++)
+        acme->wanted[i] = (CertificateWanted){acme->duties[i].name, acme->duties[i].domains};
     settings->duty.certificates = acme->duties;
     settings->duty.certificate_count = acme->count;
 }
@@ -216,4 +219,14 @@ void settings_clear_acme(Settings *settings)
                               (char *)&acme->duties[i] + setting_rows[row].offset);
     }
     g_free(acme->duties);
+    g_free(acme->wanted);
+}
+
+CertificateHouse settings_certificates(const Settings *settings)
+{
+    return (CertificateHouse){.wanted = settings->acme.wanted,
+                              .count = settings->acme.count,
+                              .seal = &settings->duty.seal,
+                              .file = settings->tls.certificate,
+                              .tls = settings->http.tls_listen[0] != NULL};
 }

@@ -22,6 +22,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/limits_acme.h"
+#include "content/acme_problem.h"
 #include "content/chain.h"
 
 #include "duty/acme_order.h"

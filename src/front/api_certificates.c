@@ -15,15 +15,18 @@ static void run_certificates(HttpCall *call)
         http_answer_error(call->answer, error);
         return;
     }
-    g_autoptr(GPtrArray) rows = certificate_list(call->db, &error);
+    const CertificateHouse *house = call->house->certificates;
+    g_autoptr(GPtrArray) rows = certificate_read_all(call->db, house, &error);
     db_rollback(call->db);
     if (!rows) {
         http_answer_error(call->answer, error);
         return;
     }
     json_t *all = json_array();
-    for (unsigned i = 0; i < rows->len; i++)
-        json_array_append_new(all, certificate_json(g_ptr_array_index(rows, i)));
+    for (unsigned i = 0; i < rows->len; i++) {
+        const Certificate *row = g_ptr_array_index(rows, i);
+        json_array_append_new(all, certificate_json(row, certificate_wanted(house, row->name)));
+    }
     http_answer_json(call->answer, 200, json_pack("{s:o}", "certificates", all));
 }
 

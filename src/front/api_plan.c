@@ -86,8 +86,8 @@ static void run_audit(HttpCall *call)
     g_autoptr(GError) error = NULL;
     if (!http_call_query_is(call, no_names))
         return;
-    g_autoptr(Audit) audit =
-        audit_read(call->db, call->house->roles, call->house->concurrency, &error);
+    g_autoptr(Audit) audit = audit_read(call->db, call->house->roles, call->house->concurrency,
+                                        call->house->certificates, &error);
     if (audit)
         http_answer_json(call->answer, 200, audit_json(audit));
     else

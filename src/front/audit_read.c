@@ -1,8 +1,9 @@
 /* audit_read: the figures of an audit, out of the store, and its findings as JSON.
  *
  * How it fits: `rota audit` and /api/audit call it; the roster's own come from roster/report and
- * roster/load_report, those about accounts from model/account, and roster/audit judges. Failures:
- * the store's. Known weak point: status and loads are two snapshots, a moment apart.
+ * roster/load_report, those about accounts from model/account, about certificates from
+ * certificate_read, and roster/audit judges. Failures: the store's. Known weak point: status and
+ * loads are two snapshots, a moment apart.
  */
 #include "front/audit_read.h"
 
@@ -15,7 +16,8 @@ typedef struct {
     int64_t accounts[BUCKETS];
     GPtrArray *full; /* of Account */
     int64_t full_count;
-    GHashTable *names; /* key to address; both owned */
+    GHashTable *names;    /* key to address; both owned */
+    GArray *certificates; /* of AuditCertificate */
 } Figures;
 
 static void figures_clear(Figures *figures)
@@ -23,6 +25,7 @@ static void figures_clear(Figures *figures)
     g_clear_pointer(&figures->load, load_report_free);
     g_clear_pointer(&figures->full, g_ptr_array_unref);
     g_clear_pointer(&figures->names, g_hash_table_unref);
+    g_clear_pointer(&figures->certificates, g_array_unref);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Figures, figures_clear)
 
@@ -48,21 +51,25 @@ static bool read_names(Db *db, Figures *figures, GError **error)
     return true;
 }
 
-static bool read_figures(Db *db, int64_t since, Figures *figures, GError **error)
+static bool read_figures(Db *db, int64_t since, const CertificateHouse *certificates,
+                         Figures *figures, GError **error)
 {
     if (!db_begin(db, DB_READ, error))
         return false;
     g_auto(DbScope) scope = db_scope(db);
     figures->load = load_report_read(db, since, error);
     if (!figures->load || !account_count_by_bucket(db, figures->accounts, error) ||
-        !read_names(db, figures, error))
+        !read_names(db, figures, error) ||
+        (certificates &&
+         !(figures->certificates = certificate_read_audit(db, certificates, error))))
         return false;
     figures->full = account_near_quota(db, AUDIT_QUOTA_PERCENT, AUDIT_QUOTAS_NAMED,
                                        &figures->full_count, error);
     return figures->full != NULL;
 }
 
-Audit *audit_read(Db *db, const RoleSet *set, const unsigned *concurrency, GError **error)
+Audit *audit_read(Db *db, const RoleSet *set, const unsigned *concurrency,
+                  const CertificateHouse *certificates, GError **error)
 {
     g_auto(Figures) figures = {0};
     g_autoptr(StatusReport) status = report_status(db, set, error);
@@ -73,7 +80,7 @@ Audit *audit_read(Db *db, const RoleSet *set, const unsigned *concurrency, GErro
              "no node has ever started on this store: there is nothing to audit yet");
         return NULL;
     }
-    if (!read_figures(db, status->in_force_at, &figures, error))
+    if (!read_figures(db, status->in_force_at, certificates, &figures, error))
         return NULL;
     g_autoptr(GArray) quotas = g_array_new(FALSE, FALSE, sizeof(AuditQuota));
     for (unsigned i = 0; i < figures.full->len; i++) {
@@ -81,14 +88,17 @@ Audit *audit_read(Db *db, const RoleSet *set, const unsigned *concurrency, GErro
         AuditQuota quota = {account->address, account->used_bytes, account->quota_bytes};
         g_array_append_val(quotas, quota);
     }
-    return audit_new(&(AuditAsk){.set = set,
-                                 .concurrency = concurrency,
-                                 .status = status,
-                                 .load = figures.load,
-                                 .accounts = figures.accounts,
-                                 .quotas = quotas,
-                                 .quota_count = figures.full_count,
-                                 .names = figures.names});
+    return audit_new(
+        &(AuditAsk){.set = set,
+                    .concurrency = concurrency,
+                    .status = status,
+                    .load = figures.load,
+                    .accounts = figures.accounts,
+                    .quotas = quotas,
+                    .quota_count = figures.full_count,
+                    .names = figures.names,
+                    .certificates = figures.certificates,
+                    .serves_tls = certificates && certificates->tls && !*certificates->file});
 }
 
 static json_t *finding_json(const Finding *finding)

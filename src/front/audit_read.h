@@ -9,8 +9,12 @@
 
 #include "roster/audit.h"
 
-/* `concurrency` as in AuditAsk. ERROR_GONE: no node has ever started on this store. */
-Audit *audit_read(Db *db, const RoleSet *set, const unsigned *concurrency, GError **error);
+#include "front/certificate_read.h"
+
+/* `concurrency` as in AuditAsk; certificates NULL: nothing is said of them. ERROR_GONE: no node has
+ * ever started on this store. */
+Audit *audit_read(Db *db, const RoleSet *set, const unsigned *concurrency,
+                  const CertificateHouse *certificates, GError **error);
 /* For machines; owned by the caller. */
 json_t *audit_json(const Audit *audit);
 

@@ -28,8 +28,7 @@
 typedef struct {
     const char *method; /* "GET" */
     const char *target; /* "/api/tasks?limit=5", as it came */
-    /* The value of a header field, borrowed for the call's life, those of several lines with ", "
-     * between; NULL: it is not there. */
+    /* A field's value, borrowed for the call's life, lines with ", " between; NULL: not there. */
     const char *(*header)(const char *name, void *data);
     void *data;
     /* "192.0.2.1"; "": through a unix socket. From http_call_new on, whoever asked the proxy. */
@@ -107,9 +106,10 @@ typedef struct {
     const unsigned *concurrency; /* of each role: threads that this node has for it */
     /* The role table of a settings file's text; ERROR_REJECT says what is wrong. Any thread. */
     RoleTable *(*read_table)(const char *text, size_t size, void *data, GError **error);
-    struct ApiEvents *events;      /* api_events.h */
-    const struct JmapHouse *jmap;  /* jmap.h */
-    const struct DavSettings *dav; /* dav.h */
+    struct ApiEvents *events;                    /* api_events.h */
+    const struct JmapHouse *jmap;                /* jmap.h */
+    const struct DavSettings *dav;               /* dav.h */
+    const struct CertificateHouse *certificates; /* certificate_read.h; NULL: none */
 } HttpHouse;
 
 struct HttpCall {

@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 #include "base/limits_acme.h"
+#include "content/acme_problem.h"
 #include "content/base64url.h"
 #include "content/chain.h"
 #include "content/jose.h"

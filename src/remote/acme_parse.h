@@ -67,14 +67,6 @@ void acme_renewal_clear(AcmeRenewal *renewal);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(AcmeRenewal, acme_renewal_clear)
 bool acme_renewal_parse(const char *text, size_t size, AcmeRenewal *ret, GError **error);
 
-/* A problem document (RFC 7807) as it came, or, where it is none, the beginning of what came as a
- * JSON text of ours; never NULL, valid UTF-8, at most ACME_PROBLEM_BYTES_MAX. */
-char *acme_problem_format(int status, const char *text, size_t size);
-/* The last word of its type ("badNonce", "rateLimited"), "" if it has none. */
-char *acme_problem_type(const char *problem);
-/* One line for people: "rateLimited: too many certificates …". */
-char *acme_problem_line(const char *problem);
-
 /* The target of a Link field's value with this relation; NULL: another. */
 char *acme_link_parse(const char *value, const char *relation);
 

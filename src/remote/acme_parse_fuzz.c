@@ -11,6 +11,7 @@
 #include "base/limits_acme.h"
 #include "base/limits_tls.h"
 #include "base/must.h"
+#include "content/acme_problem.h"
 #include "remote/acme_parse.h"
 
 static void check_url(const char *url)

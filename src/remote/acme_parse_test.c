@@ -1,6 +1,7 @@
 /* acme_parse_test: the answers of RFC 8555 and RFC 9773, and what is none. */
 #include <string.h>
 
+#include "content/acme_problem.h"
 #include "remote/acme_parse.h"
 #include "support.h"
 

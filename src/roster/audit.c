@@ -2,8 +2,9 @@
  *
  * How it fits: `rota audit` reads (app/cmd_audit.c), this adds up by node and by shard and asks
  * each group of findings: audit_coverage.c (who works), audit_balance.c (is it well shared),
- * audit_work.c (does it get done). Tables to paste are audit_table.c's. Failures: none. Known weak
- * point: loads are averages over up to three days; a peak of an hour does not show.
+ * audit_work.c (does it get done), audit_certificates.c (those of TLS). Tables to paste are
+ * audit_table.c's. Failures: none. Known weak point: loads are averages over up to three days; a
+ * peak of an hour does not show.
  */
 #include "roster/audit_private.h"
 
@@ -31,6 +32,13 @@ static const char *const names[AUDIT_KINDS] = {
     [AUDIT_IDLE_NODE] = "idle-node",
     [AUDIT_NEEDLESS_SHARDS] = "needless-shards",
     [AUDIT_ONE_NODE] = "one-node",
+    [AUDIT_CERTIFICATE_UNUSABLE] = "certificate-unusable",
+    [AUDIT_CERTIFICATE_ENDS] = "certificate-ends",
+    [AUDIT_CERTIFICATE_MISSING] = "certificate-missing",
+    [AUDIT_CERTIFICATE_FAILING] = "certificate-failing",
+    [AUDIT_CERTIFICATE_OVERDUE] = "certificate-overdue",
+    [AUDIT_CERTIFICATE_UNWANTED] = "certificate-unwanted",
+    [AUDIT_STAND_IN] = "stand-in-certificate",
 };
 
 const char *audit_kind_name(AuditKind kind)
@@ -234,6 +242,8 @@ Audit *audit_new(const AuditAsk *ask)
     audit_coverage(&view);
     audit_balance(&view);
     audit_work(&view);
+    if (ask->certificates)
+        audit_certificates(&view);
     g_ptr_array_sort(audit->findings, compare_findings);
     for (unsigned i = 0; i < audit->findings->len; i++)
         audit->errors +=

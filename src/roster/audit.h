@@ -29,6 +29,13 @@ typedef enum {
     AUDIT_IDLE_NODE,
     AUDIT_NEEDLESS_SHARDS,
     AUDIT_ONE_NODE,
+    AUDIT_CERTIFICATE_UNUSABLE,
+    AUDIT_CERTIFICATE_ENDS,
+    AUDIT_CERTIFICATE_MISSING,
+    AUDIT_CERTIFICATE_FAILING,
+    AUDIT_CERTIFICATE_OVERDUE,
+    AUDIT_CERTIFICATE_UNWANTED,
+    AUDIT_STAND_IN,
     AUDIT_KINDS,
 } AuditKind;
 const char *audit_kind_name(AuditKind kind); /* "uncovered-shard" */
@@ -46,15 +53,32 @@ typedef struct {
     int64_t used_bytes, quota_bytes;
 } AuditQuota;
 
+/* A certificate that the store or a file has, or that the settings want. */
+#define AUDIT_CERTIFICATES_NAMED 5 /* at most, in one finding */
+typedef struct {
+    char *name;     /* owned by whoever made it, as the other texts */
+    bool wanted;    /* the settings have it */
+    bool has;       /* there is one; else what follows is 0 but for the last three */
+    char *unusable; /* why its key and chain cannot be served; NULL: they can */
+    char *missing;  /* a name that the settings want and it lacks; NULL: none */
+    int64_t not_before, not_after;
+    int64_t renew_at; /* 0: it is a file, which others renew */
+    int64_t order_at; /* since when an order runs; 0: none does */
+    int64_t failures; /* since the last order that did not fail */
+    char *problem;    /* what the CA said, in one line; "": nothing */
+} AuditCertificate;
+
 typedef struct {
     const RoleSet *set;
     const unsigned *concurrency; /* of each role of the set: threads that a node has for it */
     const StatusReport *status;  /* with a table in force */
     const LoadReport *load;
-    const int64_t *accounts; /* of each bucket: BUCKETS of them */
-    const GArray *quotas;    /* of AuditQuota, the fullest first: as many as are to be named */
-    int64_t quota_count;     /* of all that are so full */
-    GHashTable *names;       /* of accounts, by key (LoadTop.key): addresses; may lack any */
+    const int64_t *accounts;    /* of each bucket: BUCKETS of them */
+    const GArray *quotas;       /* of AuditQuota, the fullest first: as many as are to be named */
+    int64_t quota_count;        /* of all that are so full */
+    GHashTable *names;          /* of accounts, by key (LoadTop.key): addresses; may lack any */
+    const GArray *certificates; /* of AuditCertificate; NULL: nothing is known of them */
+    bool serves_tls;            /* clients are given one */
 } AuditAsk;
 
 /* Within a severity, what weighs most comes first: how many times over its threshold it is. */

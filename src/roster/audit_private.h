@@ -33,6 +33,9 @@
 #define NEEDLESS_SHARDS   8        /* and more, of a role with hardly any work, */
 #define NEEDLESS_THREADS  0.01     /* less than this, */
 #define TRUSTED_MS        86400000 /* a load that is small for so long will stay so */
+#define ORDERS_FAILED     3        /* one after the other: no passing trouble of a CA */
+#define ORDER_LATE_MS     3600000  /* six rounds; an order takes minutes */
+#define FILE_ENDS_MS      (15 * INT64_C(86400000)) /* of a file, or a sixth of a short life */
 
 /* A node that runs. */
 typedef struct {
@@ -89,8 +92,9 @@ char *audit_table_apart(const AuditView *view, const Role *role);
 char *audit_table_cut(const AuditView *view, const Role *role);
 
 /* One function for each group of findings. */
-void audit_coverage(const AuditView *view); /* audit_coverage.c */
-void audit_balance(const AuditView *view);  /* audit_balance.c */
-void audit_work(const AuditView *view);     /* audit_work.c */
+void audit_coverage(const AuditView *view);     /* audit_coverage.c */
+void audit_balance(const AuditView *view);      /* audit_balance.c */
+void audit_work(const AuditView *view);         /* audit_work.c */
+void audit_certificates(const AuditView *view); /* audit_certificates.c; where they are known */
 
 #endif

@@ -137,7 +137,7 @@ def test_refusal_is_shown_whole(rota_sqlite, pebbles):
     assert "connection" in got["problem"]["type"] and got["problem"]["detail"]
     assert got["state"] == "none" and got["next_at"] > got["failed_at"] + 30000
     assert "none, failing" in rota_sqlite.run("cert", "list", settings=settings)
-    assert "certificate mail: good until never, 1 orders failed: " in rota_sqlite.run("status", settings=settings)
+    assert "certificate mail: there is none yet, 1 orders failed: " in rota_sqlite.run("status", settings=settings)
     asked = pebble.requests()
     node.stop()
     node = rota_sqlite.serve(settings, "again").ready()  # a restart does not shorten the wait
