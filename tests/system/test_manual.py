@@ -63,3 +63,28 @@ def test_bash_completes(words, want):
                           'COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _rota; echo "${COMPREPLY[*]}"'],
                          cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert set(want.split()) <= set(got.split()), got
+
+
+def test_the_version_is_written_once():
+    version = re.search(r"version: '([^']+)'", (ROOT / "meson.build").read_text()).group(1)
+    package = re.match(r"rota \(([^)]+)\)", (ROOT / "debian" / "changelog").read_text()).group(1)
+    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.M).group(1)
+    assert (package, newest) == (version, version)
+
+
+def test_the_changelog_names_the_schema():
+    schema = max(int(path.name[:4]) for path in (ROOT / "src" / "db" / "schema").glob("[0-9]*.sql"))
+    newest = (ROOT / "CHANGELOG.md").read_text().split("\n## ")[1]
+    assert f"Schema {schema}" in newest, f"CHANGELOG.md should say that this version has Schema {schema}"
+
+
+def test_a_package_is_built_with_what_run_installs():
+    setup = (ROOT / "tests" / "setup.sh").read_text()
+    run = set(re.search(r"PACKAGES_RUN=\(([^)]*)\)", setup).group(1).split())
+    control = (ROOT / "debian" / "control").read_text()
+    depends = re.search(r"^Build-Depends: ((?:.*\n)(?: .*\n)*)", control, re.M).group(1)
+    control = {name.split("(")[0].strip() for name in depends.split(",")}
+    # build-essential is there in any build; the tests' library is not needed with -Dtests=false.
+    essential = {"gcc", "libc6-dev", "make"}
+    assert run - essential - {"libcmocka-dev", "pkg-config"} <= control
+    assert control - run <= {"debhelper-compat", "dh-sequence-installsysusers"}
