@@ -69,7 +69,8 @@ mkdir -p "$tree/packages/before"
 cp "$work"/a/*.deb "$tree/packages/"
 cp "$work"/before/*.deb "$tree/packages/before/"
 install -m 755 tests/package/guest.sh "$tree/packages/guest.sh"
-# inside PART: one part of guest.sh in the tree. Those that install packages see this machine's network, the others none.
+# inside PART: one part of guest.sh in the tree. Those that install packages see this machine's network, the
+# others none.
 inside()
 {
     local apart=(--mount --pid --fork)
