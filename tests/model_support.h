@@ -115,6 +115,7 @@ static inline void model_check(Db *db)
         {"a blob is linked or listed",
          "SELECT COUNT(*) FROM blob b WHERE NOT EXISTS (SELECT 1 FROM email e WHERE e.blob = "
          "b.digest) "
+         "AND NOT EXISTS (SELECT 1 FROM upload u WHERE u.blob = b.digest) "
          "AND NOT EXISTS (SELECT 1 FROM blob_loose l WHERE l.digest = b.digest)"},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(checks); i++) {

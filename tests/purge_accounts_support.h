@@ -57,6 +57,10 @@ static inline GHashTable *rows_of(Db *db)
                    sqlite ? "SELECT account || '/' || lower(hex(digest)) FROM spam_verdict"
                           : "SELECT account || '/' || encode(digest, 'hex') FROM spam_verdict",
                    set);
+    purge_add_rows(db, "uploads",
+                   sqlite ? "SELECT account || '/' || lower(hex(blob)) FROM upload"
+                          : "SELECT account || '/' || encode(blob, 'hex') FROM upload",
+                   set);
     return set;
 }
 

@@ -122,6 +122,7 @@ static bool done(const IntakeItem *item, const Delivered *delivered, const GErro
     case DELIVER_NO_ACCOUNT:
         import->account_gone = true;
         break;
+    case DELIVER_NO_MAILBOX:
     case DELIVER_RETRY:
     case DELIVER_UNKNOWN:
         add_problem(item->path, error ? error->message : "the store refused it", import);

@@ -159,6 +159,7 @@ static LmtpStored stored_of(DeliverResult result)
         return LMTP_NO_ACCOUNT;
     case DELIVER_OVER_QUOTA:
         return LMTP_FULL;
+    case DELIVER_NO_MAILBOX: /* none is asked for by its id */
     case DELIVER_RETRY:
     case DELIVER_UNKNOWN:
         break;
@@ -290,6 +291,7 @@ static void log_delivery(const Letter *letter, const char *from, const LmtpRecip
         log_event(LOG_LEVEL_WARNING, "lmtp.refused", "<%s> from <%s> to <%s>: over quota", id, from,
                   to->address);
         return;
+    case DELIVER_NO_MAILBOX:
     case DELIVER_RETRY:
     case DELIVER_UNKNOWN:
         log_event(LOG_LEVEL_WARNING, "lmtp.later",

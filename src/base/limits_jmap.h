@@ -18,4 +18,14 @@
  * and bodies cannot multiply it */
 #define JMAP_ANSWER_BYTES_MAX (16 * 1024 * 1024)
 
+/* of one upload: as large as a message may be by LMTP's default */
+#define JMAP_UPLOAD_BYTES_MAX (50 * 1024 * 1024)
+/* how long an upload lives without an email: RFC 8620 §6 asks for an hour, and a draft is written
+ * in some */
+#define UPLOAD_MS (4 * 3600 * 1000ll)
+/* of one account: ten of the largest (RFC 8620 §6 asks for one), and as many as clients send one by
+ * one in some hours */
+#define UPLOADS_BYTES_MAX (500ll * 1024 * 1024)
+#define UPLOADS_MAX       1000
+
 #endif

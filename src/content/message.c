@@ -129,6 +129,17 @@ static int64_t read_date(const HeaderField *field)
     return date ? g_date_time_to_unix(date) * 1000 : 0;
 }
 
+/* RFC 5321 §4.4: the time comes after the last semicolon. */
+static int64_t read_received(const HeaderField *field)
+{
+    const char *last = memrchr(field->value, ';', field->value_size);
+    if (!last)
+        return 0;
+    HeaderField date = {.value = last + 1,
+                        .value_size = field->value_size - (size_t)(last + 1 - field->value)};
+    return MAX(read_date(&date), 0);
+}
+
 static void read_text_field(char **into, const HeaderField *field)
 {
     if (!*into)
@@ -168,6 +179,8 @@ static void read_field(Message *message, const HeaderField *field)
         read_references(message->references, field);
     else if (header_field_is(field, "Date") && !message->date_ms)
         message->date_ms = read_date(field);
+    else if (header_field_is(field, "Received") && !message->received_ms)
+        message->received_ms = read_received(field);
     else if (header_field_is(field, "List-Id"))
         read_list_id(message, field);
 }
@@ -222,7 +235,7 @@ Message *message_parse(const void *bytes, size_t size, MessageDepth depth)
     if (broken)
         message_add_defect(message, "broken header");
     if (!fields->len)
-        message_add_defect(message, "no header");
+        message_add_defect(message, MESSAGE_NO_HEADER);
     read_headers(message, fields);
     if (depth == MESSAGE_FULL)
         message_parts_read(message, fields, (const char *)bytes + body, size - body);

@@ -33,6 +33,7 @@ typedef struct {
     GPtrArray *references;   /* of char *: References then In-Reply-To, without <> */
     unsigned references_own; /* how many are of References */
     int64_t date_ms;         /* Date header, UTC; 0 none or unreadable */
+    int64_t received_ms;     /* of the first Received field, UTC; 0 none or unreadable */
     char *list_id;           /* "" if none */
     /* From here with MESSAGE_FULL only. */
     GString *text; /* all body text as people see it, part by part with newlines; HTML as text;
@@ -49,6 +50,8 @@ typedef struct {
     unsigned parts;
     GPtrArray *defects; /* of static const char *: "too many parts", "no header", … */
 } Message;
+
+#define MESSAGE_NO_HEADER "no header" /* a defect: not one field */
 
 /* Parses; never NULL. */
 Message *message_parse(const void *bytes, size_t size, MessageDepth depth);

@@ -76,6 +76,10 @@ static void fill_beside(Db *db, int64_t id)
                "INSERT INTO imip_out (account, letter, recipient, state, due_at, attempts, "
                "uncertain, error, at) VALUES (%d, 1, 'bob@example.com', 0, 0, 0, 0, '', 1)",
                (int)id);
+    purge_exec(db,
+               "INSERT INTO upload (account, blob, size, expires_at) SELECT account, blob, size, "
+               "rota_now() + 9999999 FROM email WHERE account = %d AND id = 1",
+               (int)id);
     TaskNew task = {.role = "bayes-training", .bucket = bucket, .key = key};
     assert_true(task_add(db, &task, NULL));
     purge_exec(db, "DELETE FROM task WHERE role = 'fts-indexing'");

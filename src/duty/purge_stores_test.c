@@ -14,6 +14,7 @@
 #include "model/expiring.h"
 #include "model/purge.h"
 #include "model/search.h"
+#include "model/upload.h"
 
 #define ROLE  "purge.stores"
 #define HOUR  3600000
@@ -228,6 +229,36 @@ static void old_things_go_and_others_stay(void **state)
     /* the linked one left the list, the ones within the grace did not */
     assert_int_equal(model_count(db, "SELECT count(*) FROM blob_loose"), 2);
     model_check(db);
+    duty_lane_clear(&lane);
+}
+
+/* Its bytes stay though they are listed; then it goes, and they after their grace. */
+static void an_upload_keeps_its_bytes_until_it_expires(void **state)
+{
+    TestStore *store = *state;
+    Db *db = store->db;
+    int64_t ada = model_account(db, "ada@example.org", 0);
+    g_autoptr(Blob) blob = blob_of("a picture");
+    IN_TX(db, upload_add(db, ada, blob, why));
+    DutyLane lane;
+    duty_lane_init(&lane, store, ROLE, &SETTINGS);
+    add_loose(db, "a picture", 2 * HOUR, 2 * HOUR);
+    purge_round(&lane, ROLE);
+    assert_int_equal(model_count(db, "SELECT count(*) FROM blob"), 1);
+    assert_int_equal(model_count(db, "SELECT count(*) FROM blob_loose"), 0);
+    purge_exec(db, "UPDATE upload SET expires_at = rota_now()");
+    g_autoptr(GHashTable) told = purge_set_new(), want = purge_set_new();
+    purge_dry(db, ROLE, &SETTINGS, 1, 1, told);
+    g_autofree char *name = digest_format(&blob->digest);
+    g_hash_table_add(want, g_strdup_printf("uploads\t%d/%s", (int)ada, name));
+    purge_set_assert_same("what the dry run told", told, want);
+    purge_round(&lane, ROLE);
+    assert_int_equal(model_count(db, "SELECT count(*) FROM upload"), 0);
+    assert_int_equal(model_count(db, "SELECT count(*) FROM blob_loose"), 1);
+    model_check(db);
+    add_loose(db, "a picture", 2 * HOUR, 2 * HOUR);
+    purge_round(&lane, ROLE);
+    assert_int_equal(model_count(db, "SELECT count(*) FROM blob"), 0);
     duty_lane_clear(&lane);
 }
 
@@ -471,6 +502,7 @@ int main(void)
     message_library_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(old_things_go_and_others_stay),
+        cmocka_unit_test(an_upload_keeps_its_bytes_until_it_expires),
         cmocka_unit_test(the_result_says_what_was_done),
         cmocka_unit_test(many_go_page_by_page),
         cmocka_unit_test(shards_divide_the_work),

@@ -16,6 +16,7 @@
 #include "model/change.h"
 
 #include "front/jmap_push.h"
+#include "front/jmap_write.h"
 
 #define INT_MOST (((int64_t)1 << 53) - 1) /* RFC 8620 §1.3 */
 
@@ -259,9 +260,9 @@ static const JmapMethod core_methods[] = {
     {"PushSubscription/set", JMAP_CORE, run_push_set},
     {NULL, NULL, NULL},
 };
-static const JmapMethod *const tables[] = {core_methods,       jmap_mailbox_methods,
-                                           jmap_email_methods, jmap_query_methods,
-                                           jmap_set_methods,   jmap_changes_methods};
+static const JmapMethod *const tables[] = {
+    core_methods,     jmap_mailbox_methods, jmap_email_methods, jmap_query_methods,
+    jmap_set_methods, jmap_changes_methods, jmap_blob_methods,  jmap_import_methods};
 
 /* ---------------------------------------------------------------- a request */
 

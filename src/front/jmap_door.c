@@ -1,25 +1,23 @@
 /* jmap_door: JMAP over HTTP: the session (RFC 8620 §2), requests (§3), the bytes of messages and
  * their parts (§6.2), and events (§7.3).
  *
- * How it fits: front/http.c runs these routes for people; jmap.c runs the calls. A blob's id names
- * an email of the account ("M17"), or a part of it ("M17-2"), so nobody reaches another's bytes.
+ * How it fits: front/http.c runs these routes for people; jmap.c runs the calls, and jmap_blob.c
+ * has the bytes that go up and down.
  *
- * Failures: problems of RFC 8620 §3.6.1. Known weak point: nothing is uploaded in this version.
+ * Failures: problems of RFC 8620 §3.6.1. Known weak point: the session's own state never changes.
  */
 #include "front/jmap.h"
 
 #include <string.h>
 
 #include "base/error.h"
+#include "base/limits_http.h"
 #include "base/limits_jmap.h"
-#include "content/message_body.h"
-#include "model/account.h"
-#include "model/blob.h"
 #include "model/change.h"
-#include "model/email.h"
 
 #include "front/http_stream.h"
 #include "front/jmap_push.h"
+#include "front/jmap_write.h"
 
 #define PING_MIN_S 5
 #define PING_MAX_S 300
@@ -30,11 +28,11 @@ static const char *const no_names[] = {NULL};
 
 static json_t *core_json(void)
 {
-    return json_pack("{s:i, s:i, s:I, s:i, s:i, s:i, s:i, s:[]}", "maxSizeUpload", 0,
-                     "maxConcurrentUpload", 1, "maxSizeRequest", (json_int_t)JMAP_REQUEST_BYTES_MAX,
-                     "maxConcurrentRequests", 8, "maxCallsInRequest", JMAP_CALLS_MAX,
-                     "maxObjectsInGet", JMAP_GET_MAX, "maxObjectsInSet", JMAP_SET_MAX,
-                     "collationAlgorithms");
+    return json_pack("{s:i, s:i, s:I, s:i, s:i, s:i, s:i, s:[]}", "maxSizeUpload",
+                     JMAP_UPLOAD_BYTES_MAX, "maxConcurrentUpload", HTTP_WORKERS, "maxSizeRequest",
+                     (json_int_t)JMAP_REQUEST_BYTES_MAX, "maxConcurrentRequests", 8,
+                     "maxCallsInRequest", JMAP_CALLS_MAX, "maxObjectsInGet", JMAP_GET_MAX,
+                     "maxObjectsInSet", JMAP_SET_MAX, "collationAlgorithms");
 }
 
 static json_t *account_json(const char *name)
@@ -66,7 +64,7 @@ static void run_session(HttpCall *call)
                   "accounts", id, account_json(call->person), "primaryAccounts", JMAP_MAIL, id,
                   "username", call->person, "apiUrl", "/jmap/api", "downloadUrl",
                   "/jmap/download/{accountId}/{blobId}/{name}?accept={type}", "uploadUrl",
-                  "/jmap/upload/{accountId}/", "eventSourceUrl",
+                  "/jmap/upload/{accountId}", "eventSourceUrl",
                   "/jmap/eventsource?types={types}&closeafter={closeafter}&ping={ping}", "state",
                   "0"));
 }
@@ -131,51 +129,27 @@ static void run_api(HttpCall *call)
 
 /* ---------------------------------------------------------------- downloads */
 
-static GBytes *read_blob(const HttpCall *call, int64_t id, GError **error)
-{
-    if (!db_begin(call->db, DB_READ, error))
-        return NULL;
-    g_auto(DbScope) scope = db_scope(call->db);
-    g_autoptr(Email) email = email_get(call->db, call->account, id, error);
-    return email ? blob_get(call->db, &email->blob, error) : NULL;
-}
-
-static GBytes *part_of(GBytes *whole, const char *id)
-{
-    gsize size;
-    const void *bytes = g_bytes_get_data(whole, &size);
-    g_autoptr(MessagePart) root = message_body_parse(bytes, size);
-    const MessagePart *part = root ? message_part_find(root, id) : NULL;
-    return part ? g_bytes_ref(part->bytes) : NULL;
-}
-
 /* Whatever it is, a browser saves it and does not show it as a page of ours. */
 static void run_download(HttpCall *call)
 {
     static const char *const names[] = {"accept", NULL};
     g_autoptr(GError) error = NULL;
-    g_auto(GStrv) words = g_strsplit(call->segments[3], "-", 2);
-    int64_t id = words[0] ? jmap_id_parse(words[0], 'M') : 0;
     if (!http_call_query_is(call, names))
         return;
-    if (jmap_id_parse(call->segments[2], 'a') != call->account || !id) {
-        http_answer_problem(call->answer, 404, "there is no such blob");
+    if (jmap_id_parse(call->segments[2], 'a') != call->account) {
+        http_answer_problem(call->answer, 404, "there is no such account");
         return;
     }
-    g_autoptr(GBytes) bytes = read_blob(call, id, &error);
-    if (bytes && words[1]) {
-        GBytes *part = part_of(bytes, words[1]);
-        g_bytes_unref(bytes);
-        bytes = part;
-    }
+    g_autoptr(GBytes) bytes = jmap_blob_read(call->db, call->account, call->segments[3], &error);
     if (!bytes) {
-        if (error && error_kind(error) != ERROR_GONE)
-            http_answer_error(call->answer, error);
-        else
+        if (error_kind(error) == ERROR_GONE)
             http_answer_problem(call->answer, 404, "there is no such blob");
+        else
+            http_answer_error(call->answer, error);
         return;
     }
-    http_answer_bytes(call->answer, words[1] ? "application/octet-stream" : "message/rfc822",
+    bool whole = jmap_id_parse(call->segments[3], 'M') != 0;
+    http_answer_bytes(call->answer, whole ? "message/rfc822" : "application/octet-stream",
                       g_steal_pointer(&bytes));
     http_answer_add_header(call->answer, "Content-Disposition", "attachment");
     http_answer_set_header(call->answer, "Cache-Control", "private, immutable, max-age=31536000");
@@ -302,5 +276,10 @@ static const HttpRoute route_api = {.method = "POST",
                                     .body_max = JMAP_REQUEST_BYTES_MAX,
                                     .run = run_api};
 
-const HttpRoute *const jmap_routes[] = {&route_well_known, &route_session, &route_download,
-                                        &route_events,     &route_api,     NULL};
+const HttpRoute *const jmap_routes[] = {&route_well_known,
+                                        &route_session,
+                                        &route_download,
+                                        &route_events,
+                                        &route_api,
+                                        &jmap_route_upload,
+                                        NULL};

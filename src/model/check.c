@@ -145,6 +145,7 @@ static const Rule orphan_rules[] = {
     {"orphan-subscription",
      {"SELECT min(account) FROM push_subscription WHERE account > $1", NULL},
      "push subscriptions"},
+    {"orphan-upload", {"SELECT min(account) FROM upload WHERE account > $1", NULL}, "uploads"},
     {"orphan-change", {"SELECT min(account) FROM change WHERE account > $1", NULL}, "changes"},
 };
 
@@ -159,6 +160,7 @@ static const DbSql next_aliases = {
 static const DbSql next_blobs = {
     "SELECT b.digest, EXISTS (SELECT 1 FROM email e WHERE e.blob = b.digest)"
     " OR EXISTS (SELECT 1 FROM blob_loose l WHERE l.digest = b.digest)"
+    " OR EXISTS (SELECT 1 FROM upload u WHERE u.blob = b.digest)"
     " FROM blob b WHERE b.digest > $1 ORDER BY b.digest LIMIT $2",
     NULL};
 static const DbSql count_tasks = {"SELECT count(*) FROM task WHERE bucket = $1", NULL};

@@ -69,10 +69,12 @@ static bool write_accounts(Batch *batch, GError **error)
     return true;
 }
 
-/* An invitation of today: not one that is read in from an old mailbox, and none that is spam. */
+/* An invitation of today: not one that is read in from an old mailbox or that a person put into
+ * one, and none that is spam. */
 static bool is_invitation(const Delivery *delivery)
 {
-    return delivery->letter->message->calendar && !delivery->import && !delivery->letter->junk;
+    return delivery->letter->message->calendar && !delivery->import && !delivery->mailbox &&
+           !delivery->letter->junk;
 }
 
 static bool add_invitations(Batch *batch, GError **error)
@@ -145,6 +147,28 @@ static bool read_mark(Batch *batch, unsigned i, GError **error)
     return true;
 }
 
+/* 1 the account has these very bytes, 0 not, -1 an error. The account is locked. */
+static int find_bytes(Batch *batch, const Delivery *delivery, int64_t *ret_email, GError **error)
+{
+    /* By the bytes and not by the account, which has more emails than these bytes have owners:
+     * without statistics the planners take the primary key. */
+    static const DbSql sql = {
+        "SELECT MIN(id) FROM email INDEXED BY email_blob WHERE blob = $2 AND account = $1",
+        "SELECT MIN(id) FROM email WHERE blob = $2 AND account + 0 = $1"};
+    const Digest *digest = &delivery->letter->blob->digest;
+    return db_query_int(batch->db, &sql,
+                        DB_ARGS(db_int(delivery->account), db_bytes(digest->bytes, DIGEST_BYTES)),
+                        ret_email, error);
+}
+
+/* Not to be stored, for `result`: its mark goes again. */
+static bool turn_away(Batch *batch, unsigned i, Delivered result, GError **error)
+{
+    const Delivery *delivery = &batch->deliveries[i];
+    batch->results[i] = result;
+    return expiring_remove(batch->db, delivery->account, mark_kind(delivery), delivery->key, error);
+}
+
 /* Marks all, so that what was stored before is known; each gets the id that it would have. */
 static bool mark_all(Batch *batch, bool *ret_added, GError **error)
 {
@@ -157,8 +181,9 @@ static bool mark_all(Batch *batch, bool *ret_added, GError **error)
         AccountUse *use = batch->account_of[i];
         if (!use->there)
             continue;
-        batch->results[i] =
-            (Delivered){DELIVER_STORED, use->next_tentative++, batch->mailbox_of[i]->id};
+        batch->results[i] = (Delivered){.result = DELIVER_STORED,
+                                        .email = use->next_tentative++,
+                                        .mailbox = batch->mailbox_of[i]->id};
         snprintf(values[count], sizeof values[count], "%" PRId64 " %" PRId64,
                  batch->results[i].email, batch->results[i].mailbox);
         marks[count] = (ExpiringNew){delivery->account, mark_kind(delivery), delivery->key,
@@ -183,16 +208,23 @@ static bool decide_all(Batch *batch, GError **error)
         const Delivery *delivery = &batch->deliveries[i];
         AccountUse *use = batch->account_of[i];
         int64_t size = (int64_t)delivery->letter->blob->size;
+        Delivered same = {.result = DELIVER_DUPLICATE};
+        int had;
         if (!use->there) {
             batch->results[i] = (Delivered){.result = DELIVER_NO_ACCOUNT};
         } else if (!added[i]) {
             if (!read_mark(batch, i, error))
                 return false;
-        } else if (use->quota && use->used_bytes + use->stored_bytes + size > use->quota) {
-            if (!expiring_remove(batch->db, delivery->account, mark_kind(delivery), delivery->key,
-                                 error))
+        } else if (!batch->mailbox_of[i]->id) {
+            if (!turn_away(batch, i, (Delivered){.result = DELIVER_NO_MAILBOX}, error))
                 return false;
-            batch->results[i] = (Delivered){.result = DELIVER_OVER_QUOTA};
+        } else if (delivery->unique &&
+                   (had = find_bytes(batch, delivery, &same.email, error)) != 0) {
+            if (had < 0 || !turn_away(batch, i, same, error))
+                return false;
+        } else if (use->quota && use->used_bytes + use->stored_bytes + size > use->quota) {
+            if (!turn_away(batch, i, (Delivered){.result = DELIVER_OVER_QUOTA}, error))
+                return false;
         } else {
             use->next_email = batch->results[i].email + 1;
             use->stored_bytes += size;

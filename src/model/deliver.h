@@ -1,4 +1,4 @@
-/* deliver.h: one message into one account, all or nothing. Used by LMTP, import, (later) JMAP and
+/* deliver.h: one message into one account, all or nothing. Used by LMTP, import, JMAP and
  * imip alike; no other code inserts an email row.
  *
  * One transaction creates: blob (or its touch), email, email_mailbox, the mailbox's and account's
@@ -39,6 +39,9 @@ typedef struct {
     const char *folder; /* path, NULL: inbox (Junk for junk); a plus-address' folder is used only if
                            it is there and it is no junk */
     bool make_folder;   /* import: make it, whatever becomes of this message */
+    int64_t mailbox;    /* instead of a folder, unless 0: a person puts it there; an invitation in
+                           it is not answered */
+    bool unique;        /* DUPLICATE where the account has a message of these very bytes */
     const char *key;    /* delivery key, see deliver_key */
     bool import;        /* its mark lasts as long as the account */
     const char *keywords; /* ' $seen ' (keywords_set) or NULL */
@@ -51,6 +54,7 @@ typedef enum {
     DELIVER_STORED,
     DELIVER_DUPLICATE, /* stored before: ids are the first one's */
     DELIVER_NO_ACCOUNT,
+    DELIVER_NO_MAILBOX, /* `mailbox` is not there */
     DELIVER_OVER_QUOTA,
     DELIVER_RETRY,   /* nothing happened; try later */
     DELIVER_UNKNOWN, /* the commit's outcome is not known: try again with the same key */
@@ -58,7 +62,8 @@ typedef enum {
 
 typedef struct {
     DeliverResult result;
-    int64_t email, mailbox; /* STORED, DUPLICATE */
+    int64_t email, mailbox; /* STORED, DUPLICATE; of a `unique` one the mailbox is 0 */
+    int64_t thread;         /* STORED */
 } Delivered;
 
 /* recipient + identity of the message (content/message_identity.h); where there is no Message-ID,

@@ -115,6 +115,15 @@ static bool mailbox_find(Batch *batch, AccountUse *use, const Delivery *delivery
     return mailbox_by_role(batch->db, use->id, box->junk ? "junk" : "inbox", &box->id, error);
 }
 
+/* Asked for by its id: 0 stays where it is not there. */
+static bool mailbox_look(Batch *batch, const Delivery *delivery, MailboxUse *box, GError **error)
+{
+    static const DbSql sql = {"SELECT id FROM mailbox WHERE account = $1 AND id = $2", NULL};
+    return db_query_int(batch->db, &sql,
+                        DB_ARGS(db_int(delivery->account), db_int(delivery->mailbox)), &box->id,
+                        error) >= 0;
+}
+
 /* Two names of one mailbox must share its counts: found by id, once it is known. */
 static MailboxUse *mailbox_share(AccountUse *use, MailboxUse *box)
 {
@@ -131,7 +140,10 @@ static bool mailbox_of(Batch *batch, unsigned i, GError **error)
     const Delivery *delivery = &batch->deliveries[i];
     AccountUse *use = batch->account_of[i];
     bool junk = delivery->letter->junk && !delivery->make_folder;
-    const char *path = delivery->folder && !junk ? delivery->folder : "";
+    g_autofree char *number = g_strdup_printf("/%" G_GINT64_FORMAT, delivery->mailbox);
+    const char *path = delivery->mailbox           ? number /* as no path is */
+                       : delivery->folder && !junk ? delivery->folder
+                                                   : "";
     for (guint k = 0; k < use->mailboxes->len; k++) {
         MailboxUse *box = use->mailboxes->pdata[k];
         if (box->junk == junk && strcmp(box->path, path) == 0) {
@@ -142,7 +154,8 @@ static bool mailbox_of(Batch *batch, unsigned i, GError **error)
     MailboxUse *box = g_new0(MailboxUse, 1);
     box->path = g_strdup(path);
     box->junk = junk;
-    if (!mailbox_find(batch, use, delivery, box, error)) {
+    if (delivery->mailbox ? !mailbox_look(batch, delivery, box, error)
+                          : !mailbox_find(batch, use, delivery, box, error)) {
         mailbox_use_free(box);
         return false;
     }
@@ -267,6 +280,7 @@ static bool insert_emails(Batch *batch, GError **error)
             continue;
         if (!thread_of(batch, i, threads, &thread, error))
             return false;
+        batch->results[i].thread = thread;
         char *sender = message_addresses_format(m->from);
         g_ptr_array_add(senders, sender);
         DbValue row[EMAIL_WIDTH] = {db_int(d->account),

@@ -12,7 +12,7 @@
 typedef struct {
     char *path; /* owned; "" inbox or Junk by role */
     bool junk;
-    int64_t id;
+    int64_t id;            /* 0: it was asked for by its id, and is not there */
     int64_t total, unread; /* to be added */
 } MailboxUse;
 

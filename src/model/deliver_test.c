@@ -106,6 +106,42 @@ static void quota_counts_what_is_there(void **state)
     model_check(db);
 }
 
+/* As JMAP puts them in: by the mailbox's id, and no bytes twice. */
+static void a_mailbox_by_its_id_and_bytes_once(void **state)
+{
+    Db *db = ((TestStore *)*state)->db;
+    int64_t ada = model_account(db, "ada@example.org", 0);
+    int64_t bob = model_account(db, "bob@example.org", 0);
+    int64_t drafts = model_count(db, "SELECT MIN(id) FROM mailbox WHERE role = 'drafts'");
+    g_autoptr(Letter) letter = model_letter("", NULL, "Hello", "body\r\n");
+    Delivery four[] = {
+        {.letter = letter, .account = ada, .key = "1", .mailbox = drafts, .keywords = " $draft "},
+        {.letter = letter, .account = ada, .key = "2", .mailbox = 99},
+        {.letter = letter, .account = ada, .key = "3", .mailbox = drafts, .unique = true},
+        {.letter = letter, .account = bob, .key = "3", .mailbox = drafts, .unique = true},
+    };
+    DeliverResult want[] = {DELIVER_STORED, DELIVER_NO_MAILBOX, DELIVER_DUPLICATE, DELIVER_STORED};
+    Delivered result;
+    for (unsigned i = 0; i < 4; i++) {
+        assert_true(deliver_many(db, &four[i], 1, &result, NULL));
+        assert_int_equal(result.result, want[i]);
+        if (want[i] != DELIVER_NO_MAILBOX)
+            assert_int_equal(result.email, 1);
+        if (want[i] == DELIVER_STORED) {
+            assert_int_equal(result.mailbox, drafts);
+            assert_int_equal(result.thread, 1);
+        }
+    }
+    assert_int_equal(model_count(db, "SELECT SUM(total) FROM mailbox WHERE role = 'drafts'"), 2);
+    assert_true(deliver_many(db, &four[1], 1, &result, NULL)); /* it left no mark */
+    assert_int_equal(result.result, DELIVER_NO_MAILBOX);
+    four[3].key = "4";
+    four[3].unique = false;
+    assert_true(deliver_many(db, &four[3], 1, &result, NULL));
+    assert_int_equal(result.result, DELIVER_STORED);
+    model_check(db);
+}
+
 static void folders_are_made_when_asked(void **state)
 {
     static const struct {
@@ -259,6 +295,7 @@ int main(void)
         cmocka_unit_test(a_delivery_makes_all_its_rows),
         cmocka_unit_test(the_same_key_is_stored_once),
         cmocka_unit_test(quota_counts_what_is_there),
+        cmocka_unit_test(a_mailbox_by_its_id_and_bytes_once),
         cmocka_unit_test(folders_are_made_when_asked),
         cmocka_unit_test(replies_join_the_thread),
         cmocka_unit_test(faults_lose_nothing_and_double_nothing),

@@ -150,6 +150,17 @@ static const PurgeKind subscriptions =
     ROWS("push_subscription", "id", "i", "push subscriptions");
 static const PurgeKind aliases = ROWS("alias", "address", "t", "aliases");
 
+static const PurgeKind uploads = {
+    .name = "uploads", .key = "d", .path = "a/0", .limit = PURGE_PAGE_ROWS,
+    .list = {"SELECT blob, size, 1 FROM upload WHERE account = $2 AND blob > $1"
+             " ORDER BY blob LIMIT $3", NULL},
+    .list_args = "0al",
+    .remove = {"DELETE FROM upload WHERE account = $2 AND blob = $1", NULL}, .remove_args = "0a",
+    .after = {"INSERT INTO blob_loose (digest, since) VALUES ($1, rota_now())"
+              " ON CONFLICT (digest) DO UPDATE SET since = excluded.since", NULL},
+    .after_args = "0",
+};
+
 /* Its bytes are counted down with each: the account is whole until its own row goes. */
 static const PurgeKind events = {
     .name = "calendar objects", .key = "i", .path = "a/0", .limit = PURGE_PAGE_ROWS,
@@ -255,7 +266,7 @@ static const PurgeKind account_row = {
 };
 
 const PurgeKind *const purge_of_account[] = {
-    &messages, &index_rows, &index_state, &trimmed, &keys, &verdicts, &spam_model,
+    &messages, &uploads, &index_rows, &index_state, &trimmed, &keys, &verdicts, &spam_model,
     &events, &calendars, &gone_names, &alerts, &arrivals, &recipients,
     &letters, &mailboxes, &subscriptions,
     &aliases, &tasks, &alert_tasks, &dead_letters, &alert_dead_letters,

@@ -38,9 +38,13 @@ static const PurgeKind expired_key = {
     .remove_args = "123n",
 };
 
+/* An email has it, or it is an upload, expired or not: that is removed by itself. */
+#define LINKED(digest) \
+    "(EXISTS (SELECT 1 FROM email e WHERE e.blob = " digest ")" \
+    " OR EXISTS (SELECT 1 FROM upload u WHERE u.blob = " digest "))"
 #define LOOSE_STATE \
     " CASE WHEN l.since >= $2 THEN 0 WHEN b.digest IS NULL THEN 3" \
-    " WHEN EXISTS (SELECT 1 FROM email e WHERE e.blob = l.digest) THEN 2" \
+    " WHEN " LINKED("l.digest") " THEN 2" \
     " WHEN b.touched_at < $2 THEN 1 ELSE 0 END"
 static const PurgeKind loose_blob = {
     .name = "blobs", .key = "d", .path = "0", .limit = PURGE_PAGE_BLOBS, .by_digest = true,
@@ -53,12 +57,29 @@ static const PurgeKind loose_blob = {
     .lock_too = {"", "SELECT 1 FROM blob_loose WHERE digest = $1 FOR UPDATE"},
     .lock_args = "0",
     .remove = {"DELETE FROM blob WHERE digest = $1 AND touched_at < $2"
-               " AND NOT EXISTS (SELECT 1 FROM email e WHERE e.blob = blob.digest)", NULL},
+               " AND NOT " LINKED("blob.digest"), NULL},
     .remove_args = "0o",
     .after = {"DELETE FROM blob_loose WHERE digest = $1 AND since < $2"
               " AND (NOT EXISTS (SELECT 1 FROM blob b WHERE b.digest = blob_loose.digest)"
-              " OR EXISTS (SELECT 1 FROM email e WHERE e.blob = blob_loose.digest))", NULL},
+              " OR " LINKED("blob_loose.digest") ")", NULL},
     .after_args = "0o",
+};
+
+#define LOOSEN(digest) \
+    "INSERT INTO blob_loose (digest, since) SELECT " digest ", rota_now()" \
+    " WHERE NOT EXISTS (SELECT 1 FROM upload WHERE blob = $1 AND account = $2)" \
+    " ON CONFLICT (digest) DO UPDATE SET since = excluded.since"
+/* In the order of digests, as all who list blobs. There are not many: they live for hours. */
+static const PurgeKind over_upload = {
+    .name = "uploads", .key = "di", .path = "1/0", .limit = PURGE_PAGE_ROWS,
+    .list = {"SELECT blob, account, size, 1 FROM upload WHERE (blob, account) > ($1, $2)"
+             " AND expires_at <= $3 AND " SHARD_OF("account", "$4", "$5")
+             " ORDER BY blob, account LIMIT $6", NULL},
+    .list_args = "01nsSl",
+    .remove = {"DELETE FROM upload WHERE blob = $1 AND account = $2 AND expires_at <= $3", NULL},
+    .remove_args = "01n",
+    .after = {LOOSEN("$1"), LOOSEN("CAST($1 AS BYTEA)")},
+    .after_args = "01",
 };
 
 static const PurgeKind old_history = {
@@ -183,8 +204,8 @@ static const PurgeKind old_letter = {
 };
 
 const PurgeKind *const purge_of_store[] = {
-    &expired_key, &loose_blob, &old_history, &old_load, &old_metrics, &unjudged_features,
-    &lost_index_state,
+    &expired_key, &over_upload, &loose_blob, &old_history, &old_load, &old_metrics,
+    &unjudged_features, &lost_index_state,
     &over_subscription, &idle_origin, &old_invitation, &old_letter, NULL,
 };
 

@@ -27,6 +27,22 @@ class Jmap:
                                        {**self.headers, "Content-Type": "application/json"})
         return status, json.loads(got)
 
+    def upload(self, bytes, type="message/rfc822", account=None, status=201):
+        """The blob's id."""
+        path = self.session["uploadUrl"].replace("{accountId}", account or self.account)
+        got, _, text = self.door.ask(path, "POST", bytes, {**self.headers, "Content-Type": type})
+        assert got == status, text
+        return json.loads(text).get("blobId")
+
+    def download(self, blob, status=200, account=None, **headers):
+        path = self.session["downloadUrl"].replace("{accountId}", account or self.account).replace("{blobId}", blob)
+        client = self.door.connect()
+        client.request("GET", path.replace("{name}", "x").replace("{type}", "text/plain"),
+                       headers={**self.headers, **headers})
+        answer = client.getresponse()
+        assert answer.status == status
+        return answer.read()
+
     def calls(self, *calls):
         """Each call is (name, arguments); the responses as (name, arguments)."""
         rows = [[name, {"accountId": self.account, **words} if "/" in name and "Push" not in name else words, str(at)]
