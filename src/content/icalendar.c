@@ -164,9 +164,13 @@ char *icalendar_parameter(icalproperty *property, const char *name)
 
 icalproperty *icalendar_property(icalcomponent *component, const char *name)
 {
+    icalproperty_kind kind = icalproperty_string_to_kind(name);
+    if (kind != ICAL_NO_PROPERTY && kind != ICAL_X_PROPERTY)
+        return icalcomponent_get_first_property(component, kind);
+    /* The others have their name with them; libical's own way to ask for any name copies it. */
     icalproperty *property = icalcomponent_get_first_property(component, ICAL_ANY_PROPERTY);
     for (; property; property = icalcomponent_get_next_property(component, ICAL_ANY_PROPERTY)) {
-        const char *own = icalproperty_get_property_name(property);
+        const char *own = icalproperty_get_x_name(property);
         if (own && g_ascii_strcasecmp(own, name) == 0)
             return property;
     }
@@ -211,7 +215,8 @@ char *icalendar_address(const char *uri)
     g_autofree char *copy = g_utf8_make_valid(uri ? uri : "", -1);
     g_strstrip(copy);
     const char *address = g_ascii_strncasecmp(copy, "mailto:", 7) == 0 ? copy + 7 : copy;
-    g_autofree char *lower = g_utf8_strdown(address, -1);
+    g_autofree char *lower =
+        g_str_is_ascii(address) ? g_ascii_strdown(address, -1) : g_utf8_strdown(address, -1);
     return g_strdup(g_strstrip(lower));
 }
 

@@ -134,6 +134,25 @@ void itip_object_free(ItipObject *object)
     g_free(object);
 }
 
+Icalendar *itip_object_take_added(ItipObject *message, const ItipOwn *own)
+{
+    Icalendar *facts = g_steal_pointer(&message->facts);
+    g_free(facts->method);
+    facts->method = g_strdup("");
+    for (guint i = 0; i < facts->items->len; i++) {
+        const IcalendarItem *item = facts->items->pdata[i];
+        g_ptr_array_set_size(item->alarms, 0);
+        for (guint k = 0; k < item->attendees->len; k++) {
+            IcalendarAttendee *attendee = item->attendees->pdata[k];
+            if (!itip_is_own(own, attendee->address))
+                continue;
+            g_free(attendee->status);
+            attendee->status = g_strdup("NEEDS-ACTION");
+        }
+    }
+    return facts;
+}
+
 const Icalendar *itip_object_facts(const ItipObject *object)
 {
     return object->facts;

@@ -97,6 +97,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ItipDecision, itip_decision_free)
  * still the caller's to free). Never NULL. */
 ItipDecision *itip_decide(const ItipObject *message, ItipObject *stored, const ItipAsk *ask);
 
+/* Of a message that was ITIP_ADDED: what its decision's object says, so that it need not be read
+ * once more. The message is used up (but still the caller's to free). The caller's. */
+Icalendar *itip_object_take_added(ItipObject *message, const ItipOwn *own);
+
 /* One message to be sent. */
 typedef struct {
     ItipMethod method;

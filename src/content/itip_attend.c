@@ -60,8 +60,10 @@ static void carry_over(ItipWork *work, ItipPart *part, const ItipPart *had,
     remove_alarms(part);
     for (guint i = 0; i < part->lines->len; i++) {
         ItipLine *line = part->lines->pdata[i];
+        if (strcmp(line->name, "ATTENDEE") != 0)
+            continue;
         g_autofree char *address = icalendar_address(itip_line_value(line));
-        if (strcmp(line->name, "ATTENDEE") != 0 || !itip_is_own(&work->ask->own, address))
+        if (!itip_is_own(&work->ask->own, address))
             continue;
         bool keep = had_own && same_times && *had_own->status;
         itip_line_set_parameter(line, "PARTSTAT", keep ? had_own->status : "NEEDS-ACTION");

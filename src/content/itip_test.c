@@ -44,6 +44,27 @@ static ItipAsk ask_of(const ItipOwn *own, const char *sender)
     return (ItipAsk){.own = *own, .sender = sender, .method = "", .auto_add = true};
 }
 
+/* What is taken from a message that was added is what its object says. */
+static void check_added(const char *what, ItipObject *message, GBytes *object, const ItipOwn *own)
+{
+    gsize size;
+    const char *data = g_bytes_get_data(object, &size);
+    g_autoptr(Icalendar) read = icalendar_parse(data, size, NULL, NULL);
+    g_autoptr(Icalendar) taken = itip_object_take_added(message, own);
+    assert_string_equal(taken->method, read->method);
+    assert_string_equal(taken->uid, read->uid);
+    assert_int_equal(taken->items->len, read->items->len);
+    for (guint i = 0; i < read->items->len; i++) {
+        const IcalendarItem *got = taken->items->pdata[i], *want = read->items->pdata[i];
+        if (got->start.wall != want->start.wall || got->alarms->len != want->alarms->len ||
+            got->attendees->len != want->attendees->len || got->rules->len != want->rules->len)
+            fail_msg("%s: what is taken is not what is stored", what);
+        for (guint k = 0; k < want->attendees->len; k++)
+            assert_string_equal(((IcalendarAttendee *)got->attendees->pdata[k])->status,
+                                ((IcalendarAttendee *)want->attendees->pdata[k])->status);
+    }
+}
+
 static void play(const Scene *scene)
 {
     g_autofree char *stored = g_strdup(scene->before);
@@ -58,6 +79,8 @@ static void play(const Scene *scene)
         if (decision->outcome != step->outcome)
             fail_msg("%s: got %s (%s), want %s", what, itip_outcome_name(decision->outcome),
                      decision->why, itip_outcome_name(step->outcome));
+        if (step->outcome == ITIP_ADDED)
+            check_added(what, message, decision->object, &own);
         bool changes = step->outcome <= ITIP_ANSWERED;
         if (changes != (decision->object != NULL))
             fail_msg("%s: it %s", what, changes ? "changes nothing" : "changes the calendar");

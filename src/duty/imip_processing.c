@@ -81,7 +81,14 @@ static bool note_failure(Sender *sender, const ImipOut *out, GError **error)
     g_autoptr(GBytes) noted = stored ? itip_note_status(stored, out->recipient, "5.1") : NULL;
     g_autofree char *why = NULL; /* over quota: then it stands in the log alone */
     g_autoptr(GError) refused = NULL;
-    ImipStore store = {out->account, out->uid, noted, true};
+    g_autoptr(GPtrArray) calendars = NULL;
+    ImipStore store = {.account = out->account,
+                       .uid = out->uid,
+                       .had = object,
+                       .calendars = &calendars,
+                       .bytes = noted,
+                       .kind = object->kind,
+                       .keep_tag = true};
     if (!noted || imip_store(run, &store, &why, &refused))
         return true;
     if (error_kind(refused) == ERROR_REJECT)
@@ -277,17 +284,35 @@ static bool send_account(Sender *sender, int64_t account, int64_t *ret_due_at, G
 
 /* ---- the run */
 
+/* What was decided stays open for the run's end, one commit for both; but mails are sent outside
+ * any transaction, and another account is to have one of its own. */
+static bool end_taking(Sender *sender, ImipTake *take, int64_t account, unsigned index,
+                       int64_t *ret_due_at, GError **error)
+{
+    Run *run = sender->run;
+    g_autoptr(ImipOut) out = NULL;
+    if (!imip_out_next(run->db, account, &out, ret_due_at, error))
+        return false;
+    if (!out && index + 1 == run->count)
+        return true;
+    take->open = false;
+    return run_checkpoint(run, error);
+}
+
 static bool run_task(Sender *sender, ImipTake *take, unsigned index, GError **error)
 {
     int64_t account, due_at = INT64_MAX;
     bool more = false;
     unsigned before = take->taken + sender->sent;
-    if (!account_run_parse(sender->run, index, 1, &account, error) ||
-        !imip_take_account(take, account, &more, error))
+    bool good = account_run_parse(sender->run, index, 1, &account, error) &&
+                imip_take_account(take, account, &more, error);
+    if (!good)
         return false;
     if (more)
         due_at = 0;
-    else if (!send_account(sender, account, &due_at, error))
+    else if (take->open && !end_taking(sender, take, account, index, &due_at, error))
+        return false;
+    else if (!take->open && !send_account(sender, account, &due_at, error))
         return false;
     if (due_at != INT64_MAX)
         run_again(sender->run, index, due_at);

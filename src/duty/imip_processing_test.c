@@ -110,6 +110,45 @@ static void letters_are_taken(void **state)
     duty_lane_clear(&lane);
 }
 
+/* A floating time is one of the person's own zone, also where a letter moved the event. */
+static void floating_times(void **state)
+{
+    static const struct {
+        const char *zone, *otherwise;
+        int64_t alarm; /* UTC seconds: five minutes before 20360301T100000 there */
+    } cases[] = {
+        {"", NULL, 2087978100},
+        {"", "Europe/Berlin", 2087978100 - 3600},
+        {"America/New_York", "Europe/Berlin", 2087978100 + 5 * 3600},
+    };
+    TestStore *store = *state;
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *address = g_strdup_printf("p%zu@example.org", i);
+        g_autofree char *people =
+            g_strdup_printf("UID:f\r\nORGANIZER:mailto:" BOB "\r\nATTENDEE:mailto:%s\r\n", address);
+        g_autofree char *own = g_strdup_printf(
+            CAL("", "%s" SEQ(1) "DTSTART:20360301T090000\r\nBEGIN:VALARM\r\nACTION:DISPLAY\r\n"
+                                "DESCRIPTION:x\r\nTRIGGER:-PT5M\r\nEND:VALARM\r\n"),
+            people);
+        g_autofree char *moved = g_strdup_printf(
+            CAL("METHOD:REQUEST\r\n", "%s" SEQ(2) "DTSTART:20360301T100000\r\n"), people);
+        int64_t account = model_account(store->db, address, 0);
+        imip_client_puts(store->db, account, "f.ics", own);
+        purge_exec(store->db, "UPDATE calendar SET zone = '%s' WHERE account = %d", cases[i].zone,
+                   (int)account);
+        DutySettings settings = plain;
+        settings.time_zone = cases[i].otherwise;
+        DutyLane lane;
+        duty_lane_init(&lane, store, IMIP_ROLE, &settings);
+        imip_deliver(store->db, account, BOB, "REQUEST", moved);
+        duty_lane_work(&lane, IMIP_ROLE, 50);
+        g_autofree char *sql = g_strdup_printf(
+            "SELECT alert_at FROM calendar_object WHERE account = %d", (int)account);
+        assert_int_equal(model_count(store->db, sql), cases[i].alarm * 1000);
+        duty_lane_clear(&lane);
+    }
+}
+
 static void many_at_once(void **state)
 {
     TestStore *store = *state;
@@ -384,11 +423,11 @@ int main(void)
 {
     message_library_init();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(letters_are_taken), cmocka_unit_test(many_at_once),
-        cmocka_unit_test(hostile_letters),   cmocka_unit_test(not_everything),
-        cmocka_unit_test(refusals),          cmocka_unit_test(fate_unknown),
-        cmocka_unit_test(relay_away),        cmocka_unit_test(too_many),
-        cmocka_unit_test(asked_for),
+        cmocka_unit_test(letters_are_taken), cmocka_unit_test(floating_times),
+        cmocka_unit_test(many_at_once),      cmocka_unit_test(hostile_letters),
+        cmocka_unit_test(not_everything),    cmocka_unit_test(refusals),
+        cmocka_unit_test(fate_unknown),      cmocka_unit_test(relay_away),
+        cmocka_unit_test(too_many),          cmocka_unit_test(asked_for),
     };
     return test_on_both_stores("imip_processing", tests, G_N_ELEMENTS(tests));
 }

@@ -20,7 +20,7 @@
 #include "content/message.h"
 #include "model/account.h"
 #include "model/blob.h"
-#include "model/calendar_object.h"
+#include "model/change.h"
 #include "model/email.h"
 #include "model/invitation.h"
 
@@ -44,16 +44,20 @@ static void arrived_free(gpointer data)
     g_free(arrived);
 }
 
+static void bytes_free(gpointer data)
+{
+    if (data)
+        g_bytes_unref(data);
+}
+
 /* ---- reading */
 
+/* *ret NULL: the letter is gone, or damaged. */
 static bool read_bytes(Db *db, int64_t account, int64_t id, GBytes **ret, GError **error)
 {
     g_autoptr(GError) why = NULL;
-    if (!db_begin(db, DB_READ, error))
-        return false;
     g_autoptr(Email) email = email_get(db, account, id, &why);
     *ret = email ? blob_get(db, &email->blob, &why) : NULL;
-    db_rollback(db);
     if (*ret || error_kind(why) == ERROR_GONE || error_kind(why) == ERROR_REJECT)
         return true;
     g_propagate_error(error, g_steal_pointer(&why));
@@ -84,11 +88,28 @@ static void read_part(ImipTake *take, Arrived *arrived)
     }
 }
 
-static Arrived *read_letter(ImipTake *take, int64_t account, int64_t email, GError **error)
+/* The bytes of what waits, the oldest first, from one snapshot: GPtrArray of GBytes or NULL. */
+static GPtrArray *read_waiting(Db *db, int64_t account, GArray **ret_emails, GError **error)
 {
-    g_autoptr(GBytes) bytes = NULL;
-    if (!read_bytes(take->run->db, account, email, &bytes, error))
+    if (!db_begin(db, DB_READ, error))
         return NULL;
+    g_auto(DbScope) scope = db_scope(db);
+    g_autoptr(GArray) emails = imip_in_waiting(db, account, IMIP_BATCH_LETTERS, error);
+    g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func(bytes_free);
+    for (guint i = 0; emails && i < emails->len; i++) {
+        GBytes *bytes = NULL;
+        if (!read_bytes(db, account, g_array_index(emails, int64_t, i), &bytes, error))
+            return NULL;
+        g_ptr_array_add(all, bytes);
+    }
+    if (!emails)
+        return NULL;
+    *ret_emails = g_steal_pointer(&emails);
+    return g_steal_pointer(&all);
+}
+
+static Arrived *read_letter(ImipTake *take, int64_t email, GBytes *bytes)
+{
     Arrived *arrived = g_new0(Arrived, 1);
     arrived->email = email;
     if (bytes) {
@@ -104,22 +125,19 @@ static Arrived *read_letter(ImipTake *take, int64_t account, int64_t email, GErr
 
 /* ---- storing */
 
-/* The calendar of an object that is there, or else the first one that takes its kind. */
-static Calendar *find_calendar(Db *db, int64_t account, const CalendarObject *had,
-                               IcalendarKind kind, GError **error)
+/* The calendar of an object that is there, or else the first one that takes its kind. Borrowed. */
+static const Calendar *find_calendar(Db *db, const ImipStore *store, GError **error)
 {
-    if (had)
-        return calendar_get(db, account, had->calendar, error);
-    if (!calendar_ensure(db, account, NULL, error))
+    GPtrArray **all = store->calendars;
+    if (!*all && (!calendar_ensure(db, store->account, NULL, error) ||
+                  !(*all = calendar_list(db, store->account, error))))
         return NULL;
-    g_autoptr(GPtrArray) all = calendar_list(db, account, error);
-    for (guint i = 0; all && i < all->len; i++) {
-        const Calendar *each = all->pdata[i];
-        if (each->kinds & kind)
-            return calendar_get(db, account, each->id, error);
+    for (guint i = 0; i < (*all)->len; i++) {
+        const Calendar *each = (*all)->pdata[i];
+        if (store->had ? each->id == store->had->calendar : (each->kinds & store->kind) != 0)
+            return each;
     }
-    if (all)
-        fail(error, ERROR_REJECT, "no calendar takes a %s", icalendar_kind_name(kind));
+    fail(error, ERROR_REJECT, "no calendar takes a %s", icalendar_kind_name(store->kind));
     return NULL;
 }
 
@@ -149,32 +167,32 @@ static const char *reason_of(CalendarEnd end)
     return NULL;
 }
 
-bool imip_store(Run *run, const ImipStore *store, char **ret_why, GError **error)
+bool imip_store(Run *run, ImipStore *store, char **ret_why, GError **error)
 {
-    int64_t account = store->account;
     const DutySettings *settings = run->settings;
+    g_autoptr(Icalendar) facts = g_steal_pointer(&store->facts);
+    const Calendar *calendar = find_calendar(run->db, store, error);
+    *ret_why = NULL;
+    if (!calendar)
+        return false;
+    const Zone *zone = calendar_zone(calendar, settings->time_zone);
     CalendarDraftAsk ask = {.limits = {.bytes_max = settings->calendar_max_size,
                                        .attendees_max = (unsigned)settings->calendar_max_attendees},
                             .expansions = (unsigned)settings->calendar_max_expansions,
-                            .zone = zone_utc(),
-                            .now = clock_wall_ms(run->clock)};
-    *ret_why = NULL;
+                            .zone = zone,
+                            .now = clock_wall_ms(run->clock),
+                            .facts = &facts};
     g_autoptr(CalendarDraft) draft = calendar_draft_new(store->bytes, &ask, error);
-    g_autoptr(GPtrArray) had =
-        draft ? calendar_object_by_uid(run->db, account, store->uid, error) : NULL;
-    if (!had)
+    zone_unref(zone);
+    if (!draft)
         return false;
-    const CalendarObject *there = had->len ? had->pdata[0] : NULL;
-    g_autoptr(Calendar) calendar =
-        find_calendar(run->db, account, there, draft->object->kind, error);
-    if (!calendar)
-        return false;
-    g_autofree char *name = there ? g_strdup(there->name) : name_of_uid(store->uid);
+    g_autofree char *name = store->had ? g_strdup(store->had->name) : name_of_uid(store->uid);
     CalendarPut put = {.name = name, .keep_schedule_tag = store->keep_tag};
     CalendarEnd end = CALENDAR_MISSING;
     if (!calendar_object_put(run->db, calendar, &put, draft, &end, error))
         return false;
     g_free(put.ret_taken);
+    store->ret_rings = draft->alert_at != 0;
     *ret_why = g_strdup(reason_of(end));
     return true;
 }
@@ -198,10 +216,27 @@ static bool resend(Run *run, int64_t account, const char *uid, const CalendarObj
     return imip_out_add(run->db, account, uid, stamp, messages, error);
 }
 
+/* What the letters of one transaction share. */
 typedef struct {
     ImipTake *take;
     int64_t account;
-    const Arrived *arrived;
+    GPtrArray *own;       /* the account's addresses */
+    GPtrArray *calendars; /* NULL: nothing was stored yet */
+    bool rings;           /* an alarm is due some time */
+} Batch;
+
+static void batch_clear(Batch *batch)
+{
+    if (batch->own)
+        g_ptr_array_unref(batch->own);
+    if (batch->calendars)
+        g_ptr_array_unref(batch->calendars);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Batch, batch_clear)
+
+typedef struct {
+    Batch *batch;
+    Arrived *arrived;
     const char *uid;
     ImipDecided decided; /* what the log will say */
     char *why;           /* the owner of its text */
@@ -216,14 +251,40 @@ static bool set_why(Deciding *deciding, ItipOutcome outcome, char *take_why)
     return true;
 }
 
-static bool weigh(Deciding *deciding, const CalendarObject *had, const GPtrArray *own,
-                  GError **error)
+/* What was decided into the calendar. */
+static bool keep_object(Deciding *deciding, const ItipDecision *decision, const CalendarObject *had,
+                        GError **error)
 {
-    Run *run = deciding->take->run;
-    const DutySettings *settings = deciding->take->settings;
+    Batch *batch = deciding->batch;
+    ItipObject *message = deciding->arrived->object;
+    char *refused = NULL;
+    ImipStore store = {.account = batch->account,
+                       .uid = deciding->uid,
+                       .had = had,
+                       .calendars = &batch->calendars,
+                       .bytes = decision->object,
+                       .kind = itip_object_facts(message)->kind,
+                       .keep_tag = decision->outcome == ITIP_ANSWERED};
+    if (decision->outcome == ITIP_ADDED)
+        store.facts = itip_object_take_added(
+            message, &(ItipOwn){(const char *const *)batch->own->pdata, batch->own->len});
+    if (!imip_store(batch->take->run, &store, &refused, error))
+        return false;
+    batch->rings |= store.ret_rings;
+    if (refused)
+        return set_why(deciding, ITIP_REFUSED, refused);
+    batch->take->changed++;
+    return true;
+}
+
+static bool weigh(Deciding *deciding, const CalendarObject *had, GError **error)
+{
+    const Batch *batch = deciding->batch;
+    Run *run = batch->take->run;
+    const DutySettings *settings = batch->take->settings;
     const Arrived *arrived = deciding->arrived;
     g_autoptr(ItipObject) stored = NULL;
-    ItipAsk ask = {.own = {(const char *const *)own->pdata, own->len},
+    ItipAsk ask = {.own = {(const char *const *)batch->own->pdata, batch->own->len},
                    .sender = arrived->sender,
                    .method = arrived->message->calendar_method,
                    .auto_add = settings->scheduling_auto_add,
@@ -235,43 +296,31 @@ static bool weigh(Deciding *deciding, const CalendarObject *had, const GPtrArray
         if (!stored)
             return false;
     }
-    if (!imip_in_seen(run->db, deciding->account, &deciding->decided, &ask.seen, error))
+    if (!imip_in_seen(run->db, batch->account, &deciding->decided, &ask.seen, error))
         return false;
     g_autoptr(ItipDecision) decision = itip_decide(arrived->object, stored, &ask);
     deciding->decided.sequence = decision->sequence;
     deciding->decided.stamp = decision->stamp;
     set_why(deciding, decision->outcome, g_strdup(decision->why));
     if (decision->outcome == ITIP_RESENT && had)
-        return resend(run, deciding->account, deciding->uid, had, arrived->sender, error);
-    if (!decision->object)
-        return true;
-    char *refused = NULL;
-    ImipStore store = {.account = deciding->account,
-                       .uid = deciding->uid,
-                       .bytes = decision->object,
-                       .keep_tag = decision->outcome == ITIP_ANSWERED};
-    if (!imip_store(run, &store, &refused, error))
-        return false;
-    if (refused)
-        return set_why(deciding, ITIP_REFUSED, refused);
-    deciding->take->changed++;
-    return true;
+        return resend(run, batch->account, deciding->uid, had, arrived->sender, error);
+    return !decision->object || keep_object(deciding, decision, had, error);
 }
 
-static bool decide_object(Deciding *deciding, const GPtrArray *own, GError **error)
+static bool decide_object(Deciding *deciding, GError **error)
 {
-    Run *run = deciding->take->run;
+    const Batch *batch = deciding->batch;
     g_autoptr(GPtrArray) had =
-        calendar_object_by_uid(run->db, deciding->account, deciding->uid, error);
-    return had && weigh(deciding, had->len ? had->pdata[0] : NULL, own, error);
+        calendar_object_by_uid(batch->take->run->db, batch->account, deciding->uid, error);
+    return had && weigh(deciding, had->len ? had->pdata[0] : NULL, error);
 }
 
 /* What is wrong with what would be stored is the letter's outcome; all else is the store's trouble.
  * Where a statement was refused, the transaction is over, and what follows says so. */
-static bool decide_guarded(Deciding *deciding, const GPtrArray *own, GError **error)
+static bool decide_guarded(Deciding *deciding, GError **error)
 {
     g_autoptr(GError) why = NULL;
-    if (decide_object(deciding, own, &why))
+    if (decide_object(deciding, &why))
         return true;
     if (error_kind(why) != ERROR_REJECT) {
         g_propagate_error(error, g_steal_pointer(&why));
@@ -280,20 +329,21 @@ static bool decide_guarded(Deciding *deciding, const GPtrArray *own, GError **er
     return set_why(deciding, ITIP_REFUSED, g_strdup(why->message));
 }
 
-static bool decide(ImipTake *take, int64_t account, const Arrived *arrived, const GPtrArray *own,
-                   GError **error)
+static bool decide(Batch *batch, Arrived *arrived, GError **error)
 {
+    ImipTake *take = batch->take;
     const Icalendar *facts = arrived->object ? itip_object_facts(arrived->object) : NULL;
     g_autofree char *recurrence =
         arrived->object ? itip_object_recurrence(arrived->object) : g_strdup("");
-    ImipArrival arrival = {account, arrived->email};
-    Deciding deciding = {.take = take,
-                         .account = account,
+    g_autofree char *uid = g_strdup(facts ? facts->uid : "");
+    g_autofree char *method = g_strdup(facts ? facts->method : "");
+    ImipArrival arrival = {batch->account, arrived->email};
+    Deciding deciding = {.batch = batch,
                          .arrived = arrived,
-                         .uid = facts ? facts->uid : "",
+                         .uid = uid,
                          .decided = {.outcome = ITIP_REFUSED,
-                                     .method = facts ? facts->method : "",
-                                     .uid = facts ? facts->uid : "",
+                                     .method = method,
+                                     .uid = uid,
                                      .recurrence = recurrence,
                                      .sender = arrived->sender ? arrived->sender : "",
                                      .why = arrived->why ? arrived->why : ""}};
@@ -301,7 +351,7 @@ static bool decide(ImipTake *take, int64_t account, const Arrived *arrived, cons
     if (!take->settings->scheduling)
         set_why(&deciding, ITIP_NOTED, g_strdup("calendar.scheduling.enable is off"));
     else if (facts)
-        good = decide_guarded(&deciding, own, error);
+        good = decide_guarded(&deciding, error);
     good = good && imip_in_decide(take->run->db, &arrival, &deciding.decided, &ours, error) &&
            (ours || fail(error, ERROR_CONFLICT, "a letter was decided by somebody else"));
     g_free(deciding.why);
@@ -309,49 +359,55 @@ static bool decide(ImipTake *take, int64_t account, const Arrived *arrived, cons
     return good;
 }
 
-static bool decide_all(ImipTake *take, int64_t account, const GPtrArray *letters, GError **error)
+/* In one transaction; `last`: it may be left open, if nobody is to be woken after it. */
+static bool decide_all(ImipTake *take, int64_t account, const GPtrArray *letters, bool last,
+                       GError **error)
 {
     Run *run = take->run;
-    bool stays = false;
+    g_auto(Batch) batch = {.take = take, .account = account};
+    unsigned changed = take->changed;
+    bool stays = false, told = false;
     if (!run_begin(run, true, error) || !account_keep(run->db, account, &stays, error))
         return false;
-    g_autoptr(GPtrArray) own = stays && account_lock_row(run->db, account, error)
-                                   ? imip_addresses(run->db, account, error)
-                                   : NULL;
-    if (!own)
-        return !stays && run_checkpoint(run, error);
+    if (!stays)
+        return run_checkpoint(run, error);
+    batch.own =
+        account_lock_row(run->db, account, error) ? imip_addresses(run->db, account, error) : NULL;
+    if (!batch.own)
+        return false;
     for (guint i = 0; i < letters->len; i++)
-        if (!decide(take, account, letters->pdata[i], own, error))
+        if (!decide(&batch, letters->pdata[i], error))
             return false;
+    if (take->changed > changed && !change_is_told(run->db, account, &told, error))
+        return false;
+    take->open = last && !batch.rings && !told;
+    if (take->open)
+        return true;
     if (!run_checkpoint(run, error))
         return false;
-    calendar_wake();
+    if (batch.rings)
+        calendar_wake();
+    else if (told)
+        change_wake();
     return true;
 }
 
 bool imip_take_account(ImipTake *take, int64_t account, bool *ret_more, GError **error)
 {
     Run *run = take->run;
-    for (*ret_more = true; !run_should_stop(run);) {
+    take->open = false;
+    for (*ret_more = true; *ret_more && !run_should_stop(run);) {
+        g_autoptr(GArray) emails = NULL;
+        g_autoptr(GPtrArray) waiting = read_waiting(run->db, account, &emails, error);
         g_autoptr(GPtrArray) letters = g_ptr_array_new_with_free_func(arrived_free);
-        if (!db_begin(run->db, DB_READ, error))
-            return false;
-        g_autoptr(GArray) waiting = imip_in_waiting(run->db, account, IMIP_BATCH_LETTERS, error);
-        db_rollback(run->db);
-        for (guint i = 0; waiting && i < waiting->len; i++) {
-            Arrived *letter = read_letter(take, account, g_array_index(waiting, int64_t, i), error);
-            if (!letter)
-                return false;
-            g_ptr_array_add(letters, letter);
-        }
         if (!waiting)
             return false;
-        if (letters->len && !decide_all(take, account, letters, error))
+        for (guint i = 0; i < waiting->len; i++)
+            g_ptr_array_add(
+                letters, read_letter(take, g_array_index(emails, int64_t, i), waiting->pdata[i]));
+        *ret_more = letters->len == IMIP_BATCH_LETTERS;
+        if (letters->len && !decide_all(take, account, letters, !*ret_more, error))
             return false;
-        if (letters->len < IMIP_BATCH_LETTERS) {
-            *ret_more = false;
-            return true;
-        }
     }
     return true;
 }

@@ -21,7 +21,10 @@ CalendarDraft *calendar_draft_new(GBytes *data, const CalendarDraftAsk *ask, GEr
 {
     size_t size;
     const void *bytes = g_bytes_get_data(data, &size);
-    Icalendar *object = icalendar_parse(bytes, size, &ask->limits, error);
+    int64_t most = ask->limits.bytes_max ? ask->limits.bytes_max : CALENDAR_OBJECT_BYTES_MAX;
+    Icalendar *object = ask->facts && (int64_t)size <= most ? g_steal_pointer(ask->facts) : NULL;
+    if (!object)
+        object = icalendar_parse(bytes, size, &ask->limits, error);
     if (!object)
         return NULL;
     if (!icalendar_is_storable(object, error)) {

@@ -75,6 +75,7 @@ typedef struct {
     unsigned expansions; /* calendar.max-recurrence-expansions */
     const Zone *zone;    /* of what has none */
     int64_t now;         /* wall ms */
+    Icalendar **facts;   /* what the bytes say, where that is known: taken; NULL: they are read */
 } CalendarDraftAsk;
 /* ERROR_REJECT: as icalendar_parse and icalendar_is_storable. */
 CalendarDraft *calendar_draft_new(GBytes *data, const CalendarDraftAsk *ask, GError **error);

@@ -29,6 +29,15 @@ bool change_tell(Db *db, int64_t account, GError **error)
     return task_add(db, &task, error) && task_announce(db, PUSH_ROLE, error);
 }
 
+bool change_is_told(Db *db, int64_t account, bool *ret, GError **error)
+{
+    static const DbSql sql = {"SELECT subscribers FROM account WHERE id = $1", NULL};
+    int64_t subscribers = 0;
+    int got = db_query_int(db, &sql, DB_ARGS(db_int(account)), &subscribers, error);
+    *ret = subscribers > 0;
+    return got >= 0;
+}
+
 void change_wake(void)
 {
     task_wake(PUSH_ROLE);

@@ -44,6 +44,8 @@ int64_t change_append_destroyed(Db *db, int64_t account, const int64_t *emails, 
 void change_wake(void);
 /* In the open transaction: the task that tells an account's subscribers. */
 bool change_tell(Db *db, int64_t account, GError **error);
+/* The account has subscribers: who commits its changes is to call change_wake. */
+bool change_is_told(Db *db, int64_t account, bool *ret, GError **error);
 /* Changes after `since`, oldest first, at most `limit`, as GArray of Change. ERROR_GONE: `since` is
  * older than what is kept (cannotCalculateChanges). */
 GArray *change_read(Db *db, int64_t account, int64_t since, unsigned limit, GError **error);
