@@ -70,6 +70,11 @@ static bool is_declined(const IcalendarItem *item, const char *const *addresses)
     return false;
 }
 
+static bool is_silent(const IcalendarItem *item, const char *const *addresses)
+{
+    return item->is_cancelled || item->is_completed || is_declined(item, addresses);
+}
+
 static void ring(AlarmAnswer *answer, const AlarmAsk *ask, const AlarmRing *one)
 {
     if (one->alarm->is_acknowledged && one->at <= one->alarm->acknowledged)
@@ -96,7 +101,7 @@ static void ring_instance(AlarmAnswer *answer, const AlarmAsk *ask, const Instan
                           bool absolute)
 {
     const IcalendarItem *item = instance->item;
-    if (item->is_cancelled || item->is_completed || is_declined(item, ask->addresses))
+    if (is_silent(item, ask->addresses))
         return;
     for (unsigned i = 0; i < item->alarms->len; i++) {
         const IcalendarAlarm *alarm = item->alarms->pdata[i];
@@ -124,8 +129,8 @@ static void ring_absolute(AlarmAnswer *answer, const AlarmAsk *ask, const Icalen
         const Zone *zone = item->start.zone ? item->start.zone : ask->floating;
         Instance own = {.item = item, .timeless = !item->start.set, .zone = zone};
         if (item->start.set) {
-            own.wall = item->start.wall;
-            own.start = zone_to_utc(zone, own.wall);
+            own.start = zone_to_utc(zone, item->start.wall);
+            own.wall = zone_to_wall(zone, own.start);
             own.end = icalendar_later(own.wall, zone, &item->length);
             own.end_wall = zone_to_wall(zone, own.end);
         }
@@ -141,15 +146,40 @@ static int compare_rings(gconstpointer a, gconstpointer b)
     return x->at < y->at ? -1 : x->at > y->at;
 }
 
-static bool has_relative(const Icalendar *object)
+/* It has an alarm that each of its instances rings. */
+static bool rings_relative(const IcalendarItem *item, const AlarmAsk *ask)
 {
-    for (unsigned i = 0; i < object->items->len; i++) {
-        const IcalendarItem *item = object->items->pdata[i];
-        for (unsigned k = 0; k < item->alarms->len; k++)
-            if (!((const IcalendarAlarm *)item->alarms->pdata[k])->is_absolute)
-                return true;
-    }
+    if (is_silent(item, ask->addresses))
+        return false;
+    for (unsigned i = 0; i < item->alarms->len; i++)
+        if (!((const IcalendarAlarm *)item->alarms->pdata[i])->is_absolute)
+            return true;
     return false;
+}
+
+static bool any_rings_relative(const Icalendar *object, const AlarmAsk *ask)
+{
+    for (unsigned i = 0; i < object->items->len; i++)
+        if (rings_relative(object->items->pdata[i], ask))
+            return true;
+    return false;
+}
+
+/* What the series is like in the end: the last THISANDFUTURE, or the series itself. NULL: overrides
+ * alone. */
+static const IcalendarItem *last_of_series(const Icalendar *object, const Zone *floating)
+{
+    const IcalendarItem *last = object->has_master ? object->items->pdata[0] : NULL;
+    int64_t best = INT64_MIN;
+    for (unsigned i = 1; last && i < object->items->len; i++) {
+        const IcalendarItem *item = object->items->pdata[i];
+        int64_t at = icalendar_utc(&item->recurrence, floating);
+        if (item->and_future && item->start.set && at >= best) {
+            last = item;
+            best = at;
+        }
+    }
+    return last;
 }
 
 AlarmAnswer alarm_find(const Icalendar *object, const AlarmAsk *ask)
@@ -161,15 +191,18 @@ AlarmAnswer alarm_find(const Icalendar *object, const AlarmAsk *ask)
     RecurrenceAsk from = {.floating = ask->floating, .max = ask->max};
     from.from = ask->after > INT64_MIN + reach.after ? ask->after - reach.after : INT64_MIN;
     ring_absolute(&answer, ask, object);
-    if (!has_relative(object)) { /* an endless series would be walked for nothing */
+    if (!any_rings_relative(object, ask)) { /* an endless series would be walked for nothing */
         g_array_sort(answer.due, compare_rings);
         return answer;
     }
     g_autoptr(RecurrenceWalk) walk = recurrence_new(object, &from);
+    const IcalendarItem *last = last_of_series(object, ask->floating);
+    bool ends = last && !rings_relative(last, ask);
     Instance instance;
     while (recurrence_next(walk, &instance)) {
-        if (instance.in_order && answer.next != INT64_MAX &&
-            instance.recurrence - reach.before > answer.next)
+        if (instance.in_order &&
+            ((ends && instance.item == last) ||
+             (answer.next != INT64_MAX && instance.recurrence - reach.before > answer.next)))
             break;
         ring_instance(&answer, ask, &instance, false);
     }

@@ -60,6 +60,25 @@ static const struct {
      EVENT("DTSTART;VALUE=DATE:20260330\n" ALARM("TRIGGER:PT9H")), "30T130000"}, /* in New York */
     {"a day's event, from its end",
      EVENT("DTSTART;VALUE=DATE:20260330\n" ALARM("TRIGGER;RELATED=END:-PT1H")), "31T030000"},
+    {"an hour that a gap leaves out is the next one's, once",
+     EVENT("DTSTART;TZID=Europe/Berlin:20260329T013000\nRRULE:FREQ=HOURLY;COUNT=3\n" ALARM(
+         "TRIGGER:PT0S")),
+     "29T003000 29T013000"},
+    {"a day before a time in a gap, which means an hour later",
+     EVENT("DTSTART;TZID=Europe/Berlin:20260329T023000\n" ALARM("TRIGGER:-P1D")), "28T023000"},
+    {"UNTIL in a gap",
+     EVENT("DTSTART;TZID=Europe/Berlin:20260328T023000\nRRULE:FREQ=DAILY;UNTIL="
+           "20260329T010500Z\n" ALARM("TRIGGER:PT0S")),
+     "28T013000"},
+    {"UNTIL in the second of two hours",
+     EVENT("DTSTART;TZID=Europe/Berlin:20261024T023000\nRRULE:FREQ=DAILY;UNTIL="
+           "20261025T010500Z\n" ALARM("TRIGGER:PT0S")),
+     "24T003000 25T003000"},
+    {"endless, and silent from the third on",
+     EVENT(NINE "RRULE:FREQ=DAILY\n" ALARM("TRIGGER:PT0S"))
+         EVENT("RECURRENCE-ID;RANGE=THISANDFUTURE;TZID=Europe/Berlin:20260401T090000\n"
+               "DTSTART;TZID=Europe/Berlin:20260401T090000\n"),
+     "30T070000 31T070000"},
     {"a to-do that is due",
      "BEGIN:VTODO\nUID:a\nDUE:20260330T090000Z\n" ALARM("TRIGGER;RELATED=END:-PT1H") "END:VTODO\n",
      "30T080000"},
@@ -107,6 +126,7 @@ static char *all(const char *text)
                                    of_day % 60);
             assert_int_equal(at, ask.now);
         }
+        assert_false(answer.cut);
         if (answer.next == INT64_MAX)
             break;
         ask.after = ask.now;

@@ -27,6 +27,7 @@ typedef struct {
     RuleWalk walk;
     bool has_head;
     int64_t head;
+    int64_t until, judged_from; /* walls from the second on are judged as instants by the first */
 } Source;
 
 typedef struct {
@@ -39,9 +40,9 @@ struct RecurrenceWalk {
     RecurrenceAsk ask;
     const IcalendarItem *master; /* NULL: overrides alone */
     const Zone *zone;            /* of the master */
-    GHashTable *gone;            /* instants that EXDATEs and RECURRENCE-IDs name */
-    GHashTable *gone_days;       /* days that they name */
-    GArray *singles;             /* of Single, by time */
+    GHashTable *gone;      /* instants that EXDATEs and RECURRENCE-IDs name; gaps that were given */
+    GHashTable *gone_days; /* days that they name */
+    GArray *singles;       /* of Single, by time */
     Source *sources;
     unsigned source_count, next_item, next_single, given, passed;
     int64_t last_wall;
@@ -78,6 +79,13 @@ static void add_singles(RecurrenceWalk *walk)
     g_array_sort(walk->singles, compare_singles);
 }
 
+/* A rule's end is an instant. Its wall time says little near a change of the clock: there the walk
+ * goes on for a day, and what it gives is judged as instants. */
+static bool is_instant(const RecurrenceWalk *walk, const Rule *rule)
+{
+    return rule->has_until && rule->until_is_utc && !walk->master->start.is_date;
+}
+
 /* The last wall time that a rule gives, in the series' zone. */
 static int64_t until_of(const RecurrenceWalk *walk, const Rule *rule)
 {
@@ -87,7 +95,7 @@ static int64_t until_of(const RecurrenceWalk *walk, const Rule *rule)
         return rule->until;
     if (walk->master->start.is_date)
         return (civil_floor(rule->until, CIVIL_DAY) + 1) * CIVIL_DAY - 1;
-    return zone_to_wall(walk->zone, rule->until);
+    return zone_to_wall(walk->zone, rule->until) + CIVIL_DAY;
 }
 
 static void add_sources(RecurrenceWalk *walk, int64_t from)
@@ -103,6 +111,9 @@ static void add_sources(RecurrenceWalk *walk, int64_t from)
                         &(RuleStart){.start = master->start.wall,
                                      .until = until_of(walk, rule),
                                      .is_date = master->start.is_date});
+        source->until = is_instant(walk, rule) ? rule->until : INT64_MAX;
+        source->judged_from =
+            is_instant(walk, rule) ? zone_to_wall(walk->zone, rule->until) - CIVIL_DAY : INT64_MAX;
         rule_walk_seek(&source->walk, from);
         source->has_head = rule_walk_next(&source->walk, &source->head);
     }
@@ -156,15 +167,16 @@ bool recurrence_is_cut(const RecurrenceWalk *walk)
     return cut;
 }
 
-/* Of an item that stands at a wall time in a zone. */
+/* Of an item that stands at a wall time in a zone. One that a gap leaves out means the time an hour
+ * later (RFC 5545 section 3.3.5): from that its length and its alarms count. */
 static void fill(Instance *ret, const IcalendarItem *item, int64_t wall, const Zone *zone,
                  const IcalendarSpan *length)
 {
     ret->item = item;
-    ret->wall = wall;
     ret->zone = zone;
     ret->start = zone_to_utc(zone, wall);
-    ret->end = MAX(icalendar_later(wall, zone, length), ret->start);
+    ret->wall = zone_to_wall(zone, ret->start);
+    ret->end = MAX(icalendar_later(ret->wall, zone, length), ret->start);
     ret->end_wall = zone_to_wall(zone, ret->end);
 }
 
@@ -221,6 +233,8 @@ static bool next_wall(RecurrenceWalk *walk, int64_t *ret_wall, const IcalendarDa
         } else {
             wall = first->head;
             first->has_head = rule_walk_next(&first->walk, &first->head);
+            if (wall >= first->judged_from && zone_to_utc(walk->zone, wall) > first->until)
+                continue;
         }
         if (walk->any && wall == walk->last_wall)
             continue;
@@ -252,6 +266,9 @@ static bool next_of_series(RecurrenceWalk *walk, Instance *ret)
         if (passes)
             continue;
         walk->given++;
+        /* Left out by a gap, it is an hour later, where the series may have one already. */
+        if (zone_to_wall(walk->zone, instant) != wall)
+            g_hash_table_add(walk->gone, g_memdup2(&(gint64){instant}, sizeof(gint64)));
         *ret = (Instance){.in_order = true, .recurrence = instant};
         const IcalendarItem *future = find_future(walk, instant);
         const IcalendarItem *item = future ? future : walk->master;
