@@ -40,17 +40,12 @@ static bool find_kind(Dav *dav)
     return true;
 }
 
-static const char *field(const Dav *dav, const char *name)
-{
-    return dav->call->request->header(name, dav->call->request->data);
-}
-
 bool dav_init(Dav *dav, HttpCall *call)
 {
     const char *depth;
     *dav = (Dav){.call = call, .settings = call->house->dav};
     http_answer_add_header(call->answer, "DAV", "1, 3, extended-mkcol, calendar-access");
-    depth = field(dav, "Depth");
+    depth = dav_field(call, "Depth");
     dav->depth = !depth || strcmp(depth, "infinity") == 0 ? 2 : *depth == '1';
     if (find_kind(dav))
         return true;
@@ -183,7 +178,7 @@ static void run_options(HttpCall *call)
     http_answer_add_header(call->answer, "DAV", "1, 3, extended-mkcol, calendar-access");
     http_answer_add_header(call->answer, "Allow",
                            "OPTIONS, GET, HEAD, PUT, DELETE, PROPFIND, PROPPATCH, REPORT, "
-                           "MKCALENDAR, MKCOL, MOVE");
+                           "MKCALENDAR, MKCOL, MOVE, COPY");
     call->answer->status = 200;
 }
 
@@ -213,7 +208,8 @@ static const HttpRoute rows[] = {
     DAV_ROUTE("PUT", dav_run_put, "*", DAV_OBJECT_BYTES_MAX),
     DAV_ROUTE("DELETE", dav_run_delete, "*", 0),
     DAV_ROUTE("MOVE", dav_run_move, "*", 0),
+    DAV_ROUTE("COPY", dav_run_copy, "*", 0),
 };
-const HttpRoute *const dav_routes[] = {&rows[0],  &rows[1],  &rows[2], &rows[3], &rows[4],
-                                       &rows[5],  &rows[6],  &rows[7], &rows[8], &rows[9],
-                                       &rows[10], &rows[11], NULL};
+const HttpRoute *const dav_routes[] = {&rows[0],  &rows[1],  &rows[2],  &rows[3], &rows[4],
+                                       &rows[5],  &rows[6],  &rows[7],  &rows[8], &rows[9],
+                                       &rows[10], &rows[11], &rows[12], NULL};

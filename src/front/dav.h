@@ -83,6 +83,20 @@ void dav_put_data(GString *out, const DavResource *resource);
 /* Sends 207 with `out`. */
 void dav_answer_multistatus(Dav *dav, GString *take);
 
+/* What a request asks of the object that is there, borrowed from *owned. */
+typedef struct {
+    char **if_match, **if_none, *schedule_tag;
+} DavMatch;
+void dav_match_clear(DavMatch *match);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(DavMatch, dav_match_clear)
+CalendarMatch dav_read_match(const HttpCall *call, DavMatch *owned);
+/* A field of the request; NULL: there is none. */
+const char *dav_field(const HttpCall *call, const char *name);
+/* Answers an end that is not as the client wished; true: it is. `put` may be NULL. */
+bool dav_check_end(Dav *dav, CalendarEnd end, const CalendarPut *put);
+/* After a commit: wakes whoever waits for changes of calendars. */
+void dav_wake(void);
+
 void dav_run_propfind(HttpCall *call);
 void dav_run_proppatch(HttpCall *call);
 void dav_run_mkcalendar(HttpCall *call);
@@ -91,6 +105,7 @@ void dav_run_get(HttpCall *call);
 void dav_run_put(HttpCall *call);
 void dav_run_delete(HttpCall *call);
 void dav_run_move(HttpCall *call);
+void dav_run_copy(HttpCall *call);
 void dav_report_query(Dav *dav);
 
 #endif

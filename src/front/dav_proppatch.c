@@ -151,6 +151,8 @@ void dav_run_proppatch(HttpCall *call)
             dav_fail(&dav, error);
         return;
     }
+    if (!bad->len)
+        dav_wake();
     answer_properties(&dav, good, bad);
 }
 
@@ -184,6 +186,8 @@ void dav_run_mkcalendar(HttpCall *call)
         dav_fail(&dav, error);
         return;
     }
-    if (dav_commit(&dav))
-        call->answer->status = 201;
+    if (!dav_commit(&dav))
+        return;
+    dav_wake();
+    call->answer->status = 201;
 }

@@ -149,7 +149,7 @@ GPtrArray *calendar_object_changes(Db *db, int64_t account, int64_t calendar, in
     static const DbSql sql = {
         "SELECT changed_seq AS seq, name, etag, 0 FROM calendar_object WHERE account = $1 AND "
         "calendar = $2 AND changed_seq > $3 UNION ALL SELECT seq, name, '', 1 FROM calendar_gone "
-        "WHERE account = $1 AND calendar = $2 AND seq > $3 ORDER BY seq LIMIT $4",
+        "WHERE account = $1 AND calendar = $2 AND seq > $3 AND $3 > 0 ORDER BY seq LIMIT $4",
         NULL};
     g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func(change_free);
     g_autoptr(DbRows) rows = db_query(

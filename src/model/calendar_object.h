@@ -57,7 +57,8 @@ typedef struct {
     char *name, *etag; /* etag NULL: gone */
 } CalendarChange;
 /* What became of a calendar's objects after `since`, each once, by seq, at most `limit`: GPtrArray
- * of CalendarChange. Whether `since` can be told at all is calendar_state's floor. */
+ * of CalendarChange. `since` 0 is the beginning: what is gone is not told then. Whether `since` can
+ * be told at all is calendar_state's floor. */
 GPtrArray *calendar_object_changes(Db *db, int64_t account, int64_t calendar, int64_t since,
                                    unsigned limit, GError **error);
 
@@ -91,18 +92,27 @@ typedef enum {
     CALENDAR_FULL,    /* CALENDAR_OBJECTS_MAX */
     CALENDAR_MISSING, /* no such object, or no such calendar */
 } CalendarEnd;
+/* What a request asks of the object that is there (RFC 9110 section 13.1, RFC 6638 section 8.3). */
+typedef struct {
+    const char *const *if_match; /* one of these etags, "*" any; NULL: whatever */
+    const char *const *if_none;  /* none of these etags, "*" none at all; NULL: whatever */
+    const char *schedule_tag;    /* NULL: whatever */
+} CalendarMatch;
 typedef struct {
     const char *name;
-    const char *if_match; /* an etag, "*" any; NULL: whatever */
-    bool if_none;         /* only if there is none */
+    CalendarMatch match;
     bool keep_schedule_tag;
-    char *ret_taken; /* CALENDAR_UID_TAKEN: the other's name, the caller's */
+    int64_t pending_since; /* of one that moves here with an alarm that is due and has not rung: its
+                              alerted_at; 0: none */
+    char *ret_taken;       /* CALENDAR_UID_TAKEN: the other's name, the caller's */
+    int64_t ret_schedule_tag; /* created or updated */
 } CalendarPut;
 /* False: the store failed. */
 bool calendar_object_put(Db *db, const Calendar *calendar, CalendarPut *put,
                          const CalendarDraft *draft, CalendarEnd *ret, GError **error);
+/* `match` may be NULL. */
 bool calendar_object_remove(Db *db, const Calendar *calendar, const char *name,
-                            const char *if_match, CalendarEnd *ret, GError **error);
+                            const CalendarMatch *match, CalendarEnd *ret, GError **error);
 /* After the commit of a put: wakes the lanes of calendar-alerts and push. */
 void calendar_wake(void);
 

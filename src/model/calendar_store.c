@@ -102,13 +102,19 @@ static bool lock(Db *db, const Calendar *calendar, bool *ret_there, GError **err
     return got >= 0;
 }
 
-static bool meets(const Old *old, const char *if_match, bool if_none)
+static bool names(const char *const *tags, const Old *old)
 {
-    if (if_none && old->there)
+    return old->there && (g_strv_contains(tags, "*") || g_strv_contains(tags, old->etag));
+}
+
+static bool meets(const Old *old, const CalendarMatch *match)
+{
+    g_autofree char *tag = g_strdup_printf("%" G_GINT64_FORMAT, old->schedule_tag);
+    if (match->if_none && names(match->if_none, old))
         return false;
-    if (!if_match)
-        return true;
-    return old->there && (strcmp(if_match, "*") == 0 || strcmp(if_match, old->etag) == 0);
+    if (match->schedule_tag && (!old->there || strcmp(match->schedule_tag, tag) != 0))
+        return false;
+    return !match->if_match || names(match->if_match, old);
 }
 
 typedef struct {
@@ -190,7 +196,7 @@ static bool touch(Db *db, const Calendar *calendar, int64_t seq, GError **error)
                    error) >= 0;
 }
 
-static bool write_row(Db *db, const Calendar *calendar, const Old *old, const CalendarPut *put,
+static bool write_row(Db *db, const Calendar *calendar, const Old *old, CalendarPut *put,
                       const CalendarDraft *draft, GError **error)
 {
     static const DbSql number = {"UPDATE account SET next_calendar = next_calendar + 1 WHERE id = "
@@ -218,6 +224,11 @@ static bool write_row(Db *db, const Calendar *calendar, const Old *old, const Ca
     bool pending = old->there && old->alert_at > 0 && old->alert_at <= draft->now;
     int64_t alerted = pending ? old->alerted_at : draft->now;
     int64_t due = pending ? old->alert_at : draft->alert_at;
+    if (put->pending_since && (!pending || put->pending_since < alerted)) {
+        alerted = put->pending_since;
+        due = draft->now;
+    }
+    put->ret_schedule_tag = old->schedule_tag + !put->keep_schedule_tag;
     size_t size;
     const void *data = g_bytes_get_data(draft->data, &size);
     const DbValue args[] = {db_int(account),
@@ -231,7 +242,7 @@ static bool write_row(Db *db, const Calendar *calendar, const Old *old, const Ca
                             db_int(draft->recurs),
                             db_int(draft->first_at),
                             db_int(draft->last_at),
-                            db_int(old->schedule_tag + !put->keep_schedule_tag),
+                            db_int(put->ret_schedule_tag),
                             db_int(seq),
                             db_int(draft->now),
                             db_int(alerted),
@@ -258,7 +269,7 @@ bool calendar_object_put(Db *db, const Calendar *calendar, CalendarPut *put,
     const Write write = {calendar, draft, &old};
     if (!there)
         end = CALENDAR_MISSING;
-    else if (!meets(&old, put->if_match, put->if_none))
+    else if (!meets(&old, &put->match))
         end = CALENDAR_UNMET;
     else if (!check_room(db, &write, put, &end, error))
         return false;
@@ -270,7 +281,7 @@ bool calendar_object_put(Db *db, const Calendar *calendar, CalendarPut *put,
 }
 
 bool calendar_object_remove(Db *db, const Calendar *calendar, const char *name,
-                            const char *if_match, CalendarEnd *ret, GError **error)
+                            const CalendarMatch *match, CalendarEnd *ret, GError **error)
 {
     static const DbSql sql = {"DELETE FROM calendar_object WHERE account = $1 AND id = $2", NULL};
     static const DbSql alerts = {"DELETE FROM calendar_alert WHERE account = $1 AND object = $2",
@@ -283,7 +294,7 @@ bool calendar_object_remove(Db *db, const Calendar *calendar, const char *name,
     if (!lock(db, calendar, &there, error) || !read_old(db, calendar, name, &old, error))
         return false;
     *ret = !there || !old.there ? CALENDAR_MISSING : CALENDAR_UPDATED;
-    if (*ret == CALENDAR_UPDATED && !meets(&old, if_match, false))
+    if (*ret == CALENDAR_UPDATED && match && !meets(&old, match))
         *ret = CALENDAR_UNMET;
     if (*ret != CALENDAR_UPDATED)
         return true;

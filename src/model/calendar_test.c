@@ -114,12 +114,22 @@ static void preconditions(void **state)
     g_autoptr(Calendar) calendar = make(store->db, &account);
     g_autofree char *one = event("a", START), *two = event("a", START "\r\nSUMMARY:x");
     g_autofree char *other = event("b", START);
-    CalendarPut none = {.name = "a", .if_none = true}, any = {.name = "a", .if_match = "*"};
+    const char *const whatever[] = {"*", NULL};
+    CalendarPut none = {.name = "a", .match.if_none = whatever};
+    CalendarPut any = {.name = "a", .match.if_match = whatever};
     assert_int_equal(put(store->db, calendar, &any, one), CALENDAR_UNMET);
     assert_int_equal(put(store->db, calendar, &none, one), CALENDAR_CREATED);
     assert_int_equal(put(store->db, calendar, &none, one), CALENDAR_UNMET);
     g_autoptr(CalendarObject) first = find(store->db, calendar, "a");
-    CalendarPut match = {.name = "a", .if_match = first->etag};
+    const char *const tags[] = {"else", first->etag, NULL}, *const odd[] = {"else", NULL};
+    CalendarMatch known = {.if_match = tags};
+    CalendarPut match = {.name = "a", .match = known};
+    CalendarPut changed = {.name = "a", .match.if_none = tags};
+    CalendarPut strange = {.name = "a", .match.if_match = odd};
+    CalendarPut schedule = {.name = "a", .match.schedule_tag = "7"};
+    assert_int_equal(put(store->db, calendar, &changed, two), CALENDAR_UNMET);
+    assert_int_equal(put(store->db, calendar, &strange, two), CALENDAR_UNMET);
+    assert_int_equal(put(store->db, calendar, &schedule, two), CALENDAR_UNMET);
     assert_int_equal(put(store->db, calendar, &match, two), CALENDAR_UPDATED);
     assert_int_equal(put(store->db, calendar, &match, one), CALENDAR_UNMET); /* another was first */
     assert_int_equal(put(store->db, calendar, &any, other), CALENDAR_UID_TAKEN);
@@ -128,13 +138,31 @@ static void preconditions(void **state)
     assert_string_equal(twin.ret_taken, "a");
     g_free(twin.ret_taken);
     CalendarEnd end;
-    IN_TX(store->db, calendar_object_remove(store->db, calendar, "a", first->etag, &end, why));
+    IN_TX(store->db, calendar_object_remove(store->db, calendar, "a", &known, &end, why));
     assert_int_equal(end, CALENDAR_UNMET);
     IN_TX(store->db, calendar_object_remove(store->db, calendar, "a", NULL, &end, why));
     assert_int_equal(end, CALENDAR_UPDATED);
     IN_TX(store->db, calendar_object_remove(store->db, calendar, "a", NULL, &end, why));
     assert_int_equal(end, CALENDAR_MISSING);
     assert_int_equal(model_count(store->db, "SELECT used_bytes FROM account"), 0);
+    whole(store->db);
+}
+
+/* An alarm that is due and has not rung goes with its object to another calendar. */
+static void moves_with_its_alarm(void **state)
+{
+    TestStore *store = *state;
+    int64_t account;
+    g_autoptr(Calendar) calendar = make(store->db, &account);
+    g_autofree char *text = event("a", START);
+    CalendarPut moved = {.name = "a", .pending_since = NOW - 60000};
+    assert_int_equal(put(store->db, calendar, &moved, text), CALENDAR_CREATED);
+    g_autoptr(CalendarObject) object = find(store->db, calendar, "a");
+    assert_int_equal(object->alerted_at, NOW - 60000);
+    assert_int_equal(object->alert_at, NOW);
+    assert_int_equal(model_count(store->db, "SELECT count(*) FROM task WHERE role = "
+                                            "'calendar-alerts'"),
+                     1);
     whole(store->db);
 }
 
@@ -181,10 +209,10 @@ static void synchronises(void **state)
     IN_TX(store->db, calendar_object_remove(store->db, calendar, "b", NULL, &end, why));
     g_autofree char *all = changes(store->db, calendar, 0);
     g_autofree char *since = changes(store->db, calendar, now);
-    assert_string_equal(all, "c a -b ");
+    assert_string_equal(all, "c a "); /* who begins is not told what he never had */
     assert_string_equal(since, "c a -b ");
     IN_TX(store->db, change_trim(store->db, account, 0, 100, why) >= 0);
-    g_autofree char *trimmed = changes(store->db, calendar, 0);
+    g_autofree char *trimmed = changes(store->db, calendar, now);
     assert_string_equal(trimmed, "c a ");
     whole(store->db);
 }
@@ -288,6 +316,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stores_and_finds),
         cmocka_unit_test(preconditions),
+        cmocka_unit_test(moves_with_its_alarm),
         cmocka_unit_test(quota),
         cmocka_unit_test(synchronises),
         cmocka_unit_test(lists_by_time),

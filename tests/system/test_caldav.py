@@ -77,8 +77,47 @@ def test_what_a_client_stores_comes_back(dav):
     assert dav.dav("GET", path, If_None_Match=etag)[0] == 200
     assert dav.dav("MOVE", path, Destination=dav.url + HOME + "default/moved.ics")[0] == 201
     assert dav.dav("GET", path)[0] == 404
-    assert dav.dav("DELETE", HOME + "default/moved.ics")[0] == 204
+    moved = dav.url + HOME + "default/moved.ics"
+    assert dav.dav("PUT", path, event("b"), If_Match='"x", W/"y"')[0] == 412
+    assert dav.dav("PUT", path, event("b"))[0] == 201
+    assert dav.dav("MOVE", path, Destination=moved, Overwrite="F")[0] == 412
+    status, headers, _ = dav.dav("GET", moved.removeprefix(dav.url))
+    tags, schedule = f'"x",W/"y" , {headers["ETag"]}', headers["Schedule-Tag"]
+    assert dav.dav("GET", moved.removeprefix(dav.url), If_None_Match=tags)[0] == 304
+    for fields in ({"If_None_Match": tags}, {"If_Schedule_Tag_Match": '"77"'}):
+        assert dav.dav("PUT", moved.removeprefix(dav.url), event("a"), **fields)[0] == 412
+    status, headers, _ = dav.dav("PUT", moved.removeprefix(dav.url), event("a"), If_Match=tags,
+                                 If_Schedule_Tag_Match=schedule)
+    assert status == 204 and headers["Schedule-Tag"] != schedule
+    assert dav.dav("DELETE", HOME + "default/moved.ics", If_Schedule_Tag_Match=schedule)[0] == 412
+    assert dav.dav("DELETE", HOME + "default/moved.ics", If_Match=f'"x", {headers["ETag"]}')[0] == 204
     assert dav.dav("DELETE", HOME + "default/moved.ics")[0] == 404
+
+
+SYNC = ('<D:sync-collection xmlns:D="DAV:"><D:sync-token>{}</D:sync-token><D:sync-level>1</D:sync-level>'
+        '<D:prop><D:getetag/></D:prop></D:sync-collection>')
+
+
+def test_copies_and_what_is_gone(dav):
+    dav.dav("PROPFIND", HOME, Depth="1")
+    assert dav.dav("MKCALENDAR", HOME + "other/")[0] == 201
+    path, copy = HOME + "default/a.ics", HOME + "other/b.ics"
+    status, headers, _ = dav.dav("PUT", path, event("a"))
+    assert dav.dav("COPY", path, Destination=dav.url + copy)[0] == 201
+    assert dav.dav("COPY", path, Destination=copy, Overwrite="F")[0] == 412
+    assert dav.dav("COPY", path, Destination=copy)[0] == 204
+    assert dav.dav("COPY", path, Destination=HOME + "default/twin.ics")[0] == 403  # one UID, two objects
+    assert dav.dav("COPY", path, Destination=HOME + "nowhere/a.ics")[0] == 409
+    assert dav.dav("COPY", path, Destination=path)[0] == 403
+    assert dav.dav("COPY", path, Destination="/dav/calendars/bob@example.org/default/a.ics")[0] == 403
+    assert dav.dav("GET", path)[2] == dav.dav("GET", copy)[2] == event("a").encode()
+    first = dav.dav("REPORT", HOME + "default/", SYNC.format(""))[2]
+    token = re.search(rb"<D:sync-token>(.*?)<", first).group(1).decode()
+    assert dav.dav("DELETE", path)[0] == 204
+    first = dav.dav("REPORT", HOME + "default/", SYNC.format(""))[2]
+    later = dav.dav("REPORT", HOME + "default/", SYNC.format(token))[2]
+    assert b"a.ics" not in first and b"404" not in first
+    assert later.count(b"a.ics") == 1 and b"404 Not Found" in later
 
 
 def test_who_may(dav):
@@ -93,7 +132,13 @@ def test_who_may(dav):
     assert (status, headers["Location"]) == (301, "/dav/")
 
 
+LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
 BAD_XML = [
+    f'<!DOCTYPE x [<!ENTITY l0 "lol">{LAUGHS}]><D:propfind xmlns:D="DAV:"><D:prop>&l9;</D:prop></D:propfind>',
+    '<!DOCTYPE x [<!ENTITY l0 "lol">]><D:propfind xmlns:D="DAV:"/>'.encode("utf-16"),
+    '<?xml version="1.0" encoding="utf-7"?><D:propfind xmlns:D="DAV:"/>+ADwAIQ-DOCTYPE',
+    "<D:propfind xmlns:D='DAV:' " + " ".join(f'a{n}="b"' for n in range(200)) + "><D:prop>" + "<D:a>" * 50,
+    "<D:propfind xmlns:D='DAV:'><D:prop xmlns:x='" + "n" * 100000 + "'>&#0;</D:prop></D:propfind>",
     '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "b">]><D:propfind xmlns:D="DAV:"><D:prop>&a;</D:prop></D:propfind>',
     '<?xml version="1.0"?><!DOCTYPE x SYSTEM "file:///etc/passwd"><D:propfind xmlns:D="DAV:"/>',
     "<D:propfind xmlns:D='DAV:'>" + "<D:prop>" * 100 + "</D:prop>" * 100 + "</D:propfind>",
@@ -103,6 +148,7 @@ BAD_XML = [
 
 
 def test_bad_input(dav):
+    assert dav.dav("PROPFIND", HOME, "<a>" + " " * (2 * 1024 * 1024))[0] == 413
     for body in BAD_XML:
         assert dav.dav("PROPFIND", HOME, body, Depth="1")[0] == 400, body[:60]
     dav.dav("PROPFIND", HOME, Depth="1")
