@@ -91,14 +91,28 @@ static bool scan_parameters(const char *text, size_t size, GError **error)
     return true;
 }
 
-/* Lines, components and depth; control characters, which neither iCalendar nor XML can hold. */
-static bool scan(const char *text, size_t size, GError **error)
+/* Control characters, which neither iCalendar nor XML can hold; U+FFFE and U+FFFF, which XML
+ * cannot: what is stored comes back in a REPORT too. */
+static bool scan_characters(const char *text, size_t size, GError **error)
 {
-    unsigned lines = 0, components = 0, depth = 0;
-    for (size_t i = 0; i < size; i++)
+    for (size_t i = 0; i < size; i++) {
         if ((guint8)text[i] < 0x20 && !strchr("\t\r\n", text[i]))
             return fail(error, ERROR_REJECT, "a calendar object has a control character, %d",
                         text[i]);
+        if (text[i] == '\xef' && size - i >= 3 && text[i + 1] == '\xbf' &&
+            (guint8)text[i + 2] >= 0xbe)
+            return fail(error, ERROR_REJECT, "a calendar object has the character U+%s",
+                        (guint8)text[i + 2] == 0xbe ? "FFFE" : "FFFF");
+    }
+    return true;
+}
+
+/* Characters, lines, components and depth. */
+static bool scan(const char *text, size_t size, GError **error)
+{
+    unsigned lines = 0, components = 0, depth = 0;
+    if (!scan_characters(text, size, error))
+        return false;
     for (const char *line = text, *end = text + size; line < end;) {
         const char *stop = memchr(line, '\n', (size_t)(end - line));
         size_t length = (size_t)((stop ? stop : end) - line);

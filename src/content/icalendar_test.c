@@ -68,6 +68,7 @@ static void refused(void **state)
         {"a day that is not", WRAP("BEGIN:VEVENT\nUID:a\nDTSTART:20260230T000000Z\nEND:VEVENT\n"),
          "DTSTART"},
         {"a control character", WRAP("BEGIN:VEVENT\nUID:a\x01\nEND:VEVENT\n"), "control"},
+        {"no character of XML", WRAP("BEGIN:VEVENT\nUID:a\xef\xbf\xbf\nEND:VEVENT\n"), "U+FFFF"},
         {"not UTF-8", WRAP("BEGIN:VEVENT\nUID:\xff\nEND:VEVENT\n"), "UTF-8"},
         {"deep",
          WRAP("BEGIN:A\nBEGIN:A\nBEGIN:A\nBEGIN:A\nBEGIN:A\nBEGIN:A\nBEGIN:A\nBEGIN:A\nBEGIN:A\n"),

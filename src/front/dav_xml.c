@@ -104,10 +104,15 @@ char *dav_xml_attribute(const xmlNode *node, const char *name)
     return copy;
 }
 
+/* What XML 1.0 section 2.2 cannot hold, beside a CR, which a reader would make an LF of. U+FFFE and
+ * U+FFFF begin with EF. */
+#define CONTROLS    "\1\2\3\4\5\6\7\10\13\14\16\17\20\21\22\23\24\25\26\27\30\31\32\33\34\35\36\37"
+#define REPLACEMENT "\xef\xbf\xbd"
+
 void dav_xml_put(GString *out, const char *text)
 {
     for (;;) {
-        size_t plain = strcspn(text, "&<>\"\r");
+        size_t plain = strcspn(text, "&<>\"\r\xef" CONTROLS);
         g_string_append_len(out, text, (gssize)plain);
         text += plain;
         switch (*text++) {
@@ -125,8 +130,19 @@ void dav_xml_put(GString *out, const char *text)
         case '"':
             g_string_append(out, "&quot;");
             break;
-        default:
+        case '\r':
             g_string_append(out, "&#13;");
+            break;
+        case '\xef':
+            if (text[0] == '\xbf' && (text[1] == '\xbe' || text[1] == '\xbf')) {
+                g_string_append(out, REPLACEMENT);
+                text += 2;
+            } else {
+                g_string_append_c(out, '\xef');
+            }
+            break;
+        default:
+            g_string_append(out, REPLACEMENT);
         }
     }
 }

@@ -33,7 +33,8 @@ char *dav_xml_text(const xmlNode *node);
 /* An attribute without namespace; NULL; the caller's. */
 char *dav_xml_attribute(const xmlNode *node, const char *name);
 
-/* Appends text, with what XML needs for it; a CR as a reference, so that a reader keeps it. */
+/* Appends text, with what XML needs for it; a CR as a reference, so that a reader keeps it; U+FFFD
+ * for what XML cannot hold. */
 void dav_xml_put(GString *out, const char *text);
 /* Appends a path, each segment percent-encoded. */
 void dav_xml_put_path(GString *out, const char *path);
