@@ -1,45 +1,70 @@
-// history: lag, throughput and storage over time, as this page has seen them since it was opened.
+// history: lag, throughput and storage over time, as metrics.calculate keeps them; the last minutes of lag come live.
 import {get} from "./api.js";
-import {bytes, duration, number, replace} from "./dom.js";
+import {byId, bytes, duration, el, number, replace} from "./dom.js";
 import {plot} from "./plot.js";
 
-const SEEN_MAX = 1800; // an hour at one status in two seconds
-const STEP_MS = 2000;
-const STORAGE_MS = 60000;
-const STORAGE_MAX = 1000; // accounts; what one answer of the API has
+const MINUTE = 60000, HOUR = 60 * MINUTE, DAY = 24 * HOUR;
+// What can be chosen: how far back, and which of the steps that are kept.
+const SPANS = {hour: [HOUR, MINUTE], "6 hours": [6 * HOUR, MINUTE], "2 days": [2 * DAY, HOUR], "4 weeks": [28 * DAY, HOUR], year: [365 * DAY, DAY]};
+const STEP_WORDS = {[MINUTE]: "a minute", [HOUR]: "an hour", [DAY]: "a day"};
+const SEEN_MAX = 300; // ten minutes at one status in two seconds: what no round has kept yet
+const SEEN_MS = 2000;
 
-const seen = []; // [{at, lag: Map role → ms, done: Map role → per hour}]
-const storage = []; // [[at, bytes], …]
-let asked = 0, storageTitle = "Storage: what all accounts use";
+const seen = []; // [{at, lag: Map role → ms}]
+const chosen = byId("history-span"), hint = byId("history-hint"), parent = byId("plots");
+let kept = null, asked = 0, why = "";
 
-const byRole = (status, value, join) => {
+const byRole = (status) => {
   const roles = new Map();
-  for (const shard of status.shards) roles.set(shard.role, roles.has(shard.role) ? join(roles.get(shard.role), value(shard)) : value(shard));
+  for (const shard of status.shards) roles.set(shard.role, Math.max(roles.get(shard.role) || 0, shard.lag_ms));
   return roles;
 };
 
 export function remember(status) {
-  if (seen.length && status.at - seen.at(-1).at < STEP_MS) return;
-  seen.push({at: status.at, lag: byRole(status, (shard) => shard.lag_ms, Math.max), done: byRole(status, (shard) => shard.done_hour, (a, b) => a + b)});
+  if (seen.length && status.at - seen.at(-1).at < SEEN_MS) return;
+  seen.push({at: status.at, lag: byRole(status)});
   if (seen.length > SEEN_MAX) seen.shift();
 }
 
-const lines = (what) => [...(seen.at(-1)?.[what].keys() || [])].map((role) => ({name: role, points: seen.map((one) => [one.at, one[what].get(role) || 0])}));
+// Of a series the lines by its label.
+async function ask(series, from, to, step) {
+  const answer = await get(`/api/metrics/history?series=${series}&from=${from}&to=${to}&step=${step}`);
+  return answer.series.map((one) => ({name: one.value || "in all", points: one.points}));
+}
 
-async function measure(at) {
+async function load() {
+  const [span, step] = SPANS[chosen.value], to = seen.at(-1).at, want = (series) => ask(series, to - span, to, step);
+  asked = Date.now();
   try {
-    const page = await get(`/api/accounts?limit=${STORAGE_MAX}`);
-    if (page.next) storageTitle = `Storage: what the first ${number(STORAGE_MAX)} accounts use`;
-    const used = page.accounts.reduce((sum, account) => sum + account.used_bytes, 0);
-    if (!storage.length) storage.push([seen[0].at, used]);
-    storage.push([at, used]);
-  } catch { /* a gap is honest; the summary says that there is no answer */ }
+    const [lag, done, storage] = await Promise.all([want("lag_ms"), want("tasks_done"), want("bytes")]);
+    kept = {lag, done, storage, step, to};
+    why = "";
+  } catch (error) { why = error.message; }
+  draw();
 }
 
-export function drawHistory(parent, hint) {
-  const now = seen.at(-1).at;
-  if (Date.now() - asked > STORAGE_MS && seen.length > 1) { asked = Date.now(); measure(now); }
-  hint.textContent = `Since this page was opened, ${duration(now - seen[0].at)} ago.`;
-  replace(parent, plot("Lag: how long the oldest due task waits", lines("lag"), duration, 10000), plot("Tasks done in the last hour", lines("done"), number, 10),
-    plot(storageTitle, [{name: "in all", points: storage}], bytes));
+// What is kept, and after its last point what this page has seen.
+function lagLines() {
+  const lines = new Map((kept?.lag || []).map((line) => [line.name, [...line.points]]));
+  for (const one of seen)
+    for (const [role, lag] of one.lag) {
+      const points = lines.get(role) || lines.set(role, []).get(role);
+      if (!points.length || one.at > points.at(-1)[0]) points.push([one.at, lag]);
+    }
+  return [...lines].map(([name, points]) => ({name, points}));
 }
+
+function draw() {
+  const step = kept?.step || MINUTE;
+  hint.textContent = why || "By metrics.calculate, each minute. " + (kept && !kept.storage.length ? "It has kept nothing of that time yet." : `A point is ${STEP_WORDS[step]}; of lag the longest.`);
+  replace(parent, plot("Lag: how long the oldest due task waits", lagLines(), duration, 10000), plot(`Tasks done in ${STEP_WORDS[step]}`, kept?.done || [], number, 10),
+    plot("Storage: what all accounts use", kept?.storage || [], bytes));
+}
+
+export function drawHistory() {
+  if (Date.now() - asked > Math.max(MINUTE, SPANS[chosen.value][1] / 6)) load();
+  draw();
+}
+
+chosen.append(...Object.keys(SPANS).map((name) => el("option", {value: name}, name)));
+chosen.addEventListener("change", load);

@@ -45,7 +45,7 @@ function heard(news) {
   drawWhatIf(byId("what-if-nodes"), columns(status));
   nameRoles(status);
   remember(status);
-  drawHistory(byId("plots"), byId("history-hint"));
+  drawHistory();
   watchTasks(status);
 }
 

@@ -1,7 +1,8 @@
 // plot: lines over time, as SVG. Each line has a name at its end and a dash of its own, so that colour is not needed.
-import {clock, el, svg} from "./dom.js";
+import {clock, el, svg, time} from "./dom.js";
 
 const WIDTH = 440, HEIGHT = 170, LEFT = 52, RIGHT = 112, TOP = 12, BOTTOM = 24;
+const DAY_MS = 86400000;
 const LINES_MAX = 5; // the largest; more cannot be told from each other
 
 // A round number at or above the largest.
@@ -32,8 +33,9 @@ export function plot(title, lines, write, least = 1) {
     picture.append(svg("line", {class: "rule", x1: LEFT, x2: WIDTH - RIGHT, y1: y(part * top), y2: y(part * top)}),
       svg("text", {class: "tick", x: LEFT - 6, y: y(part * top) + 4, "text-anchor": "end"}, write(part * top)));
   }
-  picture.append(svg("text", {class: "tick", x: LEFT, y: HEIGHT - 6}, clock(from)),
-    svg("text", {class: "tick", x: WIDTH - RIGHT, y: HEIGHT - 6, "text-anchor": "end"}, clock(to)));
+  const when = (at) => (to - from < DAY_MS ? clock(at) : time(at).slice(0, 16));
+  picture.append(svg("text", {class: "tick", x: LEFT, y: HEIGHT - 6}, when(from)),
+    svg("text", {class: "tick", x: WIDTH - RIGHT, y: HEIGHT - 6, "text-anchor": "end"}, when(to)));
   const ends = shown.map((line) => y(line.points.at(-1)[1]));
   const places = spread(ends);
   shown.forEach((line, at) => {

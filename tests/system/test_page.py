@@ -151,6 +151,29 @@ def test_by_keyboard(six):
     assert browser.js("return document.activeElement.dataset.key") == "node-2"
 
 
+def test_over_time_is_what_the_cluster_keeps(six):
+    """The plots are of the history that metrics.calculate keeps: from before the page was opened."""
+    minute = int(six.rota.query("SELECT rota_now() / 60000")[0][0])
+    rows = [(60000, "lag_ms", (minute - back) * 60000, "imip-processing", 1000 * back) for back in range(2, 40)]
+    rows += [(60000, "tasks_done", (minute - back) * 60000, "purge.stores", 7) for back in range(2, 40)]
+    rows += [(60000, "bytes", (minute - back) * 60000, "", 5000000) for back in range(2, 40)]
+    rows += [(3600000, "bytes", (minute // 60 - back) * 3600000, "", 4000000) for back in range(2, 30)]
+    six.rota.query("INSERT INTO metric_sample (step, series, at, label, shard, count, total, greatest) VALUES "
+                   + ", ".join(f"({step}, '{series}', {at}, '{label}', 9, 1, {value}, {value})"
+                               for step, series, at, label, value in rows))
+    browser = six.open()
+    plots = "return [...document.querySelectorAll('.plot svg')].map(svg => svg.getAttribute('aria-label')).join('\\n')"
+    until(lambda: "5.0 MB" in browser.js(plots), "the plot of storage")
+    seen = browser.js(plots)
+    assert "imip-processing is" in seen and "at most 39.0s" in seen, seen
+    assert "Tasks done in a minute: purge.stores is 7 now" in seen, seen
+    browser.js("const span = document.getElementById('history-span'); span.value = '2 days';"
+               " span.dispatchEvent(new Event('change'))")
+    until(lambda: "4.0 MB" in browser.js(plots), "the storage of two days")
+    axe(browser, "over time")
+    assert browser.complaints() == []
+
+
 def test_what_if_says_what_the_command_says(six):
     browser = six.open()
     for nodes in ([4], [5], [2, 3]):
