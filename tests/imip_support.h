@@ -80,7 +80,7 @@ static inline char *imip_log_text(Db *db, int64_t account)
 {
     g_autoptr(GError) error = NULL;
     assert_true(db_begin(db, DB_READ, NULL));
-    g_autoptr(GPtrArray) all = imip_log(db, account, 1000, &error);
+    g_autoptr(GPtrArray) all = imip_log(db, account, &(ImipLogAsk){.limit = 1000}, NULL, &error);
     db_rollback(db);
     assert_no_error(error);
     GString *text = g_string_new(NULL);

@@ -3,6 +3,7 @@ import {follow, post} from "./api.js";
 import {clock, byId, duration, el, number as figure, replace, time} from "./dom.js";
 import {columns, drawGrid, nodeWords} from "./grid.js";
 import {drawHistory, remember} from "./history.js";
+import "./imip.js";
 import {showAudit, showAccounts} from "./reports.js";
 import {nameRoles, showTasks, watchTasks} from "./tasks.js";
 import {askWithout, drawWhatIf} from "./whatif.js";

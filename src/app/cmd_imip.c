@@ -1,13 +1,14 @@
 /* cmd_imip: what came of an account's invitations: what was decided about those that came, and why;
  * to whom which were sent.
  *
- * How it fits: model/imip_in and imip_out read, app/ui shows; --json is for machines.
+ * How it fits: model/imip_log reads, app/ui shows; --json is what the admin API answers.
  *
  * Failures: no such account (1), the store's.
  */
 #include <inttypes.h>
 
 #include "base/error.h"
+#include "front/imip_json.h"
 #include "model/invitation.h"
 
 #include "app/command.h"
@@ -19,24 +20,10 @@
 
 static char *option_account;
 static gint option_number = ENTRIES;
+static gint64 option_email;
+static char *option_after;
 
-static json_t *entry_json(const ImipEntry *entry)
-{
-    json_t *value = json_pack(
-        "{s:s, s:I, s:s, s:s, s:s, s:s, s:I, s:s, s:s}", "way", entry->in ? "in" : "out", "at",
-        (json_int_t)entry->at, "method", entry->method, "outcome", entry->outcome, "uid",
-        entry->uid, "recurrence", entry->recurrence, "sequence", (json_int_t)entry->sequence,
-        entry->in ? "sender" : "recipient", entry->who, "why", entry->why);
-    if (entry->in)
-        json_object_set_new(value, "email", json_integer(entry->email));
-    else
-        json_object_update_new(value,
-                               json_pack("{s:I, s:I}", "attempts", (json_int_t)entry->attempts,
-                                         "uncertain", (json_int_t)entry->uncertain));
-    return value;
-}
-
-static void print_table(const GPtrArray *entries)
+static void print_table(const GPtrArray *entries, const char *next)
 {
     g_autoptr(UiTable) table =
         ui_table_new("time", "", "method", "outcome", "from or to", "~event", "~why", NULL);
@@ -55,6 +42,8 @@ static void print_table(const GPtrArray *entries)
     ui_table_print(table, stdout);
     if (!entries->len)
         fprintf(stderr, "no invitation has come or gone\n");
+    if (next)
+        fprintf(stderr, "there are more: --after %s\n", next);
 }
 
 static int log_invitations(CommandContext *context, int argc, char **argv)
@@ -64,30 +53,31 @@ static int log_invitations(CommandContext *context, int argc, char **argv)
     g_autoptr(Db) db = NULL;
     if (!option_account)
         return command_misuse(context, "whose log? `-a ADDRESS` says it");
+    if (option_email < 0)
+        return command_misuse(context, "--email is the number of a letter");
     if (option_number < 1 || option_number > ENTRIES_MAX)
         return command_misuse(context, "-n is from 1 to %d", ENTRIES_MAX);
     g_autoptr(Account) account = command_open_account(context, option_account, &db, &error);
     if (!account || !db_begin(db, DB_READ, &error))
         return command_fail(error);
-    g_autoptr(GPtrArray) entries = imip_log(db, account->id, (unsigned)option_number, &error);
+    ImipLogAsk ask = {
+        .limit = (unsigned)option_number, .email = option_email, .after = option_after};
+    g_autofree char *next = NULL;
+    g_autoptr(GPtrArray) entries = imip_log(db, account->id, &ask, &next, &error);
     db_rollback(db);
     if (!entries)
         return command_fail(error);
-    if ((guint)option_number < entries->len) /* of both ways, the newest */
-        g_ptr_array_set_size(entries, option_number);
-    if (!context->json) {
-        print_table(entries);
-        return EXIT_FINE;
-    }
-    json_t *all = json_array();
-    for (guint i = 0; i < entries->len; i++)
-        json_array_append_new(all, entry_json(entries->pdata[i]));
-    ui_print_json(json_pack("{s:o}", "invitations", all));
+    if (context->json)
+        ui_print_json(imip_json_log(entries, next));
+    else
+        print_table(entries, next);
     return EXIT_FINE;
 }
 
 static const GOptionEntry OPTIONS[] = {
     {"account", 'a', 0, G_OPTION_ARG_STRING, &option_account, "whose invitations", "ADDRESS"},
+    {"email", 0, 0, G_OPTION_ARG_INT64, &option_email, "of this letter alone", "N"},
+    {"after", 0, 0, G_OPTION_ARG_STRING, &option_after, "where the page before ended", "PLACE"},
     {"number", 'n', 0, G_OPTION_ARG_INT, &option_number, "how many, the newest first (50)", "N"},
     {0},
 };

@@ -47,6 +47,7 @@
 /* of one list of the admin API: some 500 kB */
 #define API_TASKS_MAX    1000
 #define API_ACCOUNTS_MAX 1000 /* of one page: some 300 kB */
+#define API_IMIP_MAX     1000 /* the same */
 /* wrong passwords that cost no wait: a person mistypes */
 #define LOGIN_FREE 3
 /* the longest wait: guessing is 1,440 tries a day, and a person whom another's tries shut out comes

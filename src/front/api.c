@@ -176,6 +176,7 @@ const HttpRoute *const api_routes[] = {
     &api_route_plan_table,
     &api_route_audit,
     &api_route_certificates,
+    &api_route_imip,
     &api_route_accounts,
     &api_route_account,
     &api_route_account_add,

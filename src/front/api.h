@@ -38,6 +38,8 @@ extern const HttpRoute api_route_accounts, api_route_account, api_route_account_
     api_route_account_change, api_route_account_delete, api_route_account_undelete;
 /* api_certificates.c */
 extern const HttpRoute api_route_certificates;
+/* api_imip.c */
+extern const HttpRoute api_route_imip;
 /* api_verbs.c */
 extern const HttpRoute api_route_retry, api_route_drop, api_route_drain, api_route_reload;
 

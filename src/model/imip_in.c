@@ -1,6 +1,6 @@
 /* imip_in: letters with an invitation that wait, and the log of what was decided about them.
  *
- * How it fits: model/deliver.c adds rows, duty/imip_processing.c decides them, `rota imip log`
+ * How it fits: model/deliver.c adds rows, duty/imip_processing.c decides them, imip_log.c
  * shows them. The log is also the memory of what came last from whom, so that an older message
  * that comes late is known as such.
  *
@@ -122,70 +122,4 @@ bool imip_in_seen(Db *db, int64_t account, const ImipDecided *of, ItipSeen *ret,
     if (step > 0)
         *ret = (ItipSeen){db_rows_int(rows, 0), db_rows_int(rows, 1)};
     return step >= 0;
-}
-
-static void entry_free(gpointer data)
-{
-    ImipEntry *entry = data;
-    g_free(entry->outcome);
-    g_free(entry->method);
-    g_free(entry->uid);
-    g_free(entry->recurrence);
-    g_free(entry->who);
-    g_free(entry->why);
-    g_free(entry);
-}
-
-static gint by_time(gconstpointer a, gconstpointer b)
-{
-    const ImipEntry *one = *(const ImipEntry *const *)a, *other = *(const ImipEntry *const *)b;
-    return (one->at < other->at) - (one->at > other->at);
-}
-
-/* `args`: the account, how many. */
-static bool read_entries(Db *db, const DbSql *sql, const DbValue args[2], bool in,
-                         GPtrArray *entries, GError **error)
-{
-    g_autoptr(DbRows) rows = db_query(db, sql, args, 2, error);
-    int step = -1;
-    while (rows && (step = db_rows_next(rows, error)) > 0) {
-        ImipEntry *entry = g_new0(ImipEntry, 1);
-        *entry = (ImipEntry){.at = db_rows_int(rows, 0),
-                             .email = db_rows_int(rows, 1),
-                             .in = in,
-                             .sequence = db_rows_int(rows, 2),
-                             .attempts = db_rows_int(rows, 3),
-                             .uncertain = db_rows_int(rows, 4),
-                             .outcome = g_strdup(db_rows_text(rows, 5)),
-                             .method = g_strdup(db_rows_text(rows, 6)),
-                             .uid = g_strdup(db_rows_text(rows, 7)),
-                             .recurrence = g_strdup(db_rows_text(rows, 8)),
-                             .who = g_strdup(db_rows_text(rows, 9)),
-                             .why = g_strdup(db_rows_text(rows, 10))};
-        g_ptr_array_add(entries, entry);
-    }
-    return step >= 0;
-}
-
-GPtrArray *imip_log(Db *db, int64_t account, unsigned limit, GError **error)
-{
-    static const DbSql in = {
-        "SELECT at, email, sequence, 0, 0, CASE WHEN outcome = '' THEN 'waiting' ELSE outcome END,"
-        " method, uid, recurrence, sender, why FROM imip_in WHERE account = $1"
-        " ORDER BY email DESC LIMIT $2",
-        NULL};
-    static const DbSql out = {
-        "SELECT o.at, 0, l.sequence, o.attempts, o.uncertain, CASE o.state WHEN 0 THEN 'waiting'"
-        " WHEN 1 THEN 'sending' WHEN 2 THEN 'sent' ELSE 'failed' END, l.method, l.uid,"
-        " l.recurrence, o.recipient, o.error FROM imip_out o JOIN imip_letter l"
-        " ON l.account = o.account AND l.id = o.letter WHERE o.account = $1"
-        " ORDER BY o.letter DESC, o.recipient LIMIT $2",
-        NULL};
-    g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func(entry_free);
-    const DbValue args[] = {db_int(account), db_int(limit)};
-    if (!read_entries(db, &in, args, true, all, error) ||
-        !read_entries(db, &out, args, false, all, error))
-        return NULL;
-    g_ptr_array_sort(all, by_time);
-    return g_steal_pointer(&all);
 }

@@ -95,14 +95,23 @@ GBytes *imip_out_calendar(Db *db, const ImipOut *out, GError **error);
 /* ---- for people */
 
 typedef struct {
-    int64_t at, email, sequence;
+    int64_t at, sequence;
     bool in;
+    int64_t email, letter; /* in: the letter that came; out: the number of what went */
     char *outcome; /* in: a word of content/itip.h or "waiting"; out: waiting, sending, sent, failed
                     */
     char *method, *uid, *recurrence, *who, *why;
     int64_t attempts, uncertain;
 } ImipEntry;
-/* The newest of both, by time, at most `limit` of each: GPtrArray of ImipEntry. */
-GPtrArray *imip_log(Db *db, int64_t account, unsigned limit, GError **error);
+typedef struct {
+    unsigned limit;
+    int64_t email;     /* of this letter alone; 0: all */
+    const char *after; /* *ret_next of the page before; NULL or "": from the newest */
+} ImipLogAsk;
+/* The newest of both ways first, by time: GPtrArray of ImipEntry. *ret_next (may be NULL; the
+ * caller's): where the page that follows begins, NULL: there is none. ERROR_REJECT: `after` is no
+ * such place. */
+GPtrArray *imip_log(Db *db, int64_t account, const ImipLogAsk *ask, char **ret_next,
+                    GError **error);
 
 #endif

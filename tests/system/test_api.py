@@ -260,6 +260,42 @@ def test_accounts(rota):
     assert door.api("/api/accounts/bob@example.org", method="DELETE", who="bob@example.org:right")[0] == 403
 
 
+def test_invitations(rota):
+    """Page by page what the command prints at once, in both ways, each once."""
+    people(rota)
+    door = Door(rota)
+    door.node.ready()
+    account = rota.query("SELECT id FROM account WHERE address = 'ada@example.org'")[0][0]
+    for number in range(1, 6):
+        rota.query("INSERT INTO imip_in (account, email, at, outcome, method, uid, recurrence, sequence, stamp, sender,"
+                   f" why) VALUES ({account}, {number}, {number}000, 'refused', 'CANCEL', 'u{number}', '', 0, 1,"
+                   " 'eve@example.net', 'no')")
+    for letter in (1, 2):
+        rota.query("INSERT INTO imip_letter (account, id, method, uid, recurrence, sequence, stamp, sender,"
+                   f" recipients, calendar, at) VALUES ({account}, {letter}, 'REQUEST', 'o{letter}', '', 0, 1,"
+                   f" 'ada@example.org', 2, '', {letter}500)")
+        for to in ("bob@example.com", "cleo@example.com"):
+            rota.query("INSERT INTO imip_out (account, letter, recipient, state, due_at, attempts, uncertain, error,"
+                       f" at) VALUES ({account}, {letter}, '{to}', 2, 0, 1, 0, '250 fine', {letter}500)")
+    path = "/api/accounts/ada%40example.org/imip"
+    whole = door.api(path)[2]
+    jsonschema.validate(whole, {**DOCUMENT, "$ref": "#/components/schemas/Invitations"})
+    assert whole == json.loads(rota.run("imip", "log", "-a", "ada@example.org", "--json", settings=door.settings))
+    order = [entry.get("email") or f"{entry['letter']} {entry['recipient'][:3]}" for entry in whole["invitations"]]
+    assert order == [5, 4, 3, "2 bob", "2 cle", 2, "1 bob", "1 cle", 1] and whole["next"] is None
+    for limit in (1, 2, 3, 8):
+        shown, after = [], ""
+        while after is not None:
+            page = door.api(f"{path}?limit={limit}&after={after}")[2]
+            assert len(page["invitations"]) == limit or page["next"] is None
+            shown += page["invitations"]
+            after = page["next"]
+        assert shown == whole["invitations"], limit
+    assert [entry["email"] for entry in door.api(f"{path}?email=3")[2]["invitations"]] == [3]
+    for wrong in ("email=0", "email=x", "limit=0", "after=1", "after=1.2", "after=x.1.y"):
+        assert door.api(f"{path}?{wrong}")[0] == 400, wrong
+
+
 def test_rounds(rota):
     people(rota)
     door = Door(rota, cluster=SOON)

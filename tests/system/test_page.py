@@ -218,6 +218,25 @@ def test_a_dead_letter_is_tried_again_by_a_click(six):
     assert six.rota.query("SELECT count(*) FROM dead_letter WHERE key = '82'") == [["0"]]
 
 
+def test_what_was_done_with_invitations(six):
+    browser = six.open()
+    address, account = six.rota.query("SELECT address, id FROM account ORDER BY id LIMIT 1")[0]
+    for number in range(1, 61):
+        six.rota.query("INSERT INTO imip_in (account, email, at, outcome, method, uid, recurrence, sequence, stamp,"
+                       f" sender, why) VALUES ({account}, {number}, {number}000, 'refused', 'CANCEL', '<b>u{number}',"
+                       " '', 0, 1, 'eve@example.net', 'the organizer is <i>bob')")
+    browser.see("#imip", "Invitations")
+    browser.js("document.querySelector('#imip-form input').value = arguments[0]", address)
+    browser.click("#imip-form button")
+    browser.see("#imip-list", "<b>u60")
+    shown = browser.text("#imip-list")[0]
+    assert "the organizer is <i>bob" in shown and "<b>u11" in shown and "<b>u10" not in shown
+    browser.click("[data-key='imip-more']")
+    browser.see("#imip-list caption", "60 of")
+    assert browser.complaints() == []
+    six.rota.query("DELETE FROM imip_in")
+
+
 EVIL = """<!doctype html><title>another</title><iframe name=hole></iframe><script>
 const to = %r, tries = [];
 const paths = ["/api/tasks/imip-processing:91/drop", "/api/nodes/6/drain"];
