@@ -9,11 +9,11 @@ export PATH="/usr/bin:/bin:/usr/sbin:/sbin:$PATH"
 PACKAGES_RUN=(gcc libc6-dev make pkg-config meson ninja-build python3 libglib2.0-dev
     libgmime-3.0-dev libsqlite3-dev libpq-dev libssl-dev libsodium-dev libzstd-dev libicu-dev
     libjansson-dev libical-dev libxml2-dev libmicrohttpd-dev libcurl4-openssl-dev libstemmer-dev
-    libldns-dev libcmocka-dev)
+    libldns-dev libsnappy-dev libcmocka-dev)
 PACKAGES_TEST=("${PACKAGES_RUN[@]}" clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev mandoc
     cppcheck spin postgresql-15 pgbouncer openssl python3-pytest python3-jsonschema python3-dateutil
     vdirsyncer python3-caldav python3-cryptography python3-h2 pebble knot knot-dnsutils
-    python3-prometheus-client zstd iproute2 curl wrk
+    python3-prometheus-client python3-protobuf python3-snappy zstd iproute2 curl wrk
     chromium chromium-driver python3-selenium fonts-dejavu-core)
 
 setup_packages()

@@ -28,7 +28,9 @@
 #include "base/must.h"
 #include "base/text.h"
 #include "db/tell.h"
+#include "duty/metrics_snapshot.h"
 #include "duty/push_wire.h"
+#include "front/metrics_cluster.h"
 #include "remote/smtp.h"
 #include "roster/health.h"
 #include "roster/load.h"
@@ -37,6 +39,7 @@
 #include "app/lanes.h"
 #include "app/lmtp_server.h"
 #include "app/postbox.h"
+#include "app/recorder.h"
 #include "app/serve.h"
 #include "app/serve_http.h"
 #include "app/tls_keeper.h"
@@ -62,6 +65,9 @@ struct Serve {
     GArray *rounds; /* of Round */
     DutySettings duty;
     SmtpConfig smtp; /* what `duty` points to */
+    MetricsDoor metrics_door;
+    ServeMetrics parts; /* this node's numbers */
+    Recorder *recorder; /* NULL: metrics are pushed nowhere */
     Load *load;
     Lanes *lanes;
     SpamScorer *scorer;
@@ -172,10 +178,8 @@ static char *health(void *data)
     told.memory_free_bytes = (int64_t)info.freeram * info.mem_unit;
     told.clock_ahead_ms = node_clock_ahead_ms(serve->node);
     node_beats(serve->node, &told.beat_gap_ms, &told.beats_failed);
-    g_mutex_lock(&serve->http_lock);
-    if (serve->http)
-        serve_http_tell_beats(serve->http, told.beat_gap_ms, told.beats_failed);
-    g_mutex_unlock(&serve->http_lock);
+    serve->parts.beat_gap_ms = told.beat_gap_ms;
+    serve->parts.beats_failed = told.beats_failed;
     return health_format(&told);
 }
 
@@ -298,6 +302,13 @@ static bool lock_store(Serve *serve, GError **error)
     return true;
 }
 
+/* What the cluster has in common, for metrics.push. */
+static bool read_cluster(SeriesSet *set, Db *db, void *data, GError **error)
+{
+    const Serve *serve = data;
+    return metrics_cluster_read(set, db, &serve->settings->roles, error);
+}
+
 static bool start_node(Serve *serve, GError **error)
 {
     const Settings *settings = serve->settings;
@@ -339,6 +350,11 @@ static bool start_node(Serve *serve, GError **error)
                                .tls = smtp->tls};
     serve->duty.smtp = &serve->smtp;
     serve->duty.time_zone = settings->time_zone;
+    serve->metrics_door = (MetricsDoor){.read_cluster = read_cluster,
+                                        .data = serve,
+                                        .cluster = settings->cluster_name,
+                                        .version = ROTA_VERSION};
+    serve->duty.metrics_door = &serve->metrics_door;
     serve->lanes = lanes_start(
         &(LanesConfig){settings, serve->clock, serve->node, serve->load, &serve->duty}, error);
     if (!serve->lanes)
@@ -349,11 +365,13 @@ static bool start_node(Serve *serve, GError **error)
     task_set_wake_hook(wake_after_commit, serve, others);
     db_set_hearer(hear_commit, serve);
     serve->stepped_us = clock_monotonic_us(serve->clock);
-    if (serve->http)
-        serve_http_set_node(serve->http, serve->node);
+    serve->parts.node = serve->node;
     serve->node_thread = g_thread_new("node", node_thread, serve);
     if (settings->data.db.kind == DB_POSTGRESQL)
         serve->listen_thread = g_thread_new("listen", listen_thread, serve);
+    if (metrics_push_is_wanted(settings->duty.metrics_push))
+        serve->recorder = recorder_start(
+            &(RecorderConfig){settings, serve->clock, serve_metrics_read, &serve->parts});
     return true;
 }
 
@@ -400,13 +418,14 @@ static bool is_alive(void *data)
 static bool start_http(Serve *serve, GError **error)
 {
     const HttpSettings *http = &serve->settings->http;
+    serve->parts.postbox = serve->postbox;
+    serve->parts.lmtp = serve->lmtp;
+    serve->parts.relay = tls_keeper_relay(serve->tls);
     if (!http->listen[0] && !http->tls_listen[0] && !serve->settings->acme.http_listen[0])
         return true;
     serve->http = serve_http_start(&(ServeHttpConfig){.settings = serve->settings,
                                                       .clock = serve->clock,
-                                                      .load = serve->load,
-                                                      .postbox = serve->postbox,
-                                                      .lmtp = serve->lmtp,
+                                                      .parts = &serve->parts,
                                                       .relay = tls_keeper_relay(serve->tls),
                                                       .is_alive = is_alive,
                                                       .data = serve},
@@ -433,6 +452,10 @@ Serve *serve_start(const Settings *settings, const Clock *clock, Db *take_db, GE
     g_mutex_init(&serve->http_lock);
     g_cond_init(&serve->changed);
     serve->load = load_new();
+    serve->parts.settings = settings;
+    serve->parts.clock = clock;
+    serve->parts.load = serve->load;
+    serve->parts.started_at = clock_wall_ms(clock);
     serve->changed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     MUST(serve->changed_fd >= 0);
     if (lock_store(serve, error) && start_tls(serve, error) && start_lmtp(serve, error) &&
@@ -488,6 +511,7 @@ static bool stop_threads(Serve *serve)
         lanes_wake(serve->lanes, NULL);
         wake_node(serve);
     }
+    recorder_stop(serve->recorder);
     /* First: it tells of what stops below. */
     g_mutex_lock(&serve->http_lock);
     ServeHttp *http = g_steal_pointer(&serve->http);

@@ -23,14 +23,12 @@
 #include "front/page.h"
 
 #include "app/http_events.h"
-#include "app/serve_metrics.h"
 
 #define ROUTES_MAX 128
 
 struct ServeHttp {
     ServeHttpConfig config;
     const HttpRoute *routes[ROUTES_MAX]; /* ended by NULL */
-    ServeMetrics parts;
     struct MetricsHouse metrics;
     struct DavSettings dav;
     unsigned *concurrency;
@@ -46,7 +44,7 @@ struct ServeHttp {
 static char *ill(void *data)
 {
     const ServeHttp *door = data;
-    return !door->parts.node || door->config.is_alive(door->config.data)
+    return !door->config.parts->node || door->config.is_alive(door->config.data)
                ? NULL
                : g_strdup("the node's thread has not come round for too long: something is stuck");
 }
@@ -54,7 +52,7 @@ static char *ill(void *data)
 static char *unready(void *data)
 {
     const ServeHttp *door = data;
-    const Node *node = door->parts.node;
+    const Node *node = door->config.parts->node;
     switch (node ? node_state(node) : NODE_STARTING) {
     case NODE_UP:
         if (node_may_work(node))
@@ -130,18 +128,11 @@ static void make_house(ServeHttp *door)
     count = add_routes(door, count, dav_routes);
     count = add_routes(door, count, jmap_routes);
     add_routes(door, count, page_routes);
-    door->parts.settings = config->settings;
-    door->parts.clock = config->clock;
-    door->parts.load = config->load;
-    door->parts.postbox = config->postbox;
-    door->parts.lmtp = config->lmtp;
-    door->parts.relay = config->relay;
-    door->parts.started_at = clock_wall_ms(config->clock);
     door->metrics = (struct MetricsHouse){
         .username = metrics->username,
         .password = metrics->password,
         .read_node = serve_metrics_read,
-        .data = &door->parts,
+        .data = config->parts,
         .roles = &config->settings->roles,
         .clock = config->clock,
         .cluster = metrics_cluster_new(),
@@ -238,23 +229,12 @@ ServeHttp *serve_http_start(const ServeHttpConfig *config, GError **error)
     if (!door->server)
         g_prefix_error(error, "http.listen: ");
     if (door->server && start_challenges(door, error)) {
-        door->parts.http = door->server;
+        door->config.parts->server = door->server;
         return door;
     }
     if (!door->server || http_server_stop(door->server, 0))
         door_free(door);
     return NULL;
-}
-
-void serve_http_set_node(ServeHttp *door, Node *node)
-{
-    door->parts.node = node;
-}
-
-void serve_http_tell_beats(ServeHttp *door, int64_t gap_ms, int64_t failed)
-{
-    door->parts.beat_gap_ms = gap_ms;
-    door->parts.beats_failed = failed;
 }
 
 static void add_addresses(GString *text, const char *word, const char *const *addresses)

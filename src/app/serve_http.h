@@ -1,7 +1,7 @@
 /* serve_http.h: a node's HTTP door, put together: what its routes ask of the node.
  *
- * Calling sequence: start → set_node → stop. It starts before the node, so that a port that is
- * taken keeps the node from joining. One thread.
+ * Calling sequence: start → stop. It starts before the node, so that a port that is taken keeps the
+ * node from joining; before parts->node is set there is nothing to be ready. One thread.
  */
 #ifndef ROTA_APP_SERVE_HTTP_H
 #define ROTA_APP_SERVE_HTTP_H
@@ -9,12 +9,10 @@
 #include <glib.h>
 #include <stdbool.h>
 
-#include "app/lmtp_server.h"
-#include "app/postbox.h"
+#include "app/serve_metrics.h"
 #include "app/settings.h"
 #include "app/tls_relay.h"
 #include "base/clock.h"
-#include "roster/load.h"
 #include "roster/node.h"
 
 typedef struct ServeHttp ServeHttp;
@@ -22,9 +20,7 @@ typedef struct ServeHttp ServeHttp;
 typedef struct {
     const Settings *settings;
     const Clock *clock;
-    Load *load;
-    Postbox *postbox; /* NULL, NULL: no LMTP */
-    LmtpServer *lmtp;
+    ServeMetrics *parts;          /* this node's numbers; the door adds itself */
     TlsRelay *relay;              /* NULL: no TLS */
     bool (*is_alive)(void *data); /* the node's thread comes round; from any thread */
     void *data;
@@ -33,10 +29,6 @@ typedef struct {
 /* http.listen and http.tls.listen must not both be empty. All is borrowed until stop. Errors as
  * http_server_start. */
 ServeHttp *serve_http_start(const ServeHttpConfig *config, GError **error);
-/* Before the node there is nothing to be ready; from now on it is asked. Borrowed until stop. */
-void serve_http_set_node(ServeHttp *door, Node *node);
-/* How heartbeats fare (node_beats). Any thread. */
-void serve_http_tell_beats(ServeHttp *door, int64_t gap_ms, int64_t failed);
 /* Something may be new for open streams with this topic. Any thread. */
 void serve_http_publish(ServeHttp *door, const char *topic);
 /* Open streams end, and clients go elsewhere: the node hands over. Any thread. */

@@ -111,10 +111,13 @@ void serve_metrics_read(NodeMetrics *ret, void *data)
         ret->tls_handshakes = tls.handshakes;
         ret->tls_failures = tls.failures;
     }
-    HttpCounts http;
-    http_server_counts(parts->http, &http);
-    ret->http_connections = http.connections;
-    ret->http_turned_away = http.turned_away;
-    memcpy(ret->http_answers, http.answers, sizeof ret->http_answers);
+    if (parts->server) {
+        HttpCounts http;
+        http_server_counts(parts->server, &http);
+        ret->http = true;
+        ret->http_connections = http.connections;
+        ret->http_turned_away = http.turned_away;
+        memcpy(ret->http_answers, http.answers, sizeof ret->http_answers);
+    }
     ret->loads = load_totals(parts->load);
 }

@@ -19,10 +19,10 @@ typedef struct {
     Load *load;
     Postbox *postbox; /* NULL, NULL: no LMTP */
     LmtpServer *lmtp;
-    TlsRelay *relay; /* NULL: no TLS */
-    HttpServer *http;
-    Node *_Atomic node; /* NULL: it does not run yet */
-    int64_t started_at; /* wall, ms */
+    TlsRelay *relay;            /* NULL: no TLS */
+    HttpServer *_Atomic server; /* NULL: no HTTP */
+    Node *_Atomic node;         /* NULL: it does not run yet */
+    int64_t started_at;         /* wall, ms */
     _Atomic int64_t beat_gap_ms, beats_failed;
 } ServeMetrics;
 

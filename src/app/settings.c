@@ -283,6 +283,11 @@ static const Target *get_target(const Reading *reading, const char *name)
     return target;
 }
 
+TomlPlace settings_place_of(const SettingsReading *reading, const char *name)
+{
+    return get_target((const Reading *)(const void *)reading, name)->place;
+}
+
 static bool names_nodes(const RoleTable *table)
 {
     for (size_t i = 0; i < duty_roles.count; i++) {
@@ -404,18 +409,6 @@ static void settle_smtp(Reading *reading)
     make_absolute(reading, &smtp->ca_file);
 }
 
-static void settle_metrics(Reading *reading)
-{
-    const MetricsSettings *metrics = &reading->base.settings->metrics;
-    if (!*metrics->username != !*metrics->password)
-        settings_add_problem(&reading->base, false,
-                             get_target(reading, *metrics->username ? "metrics.prometheus.username"
-                                                                    : "metrics.prometheus.password")
-                                 ->place,
-                             "metrics.prometheus: found a username or a password alone; write "
-                             "both, or neither");
-}
-
 /* The rules between settings. */
 static void settle(Reading *reading)
 {
@@ -426,7 +419,7 @@ static void settle(Reading *reading)
     settings_settle_acme(&reading->base, get_target(reading, "storage.secret-key")->place);
     settle_push(reading);
     settle_smtp(reading);
-    settle_metrics(reading);
+    settings_settle_metrics(&reading->base);
     if (strlen(settings->cluster_name) > CLUSTER_NAME_BYTES_MAX)
         settings_add_problem(&reading->base, false, get_target(reading, "cluster.name")->place,
                              "cluster.name: found %zu bytes; write a name of at most %d",

@@ -68,6 +68,7 @@ typedef struct {
     char *schedule;            /* of metrics.calculate */
     bool prometheus;           /* /metrics is there */
     char *username, *password; /* who may read it; "", "": all */
+    MetricsPush push;          /* also in `duty` */
 } MetricsSettings;
 
 typedef struct {

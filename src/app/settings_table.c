@@ -12,6 +12,7 @@
 
 #include "base/limits.h"
 #include "base/limits_imip.h"
+#include "base/limits_metrics_push.h"
 #include "base/nearest.h"
 #include "content/private_key.h"
 #include "remote/dns_update.h"
@@ -37,6 +38,65 @@ static const char *const challenges[] = {"http-01", "tls-alpn-01", "dns-01",
 static const char *const providers[] = {"rfc2136-tsig", NULL}; /* who changes a zone for dns-01 */
 static const char *const protocols[] = {"udp", "tcp", NULL};
 static const char *const each_words[] = {"shard", "account", NULL}; /* as CustomEach */
+
+/* What each target of metrics.push has; `of` is what a label is called there. */
+#define PUSH_ROWS(NAME, INDEX, ENDPOINT, LABELS)                                                   \
+    {NAME ".endpoint", SETTING_URL, IN(metrics.push.targets[INDEX].endpoint), "\"\"", 0, 0, NULL,  \
+     ENDPOINT},                                                                                    \
+        {NAME ".username",                                                                         \
+         SETTING_TEXT,                                                                             \
+         IN(metrics.push.targets[INDEX].username),                                                 \
+         "\"\"",                                                                                   \
+         0,                                                                                        \
+         0,                                                                                        \
+         NULL,                                                                                     \
+         "who rota is for it (Basic); \"\": it does not say"},                                     \
+        {NAME ".password",                                                                         \
+         SETTING_TEXT,                                                                             \
+         IN(metrics.push.targets[INDEX].password),                                                 \
+         "\"\"",                                                                                   \
+         0,                                                                                        \
+         0,                                                                                        \
+         NULL,                                                                                     \
+         "the password for it, as in \"%{file:push.password}%\""},                                 \
+        {NAME ".token",                                                                            \
+         SETTING_TEXT,                                                                             \
+         IN(metrics.push.targets[INDEX].token),                                                    \
+         "\"\"",                                                                                   \
+         0,                                                                                        \
+         0,                                                                                        \
+         NULL,                                                                                     \
+         "a token instead (Bearer), as in \"%{file:push.token}%\""},                               \
+        {NAME ".headers",                                                                          \
+         SETTING_HEADERS,                                                                          \
+         IN(metrics.push.targets[INDEX].headers),                                                  \
+         "[]",                                                                                     \
+         0,                                                                                        \
+         0,                                                                                        \
+         NULL,                                                                                     \
+         "headers that it wants, as in [\"X-Scope-OrgID: rota\"]"},                                \
+        {NAME ".ca-file",                                                                          \
+         SETTING_TEXT,                                                                             \
+         IN(metrics.push.targets[INDEX].ca_file),                                                  \
+         "\"\"",                                                                                   \
+         0,                                                                                        \
+         0,                                                                                        \
+         NULL,                                                                                     \
+         "authorities that it is trusted by (PEM); relative to the settings file's folder; \"\": " \
+         "the "                                                                                    \
+         "system's"},                                                                              \
+        {NAME ".timeout",                                                                          \
+         SETTING_DURATION,                                                                         \
+         IN(metrics.push.targets[INDEX].timeout_ms),                                               \
+         "\"10s\"",                                                                                \
+         100,                                                                                      \
+         15 * SECOND,                                                                              \
+         NULL,                                                                                     \
+         "how long it may take to answer"},                                                        \
+    {                                                                                              \
+        NAME ".labels", SETTING_LABELS, IN(metrics.push.targets[INDEX].labels), "[]", 0, 0, NULL,  \
+            LABELS                                                                                 \
+    }
 
 const SettingRow setting_rows[] = {
     {"cluster.node-id", SETTING_NODE, IN(node_id), NULL, 1, NODE_ID_MAX, NULL,
@@ -251,6 +311,25 @@ const SettingRow setting_rows[] = {
      "who may read /metrics; \"\": whoever reaches it"},
     {"metrics.prometheus.password", SETTING_TEXT, IN(metrics.password), "\"\"", 0, 0, NULL,
      "the password for it, as in \"%{file:metrics.password}%\""},
+    {"metrics.buffer.max-age", SETTING_DURATION, IN(metrics.push.buffer_age_ms), "\"1h\"", SECOND,
+     METRICS_BUFFER_AGE_MAX_MS, NULL,
+     "how long metrics wait for a target that does not take them; then the oldest are dropped"},
+    {"metrics.buffer.max-size", SETTING_SIZE, IN(metrics.push.buffer_bytes), "\"64mb\"", 1000,
+     10000000000ll, NULL,
+     "how much of them waits for one target, as it is in the store, for each shard of the role"},
+    {"metrics.open-telemetry.interval", SETTING_SCHEDULE, IN(metrics.push.schedule), "\"every 1m\"",
+     0, 0, NULL, "when nodes take down their metrics, and metrics.push sends them, to all targets"},
+    PUSH_ROWS("metrics.open-telemetry", METRICS_OPEN_TELEMETRY,
+              "where OTLP is sent over HTTP, as in \"http://127.0.0.1:4318/v1/metrics\"; \"\": "
+              "nowhere",
+              "more attributes of the resource, as in [\"deployment.environment=test\"]"),
+    PUSH_ROWS("metrics.remote-write", METRICS_REMOTE_WRITE,
+              "where Prometheus' remote write is sent, as in "
+              "\"http://127.0.0.1:9090/api/v1/write\"; \"\": nowhere",
+              "more labels of each series, as in [\"site=north\"]"),
+    PUSH_ROWS("metrics.pushgateway", METRICS_PUSHGATEWAY,
+              "a Prometheus Pushgateway, as in \"http://127.0.0.1:9091\"; \"\": none",
+              "more labels of each group, as in [\"site=north\"]"),
     {"spam-filter.enabled", SETTING_BOOLEAN, IN(spam.enabled), "true", 0, 0, NULL,
      "whether mail is scored at delivery"},
     {"spam-filter.score.spam", SETTING_REAL, IN(spam.score_spam), "0.9", 0, 1, NULL,

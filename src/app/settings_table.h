@@ -23,6 +23,9 @@ typedef enum {
     SETTING_TEXTS,       /* char **: an array of texts */
     SETTING_ADDRESSES,   /* char **: "127.0.0.1:11024", "unix:/path" */
     SETTING_PROXIES,     /* char **: "10.0.0.0/8", "unix" */
+    SETTING_HEADERS,     /* char **: "Name: value" */
+    SETTING_LABELS,      /* char **: "name=value" */
+    SETTING_URL,         /* char *: http:// or https://, or "" */
     SETTING_CHOICE,      /* int: the place in `choices` */
     SETTING_SCHEDULE,    /* char *, checked by cron_parse */
     SETTING_ZONE,        /* char *, a time zone's name */
@@ -88,6 +91,11 @@ const TomlValue *settings_read_custom(SettingsReading *reading, const TomlEntry 
                                       const Role **ret_role);
 void settings_settle_customs(Settings *settings);
 void settings_clear_customs(Settings *settings);
+
+/* Where a setting of the table was found, for a problem with it. */
+TomlPlace settings_place_of(const SettingsReading *reading, const char *name);
+/* The rules of [metrics], once all is read: settings_metrics.c. */
+void settings_settle_metrics(SettingsReading *reading);
 
 /* A certificate, [acme.NAME]: settings_acme.c. */
 void settings_read_acme(SettingsReading *reading, const TomlEntry *entry);

@@ -12,6 +12,8 @@
 #include "base/cron.h"
 #include "base/error.h"
 #include "base/limits.h"
+#include "base/limits_metrics_push.h"
+#include "base/limits_remote.h"
 #include "base/nearest.h"
 #include "base/units.h"
 #include "front/http_forwarded.h"
@@ -389,6 +391,51 @@ static bool check_proxies(char **list, char **ret_problem)
     return proxies || refuse(ret_problem, "found what is no proxy: %s", error->message);
 }
 
+static bool check_url(const char *text, char **ret_problem)
+{
+    g_autoptr(GUri) url = *text ? g_uri_parse(text, G_URI_FLAGS_ENCODED, NULL) : NULL;
+    const char *scheme = url ? g_uri_get_scheme(url) : "";
+    if (!*text)
+        return true;
+    if (!url || (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0) ||
+        !g_uri_get_host(url) || !*g_uri_get_host(url) || g_uri_get_userinfo(url) ||
+        g_uri_get_fragment(url) || strlen(text) > FETCH_URL_BYTES_MAX / 2)
+        return refuse(ret_problem,
+                      "found \"%.*s\"; write a URL as in \"https://metrics.example.org/path\", "
+                      "without a name, a password or a fragment in it",
+                      SHOWN_BYTES_MAX, text);
+    return true;
+}
+
+/* A name of the kind, `end` behind it, and a value without control characters. */
+static bool is_pair(const char *text, const char *more, const char *end)
+{
+    size_t name = 0;
+    while (g_ascii_isalnum(text[name]) || (text[name] && strchr(more, text[name])))
+        name++;
+    if (name == 0 || !g_str_has_prefix(text + name, end) || strlen(text) > METRICS_LABEL_BYTES_MAX)
+        return false;
+    for (const char *at = text + name; *at; at++)
+        if (g_ascii_iscntrl(*at))
+            return false;
+    return text[name + strlen(end)] != '\0';
+}
+
+static bool check_pairs(const SettingRow *row, char **list, char **ret_problem)
+{
+    bool headers = row->type == SETTING_HEADERS;
+    unsigned count = g_strv_length(list);
+    if (count > METRICS_LABELS_MAX)
+        return refuse(ret_problem, "found %u of them; write at most %d", count, METRICS_LABELS_MAX);
+    for (unsigned i = 0; i < count; i++)
+        if (!is_pair(list[i], headers ? "!#$%&'*+-.^_`|~" : "_.", headers ? ": " : "=") ||
+            (!headers && g_ascii_isdigit(*list[i])))
+            return refuse(ret_problem, "found \"%.*s\"; write %s of at most %d bytes",
+                          SHOWN_BYTES_MAX, list[i], headers ? "\"Name: value\"" : "\"name=value\"",
+                          METRICS_LABEL_BYTES_MAX);
+    return true;
+}
+
 bool setting_convert(const SettingRow *row, const TomlValue *value, const char *folder, void *field,
                      char **ret_problem)
 {
@@ -416,6 +463,14 @@ bool setting_convert(const SettingRow *row, const TomlValue *value, const char *
     case SETTING_PROXIES:
         return convert_texts(row, value, folder, field, ret_problem) &&
                check_proxies(*(char ***)field, ret_problem);
+    case SETTING_HEADERS:
+    case SETTING_LABELS:
+        return convert_texts(row, value, folder, field, ret_problem) &&
+               check_pairs(row, *(char ***)field, ret_problem);
+    case SETTING_URL:
+        text = take_text(value, folder, row->fallback, ret_problem);
+        return text && check_url(text, ret_problem) &&
+               convert_text(row, g_steal_pointer(&text), field, ret_problem);
     case SETTING_NODE:
         return convert_node(value, folder, field, ret_problem);
     case SETTING_CHOICE:
@@ -440,9 +495,10 @@ bool setting_convert(const SettingRow *row, const TomlValue *value, const char *
 
 void setting_clear(const SettingRow *row, void *field)
 {
-    if (row->type == SETTING_TEXT || row->type == SETTING_SCHEDULE || row->type == SETTING_ZONE)
+    if (row->type == SETTING_TEXT || row->type == SETTING_SCHEDULE || row->type == SETTING_ZONE ||
+        row->type == SETTING_URL)
         g_clear_pointer((char **)field, g_free);
     if (row->type == SETTING_ADDRESSES || row->type == SETTING_TEXTS ||
-        row->type == SETTING_PROXIES)
+        row->type == SETTING_PROXIES || row->type == SETTING_HEADERS || row->type == SETTING_LABELS)
         g_clear_pointer((char ***)field, g_strfreev);
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "content/seal.h"
+#include "content/series.h"
 #include "roster/role.h"
 
 /* A role of the operator's own ([cluster.roles.custom.NAME]). Owned by the settings. */
@@ -54,6 +55,36 @@ typedef struct {
     char **deploy_hook;  /* a command and its arguments; none: no hook */
 } AcmeDuty;
 
+/* Where metrics.push sends ([metrics.open-telemetry], …). Owned by the settings. */
+typedef enum {
+    METRICS_OPEN_TELEMETRY,
+    METRICS_REMOTE_WRITE,
+    METRICS_PUSHGATEWAY,
+    METRICS_TARGETS
+} MetricsTargetKind;
+typedef struct {
+    char *endpoint;                    /* a URL; "": nothing is sent there */
+    char *username, *password, *token; /* Basic, or Bearer; "": neither */
+    char **headers;                    /* "Name: value", NULL-ended */
+    char *ca_file;                     /* "": the system's */
+    char **labels;                     /* "name=value", NULL-ended */
+    int64_t timeout_ms;
+} MetricsTarget;
+typedef struct {
+    MetricsTarget targets[METRICS_TARGETS];
+    char *schedule;        /* of the role, and of the nodes' own snapshots */
+    int64_t buffer_age_ms; /* of what a target has not taken */
+    int64_t buffer_bytes;  /* of it, for each target and shard, compressed */
+} MetricsPush;
+/* The cluster's own series, which roster/ and front/ know: app/ hands them in. */
+typedef struct {
+    /* Adds them, asking the store in transactions of its own. */
+    bool (*read_cluster)(SeriesSet *set, Db *db, void *data, GError **error);
+    void *data;
+    const char *cluster; /* its name; "" none */
+    const char *version;
+} MetricsDoor;
+
 /* Immutable while a run lasts; app/ fills it from the settings. */
 typedef struct {
     int64_t undelete_retention_ms; /* storage.undelete.retention, 1h */
@@ -80,10 +111,12 @@ typedef struct {
     struct PushWire *push; /* push_wire.h; NULL where the settings are only read */
     const AcmeDuty *certificates;
     unsigned certificate_count;
-    Seal seal;                     /* of storage.secret-key */
-    const struct AcmeDoor *door;   /* how a CA is asked; NULL: by remote/fetch.h */
-    const struct SmtpConfig *smtp; /* remote/smtp.h; NULL: nothing is sent */
-    const char *time_zone;         /* server.time-zone: where a calendar has none */
+    Seal seal;                       /* of storage.secret-key */
+    const struct AcmeDoor *door;     /* how a CA is asked; NULL: by remote/fetch.h */
+    const struct SmtpConfig *smtp;   /* remote/smtp.h; NULL: nothing is sent */
+    const char *time_zone;           /* server.time-zone: where a calendar has none */
+    const MetricsPush *metrics_push; /* NULL: nothing is sent */
+    const MetricsDoor *metrics_door; /* NULL: the cluster's series are not sent */
 } DutySettings;
 
 /* The ten of the seed, in its order. A process works with these and its settings' own
@@ -95,6 +128,6 @@ Role *duty_roles_with(const CustomDuty *customs, unsigned count);
 
 extern const Handler purge_stores_handler, purge_accounts_handler, fts_indexing_handler,
     bayes_training_handler, push_notifications_handler, imip_processing_handler, custom_handler,
-    acme_renew_handler, calendar_alerts_handler, metrics_calculate_handler;
+    acme_renew_handler, calendar_alerts_handler, metrics_calculate_handler, metrics_push_handler;
 
 #endif

@@ -36,7 +36,7 @@ static double version(const Certificate *one)
     return (double)one->version;
 }
 
-void metrics_certificates_add(MetricsText *text, const GPtrArray *certificates)
+void metrics_certificates_add(SeriesSet *set, const GPtrArray *certificates)
 {
     static const struct {
         const char *name, *unit, *help;
@@ -53,10 +53,10 @@ void metrics_certificates_add(MetricsText *text, const GPtrArray *certificates)
     if (certificates->len == 0)
         return;
     for (size_t i = 0; i < G_N_ELEMENTS(families); i++) {
-        metrics_family(text, METRICS_GAUGE, families[i].name, families[i].unit, families[i].help);
+        series_family(set, SERIES_GAUGE, families[i].name, families[i].unit, families[i].help);
         for (unsigned j = 0; j < certificates->len; j++) {
             const Certificate *one = g_ptr_array_index(certificates, j);
-            metrics_sample(text, families[i].value(one), "certificate", one->name, NULL);
+            series_value(set, families[i].value(one), "certificate", one->name, NULL);
         }
     }
 }

@@ -6,12 +6,11 @@
 
 #include <glib.h>
 
+#include "content/series.h"
 #include "model/certificate.h"
-
-#include "front/metrics_text.h"
 
 /* NULL: the store did not answer, or there is no handle. Freed with g_ptr_array_unref. */
 GPtrArray *metrics_certificates_read(Db *db);
-void metrics_certificates_add(MetricsText *text, const GPtrArray *certificates);
+void metrics_certificates_add(SeriesSet *set, const GPtrArray *certificates);
 
 #endif

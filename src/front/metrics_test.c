@@ -1,57 +1,14 @@
-/* metrics_test: the two formats letter for letter, and what /metrics says on both stores. */
+/* metrics_test: what /metrics says, on both stores. */
 #include <string.h>
 
 #include "front/metrics.h"
-#include "front/metrics_text.h"
 #include "support.h"
-
-static char *format_all(bool open_metrics)
-{
-    static const double ends[] = {0.5, 1};
-    static const int64_t counts[] = {1, 2, 3};
-    MetricsText text = {.out = g_string_new(NULL), .open_metrics = open_metrics};
-    metrics_family(&text, METRICS_COUNTER, "a_seconds", "seconds", "Help.");
-    metrics_sample(&text, 1.25, NULL);
-    metrics_family(&text, METRICS_GAUGE, "b", "", "Help.");
-    metrics_sample(&text, -3, "x", "q\"b\\n\n", "y", "", NULL);
-    metrics_family(&text, METRICS_HISTOGRAM, "c_seconds", "seconds", "Help.");
-    metrics_histogram(&text, &(MetricsHistogram){ends, counts, 2, 7.5}, "x", "1", NULL);
-    metrics_histogram(&text, &(MetricsHistogram){ends, counts, 2, 7.5}, NULL);
-    metrics_family(&text, METRICS_INFO, "d", "", "Help.");
-    metrics_sample(&text, 1, "v", "1", NULL);
-    metrics_end(&text);
-    return g_string_free(text.out, FALSE);
-}
-
-#define HISTOGRAM                                                                                  \
-    "c_seconds_bucket{x=\"1\",le=\"0.5\"} 1\nc_seconds_bucket{x=\"1\",le=\"1.0\"} 3\n"             \
-    "c_seconds_bucket{x=\"1\",le=\"+Inf\"} 6\nc_seconds_sum{x=\"1\"} 7.5\n"                        \
-    "c_seconds_count{x=\"1\"} 6\nc_seconds_bucket{le=\"0.5\"} 1\nc_seconds_bucket{le=\"1.0\"} 3\n" \
-    "c_seconds_bucket{le=\"+Inf\"} 6\nc_seconds_sum 7.5\nc_seconds_count 6\n"
-
-static void formats(void **state)
-{
-    (void)state;
-    g_autofree char *open = format_all(true), *plain = format_all(false);
-    assert_string_equal(
-        open, "# HELP a_seconds Help.\n# TYPE a_seconds counter\n# UNIT a_seconds seconds\n"
-              "a_seconds_total 1.25\n# HELP b Help.\n# TYPE b gauge\n"
-              "b{x=\"q\\\"b\\\\n\\n\",y=\"\"} -3\n# HELP c_seconds Help.\n"
-              "# TYPE c_seconds histogram\n# UNIT c_seconds seconds\n" HISTOGRAM
-              "# HELP d Help.\n# TYPE d info\nd_info{v=\"1\"} 1\n# EOF\n");
-    assert_string_equal(plain, "# HELP a_seconds_total Help.\n# TYPE a_seconds_total counter\n"
-                               "a_seconds_total 1.25\n# HELP b Help.\n# TYPE b gauge\n"
-                               "b{x=\"q\\\"b\\\\n\\n\",y=\"\"} -3\n# HELP c_seconds Help.\n"
-                               "# TYPE c_seconds histogram\n" HISTOGRAM
-                               "# HELP d_info Help.\n# TYPE d_info gauge\nd_info{v=\"1\"} 1\n");
-}
-
-/* ---------------------------------------------------------------- the route */
 
 static void read_node(NodeMetrics *ret, void *data)
 {
     Load *load = data;
-    *ret = (NodeMetrics){.version = "1", .state = "up", .node = 4, .lmtp = true, .stored = 5};
+    *ret = (NodeMetrics){
+        .version = "1", .state = "up", .node = 4, .lmtp = true, .http = true, .stored = 5};
     ret->loads = load_totals(load);
 }
 
@@ -173,7 +130,6 @@ static void asks_for_a_password(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(formats),
         cmocka_unit_test(tells_of_node_and_cluster),
         cmocka_unit_test(asks_the_store_seldom),
         cmocka_unit_test(asks_for_a_password),

@@ -117,6 +117,18 @@ static const PurgeKind old_metrics = {
     .remove_args = "01234",
 };
 
+/* What no target of metrics.push has taken, where it is no target any more: as old as no buffer is
+ * (METRICS_BUFFER_AGE_MAX_MS). */
+static const PurgeKind unsent_metrics = {
+    .name = "metric snapshots", .key = "tii", .path = "0/1/2", .limit = PURGE_PAGE_ROWS,
+    .list = {"SELECT target, at, node, size, 1 FROM metric_outbox"
+             " WHERE (target, at, node) > ($1, $2, $3) AND at < CAST($4 AS BIGINT) - 604800000"
+             " AND " SHARD_OF("node", "$5", "$6") " ORDER BY target, at, node LIMIT $7", NULL},
+    .list_args = "012nsSl",
+    .remove = {"DELETE FROM metric_outbox WHERE target = $1 AND at = $2 AND node = $3", NULL},
+    .remove_args = "012",
+};
+
 /* How far the index of an account is that is gone. */
 static const PurgeKind lost_index_state = {
     .name = "index states", .key = "i", .path = "0", .limit = PURGE_PAGE_ROWS,
@@ -205,6 +217,7 @@ static const PurgeKind old_letter = {
 
 const PurgeKind *const purge_of_store[] = {
     &expired_key, &over_upload, &loose_blob, &old_history, &old_load, &old_metrics,
+    &unsent_metrics,
     &unjudged_features, &lost_index_state,
     &over_subscription, &idle_origin, &old_invitation, &old_letter, NULL,
 };
