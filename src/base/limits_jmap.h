@@ -28,4 +28,12 @@
 #define UPLOADS_BYTES_MAX (500ll * 1024 * 1024)
 #define UPLOADS_MAX       1000
 
+/* of all that goes into one email as blobs: in base64 it is a mail of 50 MB */
+#define JMAP_ATTACHMENTS_BYTES_MAX (36 * 1024 * 1024)
+/* parts and header fields of one email that a client describes; a person attaches dozens */
+#define JMAP_PARTS_MAX  200
+#define JMAP_FIELDS_MAX 200
+/* emails that one request makes: some seconds of a worker */
+#define JMAP_MADE_BYTES_MAX (200ul * 1024 * 1024)
+
 #endif

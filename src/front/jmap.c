@@ -42,11 +42,18 @@ json_t *jmap_fail_error(json_t **ret_error, const GError *error)
     switch (error_kind(error)) {
     case ERROR_RETRY:
         return jmap_fail(ret_error, "serverUnavailable", error->message);
+    case ERROR_STOPPED:
+        return jmap_fail(ret_error, "serverUnavailable", error->message);
     case ERROR_UNKNOWN:
         return jmap_fail(ret_error, "serverPartialFail", error->message);
-    default:
-        return jmap_fail(ret_error, "serverFail", error->message);
+    case ERROR_REJECT:
+        return jmap_fail(ret_error, "invalidArguments", error->message);
+    case ERROR_GONE: /* no method asks so for anything else */
+        return jmap_fail(ret_error, "accountNotFound", error->message);
+    case ERROR_CONFLICT:
+        break;
     }
+    return jmap_fail(ret_error, "serverFail", error->message);
 }
 
 bool jmap_takes(const JmapCall *call, json_t *arguments, const char *const *names,
@@ -261,8 +268,8 @@ static const JmapMethod core_methods[] = {
     {NULL, NULL, NULL},
 };
 static const JmapMethod *const tables[] = {
-    core_methods,     jmap_mailbox_methods, jmap_email_methods, jmap_query_methods,
-    jmap_set_methods, jmap_changes_methods, jmap_blob_methods,  jmap_import_methods};
+    core_methods,           jmap_mailbox_methods, jmap_email_methods, jmap_query_methods,
+    jmap_email_set_methods, jmap_changes_methods, jmap_blob_methods,  jmap_import_methods};
 
 /* ---------------------------------------------------------------- a request */
 

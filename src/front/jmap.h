@@ -21,8 +21,11 @@
 typedef struct {
     Db *db;
     int64_t account;
-    bool push_private; /* jmap.push.allow-private */
-    json_t *created;   /* creation id → id, of this request */
+    bool push_private;  /* jmap.push.allow-private */
+    const char *person; /* who asks: an address */
+    int64_t now_ms;     /* wall clock */
+    size_t made;        /* bytes of emails that this request has made */
+    json_t *created;    /* creation id → id, of this request */
 } JmapCall;
 
 typedef struct {
@@ -76,10 +79,10 @@ bool jmap_fits(json_t *value, size_t *left);
 /* "accountId", "state", "list", "notFound": takes the last two. */
 json_t *jmap_get_answer(const JmapCall *call, int64_t state, json_t *list, json_t *not_found);
 
-/* The methods: jmap_mailbox.c, jmap_email.c, jmap_query.c, jmap_set.c, jmap_changes.c; ended by a
- * row without a name. */
+/* The methods that read: jmap_mailbox.c, jmap_email.c, jmap_query.c, jmap_changes.c; ended by a row
+ * without a name. Those that write: jmap_write.h. */
 extern const JmapMethod jmap_mailbox_methods[], jmap_email_methods[], jmap_query_methods[],
-    jmap_set_methods[], jmap_changes_methods[];
+    jmap_changes_methods[];
 
 /* jmap_door.c: the session, requests, the bytes of messages, events. Ended by NULL. */
 extern const HttpRoute *const jmap_routes[];

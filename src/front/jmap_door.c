@@ -37,10 +37,11 @@ static json_t *core_json(void)
 
 static json_t *account_json(const char *name)
 {
-    json_t *mail = json_pack("{s:i, s:n, s:i, s:i, s:[s,s,s,s,s], s:b}", "maxMailboxesPerEmail", 1,
-                             "maxMailboxDepth", "maxSizeMailboxName", 255,
-                             "maxSizeAttachmentsPerEmail", 0, "emailQuerySortOptions", "receivedAt",
-                             "sentAt", "size", "subject", "from", "mayCreateTopLevelMailbox", 0);
+    json_t *mail =
+        json_pack("{s:i, s:n, s:i, s:i, s:[s,s,s,s,s], s:b}", "maxMailboxesPerEmail", 1,
+                  "maxMailboxDepth", "maxSizeMailboxName", 255, "maxSizeAttachmentsPerEmail",
+                  JMAP_ATTACHMENTS_BYTES_MAX, "emailQuerySortOptions", "receivedAt", "sentAt",
+                  "size", "subject", "from", "mayCreateTopLevelMailbox", 0);
     return json_pack("{s:s, s:b, s:b, s:{s:o}}", "name", name, "isPersonal", 1, "isReadOnly", 0,
                      "accountCapabilities", JMAP_MAIL, mail);
 }
@@ -117,8 +118,11 @@ static void run_api(HttpCall *call)
         refuse(call, "notJSON", "the body is no I-JSON");
         return;
     }
-    JmapCall jmap = {
-        .db = call->db, .account = call->account, .push_private = call->house->jmap->push_private};
+    JmapCall jmap = {.db = call->db,
+                     .account = call->account,
+                     .push_private = call->house->jmap->push_private,
+                     .person = call->person,
+                     .now_ms = clock_wall_ms(call->house->clock)};
     json_t *answer = jmap_run(&jmap, json, &problem, &detail);
     if (answer)
         http_answer_json(call->answer, 200, answer);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/limits_jmap.h"
 #include "base/rand.h"
 #include "model/deliver.h"
 #include "model/email.h"
@@ -30,13 +31,15 @@ json_t *jmap_invalid(const char *property, const char *description)
 json_t *jmap_error_of(const GError *error)
 {
     json_t *json;
+    if (error_kind(error) == ERROR_GONE)
+        return jmap_error("notFound", error->message);
+    if (error_kind(error) == ERROR_REJECT)
+        return jmap_error("invalidProperties", error->message);
     jmap_fail_error(&json, error);
     return json;
 }
 
-/* "#k" is the id of what this request created as k; others are as they are. Borrowed; NULL: k was
- * not created. */
-static const char *id_of(const JmapCall *call, const char *text)
+const char *jmap_id_of(const JmapCall *call, const char *text)
 {
     if (!text || text[0] != '#')
         return text;
@@ -73,10 +76,18 @@ void jmap_filing_clear(JmapFiling *filing)
 static json_t *read_mailbox(const JmapCall *call, json_t *ids, JmapFiling *ret)
 {
     void *only = json_object_iter(ids);
-    if (json_object_size(ids) != 1 || !json_is_true(json_object_iter_value(only)))
+    if (json_object_size(ids) > 1)
+        return jmap_error("tooManyMailboxes", "an email is in one mailbox");
+    if (!only || !json_is_true(json_object_iter_value(only)))
         return jmap_invalid("mailboxIds", "an email is in one mailbox: {\"B1\": true}");
-    ret->mailbox = jmap_id_parse(id_of(call, json_object_iter_key(only)), 'B');
+    ret->mailbox = jmap_id_parse(jmap_id_of(call, json_object_iter_key(only)), 'B');
     return ret->mailbox ? NULL : jmap_invalid("mailboxIds", "there is no such mailbox");
+}
+
+bool jmap_is_keyword(const char *word)
+{
+    g_autofree char *alone = keywords_set("", word, true, NULL);
+    return alone != NULL;
 }
 
 static json_t *read_keywords(json_t *words, JmapFiling *ret)
@@ -90,6 +101,8 @@ static json_t *read_keywords(json_t *words, JmapFiling *ret)
     {
         g_autoptr(GError) error = NULL;
         char *more = json_is_true(on) ? keywords_set(ret->keywords, word, true, &error) : NULL;
+        if (!more && error && jmap_is_keyword(word))
+            return jmap_error("tooManyKeywords", error->message);
         if (!more)
             return jmap_invalid("keywords", error ? error->message : "each is true");
         g_free(ret->keywords);
@@ -181,6 +194,11 @@ json_t *jmap_file(JmapCall *call, const char *creation, GBytes *bytes, const Jma
     uint8_t chance[KEY_BYTES];
     gsize size;
     const void *data = g_bytes_get_data(bytes, &size);
+    call->made += size;
+    if (call->made > JMAP_MADE_BYTES_MAX) {
+        *ret_wrong = jmap_error("rateLimit", "one request makes no more than 200 MB of emails");
+        return NULL;
+    }
     g_autoptr(GError) error = NULL;
     g_autoptr(Letter) letter = letter_new(data, size);
     rand_secret(chance, sizeof chance);

@@ -53,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     json_t *request = json_loadb((const char *)bytes, size, JSON_DECODE_ANY, NULL);
     if (!request)
         return 0;
-    JmapCall call = {.db = db, .account = account};
+    JmapCall call = {.db = db, .account = account, .person = "ada@example.org"};
     json_t *answer = jmap_run(&call, request, &problem, &detail);
     MUST(!answer == (problem != NULL));
     if (answer)

@@ -1,220 +1,51 @@
-/* jmap_set: Email/set of JMAP (RFC 8621 §4.6): keywords, mailbox and destroying.
+/* jmap_set: what all /set methods do alike (RFC 8620 §5.3).
  *
- * How it fits: model/email's verbs do it, which write changes and tasks: into Junk and out of it,
- * $junk and $notjunk teach the spam filter. An object is a transaction, so that one that is refused
- * costs no other.
+ * How it fits: the method of a type gives a way to create, to update and to destroy one object;
+ * here are the arguments, the order, the limits, creation ids and the response. An object is a
+ * transaction, so that one that is refused costs no other. First all that is created, then updated,
+ * then destroyed; of two that are created, the one that the other refers to comes first, and of two
+ * that are destroyed, the child.
  *
- * Failures: single objects are in notUpdated and notDestroyed with their error; a store that goes
- * away in the middle is serverUnavailable for those that are left. A commit whose outcome is not
- * known is an error of its object, and the client sees by changes what became of it. Known weak
- * point: emails are not created here (RFC 8621 §4.6), and are in one mailbox alone.
+ * Failures: single objects are in notCreated, notUpdated and notDestroyed with their error; a store
+ * that goes away in the middle is serverUnavailable for those that are left. A commit whose outcome
+ * is not known is an error of its object (serverPartialFail), and the client sees by changes what
+ * became of it. Known weak point: many objects of one call are many commits.
  */
-#include "front/jmap.h"
+#include "front/jmap_write.h"
 
 #include <string.h>
 
-#include "base/error.h"
 #include "base/limits_jmap.h"
-#include "model/account.h"
-#include "model/change.h"
-#include "model/email.h"
 
-/* What a patch asks of one email: name → true or false; the caller's. */
 typedef struct {
-    json_t *mailboxes, *keywords;
-    bool all_mailboxes, all_keywords; /* and it is in no others, and has no others */
-} Patch;
+    JmapCall *call;
+    const JmapSetKind *kind;
+    json_t *arguments, *create, *update, *destroy;
+    json_t *made, *not_made, *updated, *not_updated, *destroyed, *not_destroyed;
+    GHashTable *doomed; /* ids that are to be destroyed; borrowed */
+} Set;
 
-/* ---------------------------------------------------------------- the patch */
-
-static bool read_all(json_t *value, json_t *into, bool *ret_all)
+static bool is_map(json_t *value)
 {
-    const char *key;
-    json_t *on;
-    json_object_foreach(value, key, on)
-    {
-        if (!json_is_true(on))
-            return false;
-        json_object_set_new(into, key, json_true());
-    }
-    *ret_all = true;
-    return json_is_object(value);
+    return !value || json_is_null(value) || json_is_object(value);
 }
 
-static bool read_one(const char *name, json_t *value, json_t *into)
-{
-    return (json_is_true(value) || json_is_null(value)) &&
-           json_object_set_new(into, name, json_boolean(json_is_true(value))) == 0;
-}
-
-/* NULL, or the error of the object; the caller's. */
-static json_t *read_patch(json_t *patch, Patch *ret)
-{
-    const char *key;
-    json_t *value;
-    json_object_foreach(patch, key, value)
-    {
-        bool good;
-        if (strcmp(key, "mailboxIds") == 0)
-            good = read_all(value, ret->mailboxes, &ret->all_mailboxes);
-        else if (strcmp(key, "keywords") == 0)
-            good = read_all(value, ret->keywords, &ret->all_keywords);
-        else if (g_str_has_prefix(key, "mailboxIds/"))
-            good = read_one(key + strlen("mailboxIds/"), value, ret->mailboxes);
-        else if (g_str_has_prefix(key, "keywords/"))
-            good = read_one(key + strlen("keywords/"), value, ret->keywords);
-        else
-            return jmap_error("invalidProperties", "keywords and mailboxIds can be changed");
-        if (!good && g_str_has_prefix(key, "mailboxIds"))
-            return jmap_error("invalidProperties",
-                              "mailboxIds: each is true, or null to remove it");
-        if (!good)
-            return jmap_error("invalidProperties", "keywords: each is true, or null to remove it");
-    }
-    if (!json_is_object(patch))
-        return jmap_error("invalidPatch", "a patch is an object");
-    return NULL;
-}
-
-/* ---------------------------------------------------------------- doing it */
-
-static bool apply_keywords(const JmapCall *call, const Email *email, const Patch *patch,
-                           GError **error)
-{
-    const char *key;
-    json_t *on;
-    g_auto(GStrv) old = g_strsplit(patch->all_keywords ? email->keywords : "", " ", -1);
-    for (char **word = old; *word; word++)
-        if (**word && !json_object_get(patch->keywords, *word) &&
-            !email_set_keyword(call->db, call->account, email->id, *word, false, error))
-            return false;
-    json_object_foreach(patch->keywords, key,
-                        on) if (!email_set_keyword(call->db, call->account, email->id, key,
-                                                   json_is_true(on), error)) return false;
-    return true;
-}
-
-/* The mailboxes that it is in after the patch; the caller's. */
-static json_t *mailboxes_after(const GArray *now, const Patch *patch)
-{
-    json_t *after = json_object(), *on;
-    const char *key;
-    for (guint i = 0; !patch->all_mailboxes && i < now->len; i++) {
-        char text[32];
-        g_snprintf(text, sizeof text, "B%" G_GINT64_FORMAT, g_array_index(now, int64_t, i));
-        json_object_set_new(after, text, json_true());
-    }
-    json_object_foreach(patch->mailboxes, key, on)
-    {
-        if (json_is_true(on))
-            json_object_set(after, key, on);
-        else
-            json_object_del(after, key);
-    }
-    return after;
-}
-
-/* The email is there, and stays: its account is locked. */
-static bool apply_mailboxes(const JmapCall *call, int64_t id, const Patch *patch, GError **error)
-{
-    g_autoptr(GError) why = NULL;
-    if (!patch->all_mailboxes && json_object_size(patch->mailboxes) == 0)
-        return true;
-    g_autoptr(GArray) now = email_mailboxes(call->db, call->account, id, error);
-    if (!now)
-        return false;
-    json_t *after = mailboxes_after(now, patch);
-    bool one = json_object_size(after) == 1;
-    int64_t to = jmap_id_parse(json_object_iter_key(json_object_iter(after)), 'B');
-    json_decref(after);
-    if (!one)
-        return fail(error, ERROR_REJECT, "mailboxIds: an email is in one mailbox");
-    if (email_move(call->db, call->account, id, to, &why))
-        return true;
-    if (error_kind(why) == ERROR_GONE)
-        return fail(error, ERROR_REJECT, "mailboxIds: there is no such mailbox");
-    g_propagate_error(error, g_steal_pointer(&why));
-    return false;
-}
-
-static bool apply(const JmapCall *call, int64_t id, const Patch *patch, GError **error)
-{
-    if (!db_begin(call->db, DB_WRITE, error))
-        return false;
-    g_auto(DbScope) scope = db_scope(call->db);
-    if (!account_lock_row(call->db, call->account, error))
-        return false;
-    g_autoptr(Email) email = email_get(call->db, call->account, id, error);
-    if (!email || !apply_keywords(call, email, patch, error) ||
-        !apply_mailboxes(call, id, patch, error) || db_commit(call->db, error) != DB_DONE)
-        return false;
-    change_wake();
-    return true;
-}
-
-static bool destroy(const JmapCall *call, int64_t id, GError **error)
-{
-    if (!db_begin(call->db, DB_WRITE, error))
-        return false;
-    g_auto(DbScope) scope = db_scope(call->db);
-    if (!email_destroy(call->db, call->account, id, error) || db_commit(call->db, error) != DB_DONE)
-        return false;
-    change_wake();
-    return true;
-}
-
-static json_t *error_of(const GError *error)
-{
-    switch (error_kind(error)) {
-    case ERROR_GONE:
-        return jmap_error("notFound", error->message);
-    case ERROR_REJECT:
-        return jmap_error("invalidProperties", error->message);
-    default: {
-        json_t *json;
-        jmap_fail_error(&json, error);
-        return json;
-    }
-    }
-}
-
-static json_t *update_one(const JmapCall *call, const char *text, json_t *changes)
-{
-    g_autoptr(GError) error = NULL;
-    int64_t id = jmap_id_parse(text, 'M');
-    if (!id)
-        return jmap_error("notFound", NULL);
-    Patch patch = {.mailboxes = json_object(), .keywords = json_object()};
-    json_t *wrong = read_patch(changes, &patch);
-    if (!wrong && !apply(call, id, &patch, &error))
-        wrong = error_of(error);
-    json_decref(patch.mailboxes);
-    json_decref(patch.keywords);
-    return wrong;
-}
-
-static json_t *destroy_one(const JmapCall *call, const char *text)
-{
-    g_autoptr(GError) error = NULL;
-    int64_t id = jmap_id_parse(text, 'M');
-    if (!id)
-        return jmap_error("notFound", NULL);
-    return destroy(call, id, &error) ? NULL : error_of(error);
-}
-
-/* ---------------------------------------------------------------- the call */
-
-static bool are_objects(json_t *create, json_t *update, json_t *list, json_t **ret_error)
+static bool read_arguments(const JmapCall *call, json_t *arguments, Set *set, json_t **ret_error)
 {
     size_t i;
     json_t *one;
-    bool good = (!create || json_is_null(create) || json_is_object(create)) &&
-                (!update || json_is_null(update) || json_is_object(update)) &&
-                (!list || json_is_null(list) || json_is_array(list));
-    json_array_foreach(list, i, one) good = good && json_is_string(one);
+    if (!jmap_takes(call, arguments, set->kind->arguments, ret_error))
+        return false;
+    set->create = json_object_get(arguments, "create");
+    set->update = json_object_get(arguments, "update");
+    set->destroy = json_object_get(arguments, "destroy");
+    bool good = is_map(set->create) && is_map(set->update) &&
+                (!set->destroy || json_is_null(set->destroy) || json_is_array(set->destroy));
+    json_array_foreach(set->destroy, i, one) good = good && json_is_string(one);
     if (!good)
         jmap_fail(ret_error, "invalidArguments", "create, update or destroy is wrong");
-    else if (json_object_size(create) + json_object_size(update) + json_array_size(list) >
+    else if (json_object_size(set->create) + json_object_size(set->update) +
+                 json_array_size(set->destroy) >
              JMAP_SET_MAX)
         jmap_fail(ret_error, "requestTooLarge", NULL);
     else
@@ -222,58 +53,174 @@ static bool are_objects(json_t *create, json_t *update, json_t *list, json_t **r
     return false;
 }
 
-static json_t *run_set(JmapCall *call, json_t *arguments, json_t **ret_error)
+/* ---------------------------------------------------------------- create */
+
+/* It refers to one of this call that is not decided yet. */
+static bool waits(const Set *set, const char *creation, json_t *object)
 {
-    static const char *const names[] = {"ifInState", "create", "update", "destroy", NULL};
-    g_autoptr(GError) error = NULL;
-    g_autoptr(GHashTable) doomed = g_hash_table_new(g_str_hash, g_str_equal);
-    json_t *create = json_object_get(arguments, "create"), *value;
-    json_t *update = json_object_get(arguments, "update");
-    json_t *list = json_object_get(arguments, "destroy");
-    json_t *if_state = json_object_get(arguments, "ifInState");
-    const char *key;
-    size_t i;
-    int64_t before, after;
-    if (!jmap_takes(call, arguments, names, ret_error) ||
-        !are_objects(create, update, list, ret_error))
-        return NULL;
-    if (!jmap_state_now(call, &before, &error))
-        return jmap_fail_error(ret_error, error);
-    g_autofree char *state = g_strdup_printf("%" G_GINT64_FORMAT, before);
-    if (json_is_string(if_state) && strcmp(json_string_value(if_state), state) != 0)
-        return jmap_fail(ret_error, "stateMismatch", NULL);
-    json_t *updated = json_object(), *not_updated = json_object(), *destroyed = json_array();
-    json_t *not_destroyed = json_object(), *not_created = json_object();
-    json_object_foreach(create, key, value) json_object_set_new(
-        not_created, key, jmap_error("forbidden", "emails come in by LMTP in this version"));
-    json_array_foreach(list, i, value)
-        g_hash_table_add(doomed, (char *)(uintptr_t)json_string_value(value));
-    json_object_foreach(update, key, value)
-    {
-        json_t *wrong = g_hash_table_contains(doomed, key) ? jmap_error("willDestroy", NULL)
-                                                           : update_one(call, key, value);
-        json_object_set_new(wrong ? not_updated : updated, key, wrong ? wrong : json_null());
-    }
-    json_array_foreach(list, i, value)
-    {
-        if (!g_hash_table_remove(doomed, json_string_value(value)))
-            continue; /* once is enough */
-        json_t *wrong = destroy_one(call, json_string_value(value));
-        if (wrong)
-            json_object_set_new(not_destroyed, json_string_value(value), wrong);
-        else
-            json_array_append(destroyed, value);
-    }
-    if (!jmap_state_now(call, &after, &error))
-        after = before; /* what was done is done; the client asks for changes anyway */
-    return json_pack("{s:o, s:o, s:o, s:n, s:o, s:o, s:o, s:o, s:o}", "accountId",
-                     jmap_id('a', call->account), "oldState", jmap_state_json(before), "newState",
-                     jmap_state_json(after), "created", "notCreated", not_created, "updated",
-                     updated, "notUpdated", not_updated, "destroyed", destroyed, "notDestroyed",
-                     not_destroyed);
+    const char *name = set->kind->refers;
+    const char *text = name ? json_string_value(json_object_get(object, name)) : NULL;
+    return text && text[0] == '#' && strcmp(text + 1, creation) != 0 &&
+           json_object_get(set->create, text + 1) && !json_object_get(set->made, text + 1) &&
+           !json_object_get(set->not_made, text + 1);
 }
 
-const JmapMethod jmap_set_methods[] = {
-    {"Email/set", JMAP_MAIL, run_set},
-    {NULL, NULL, NULL},
-};
+static void create_one(Set *set, const char *creation, json_t *object)
+{
+    json_t *wrong = NULL, *made = NULL;
+    if (json_is_object(object))
+        made = set->kind->create(set->call, creation, object, &wrong);
+    else
+        wrong = jmap_error("invalidProperties", "it is no object");
+    json_object_set_new(made ? set->made : set->not_made, creation, made ? made : wrong);
+}
+
+/* As often as one more can be decided; those that are left then refer to one another. */
+static void create_all(Set *set)
+{
+    const char *creation;
+    json_t *object;
+    for (size_t before = SIZE_MAX, left = json_object_size(set->create); left != before;) {
+        before = left;
+        json_object_foreach(set->create, creation, object)
+        {
+            if (json_object_get(set->made, creation) || json_object_get(set->not_made, creation) ||
+                waits(set, creation, object))
+                continue;
+            create_one(set, creation, object);
+            left--;
+        }
+    }
+    json_object_foreach(set->create, creation, object)
+    {
+        if (!json_object_get(set->made, creation) && !json_object_get(set->not_made, creation))
+            json_object_set_new(set->not_made, creation,
+                                jmap_invalid(set->kind->refers, "they refer to one another"));
+    }
+}
+
+/* ---------------------------------------------------------------- update and destroy */
+
+static void update_all(Set *set)
+{
+    const char *key;
+    json_t *patch;
+    json_object_foreach(set->update, key, patch)
+    {
+        const char *id = jmap_id_of(set->call, key);
+        json_t *wrong;
+        if (!id)
+            wrong = jmap_error("notFound", NULL);
+        else if (g_hash_table_contains(set->doomed, id))
+            wrong = jmap_error("willDestroy", NULL);
+        else if (!json_is_object(patch))
+            wrong = jmap_error("invalidPatch", "a patch is an object");
+        else
+            wrong = set->kind->update(set->call, id, patch);
+        json_object_set_new(wrong ? set->not_updated : set->updated, key,
+                            wrong ? wrong : json_null());
+    }
+}
+
+/* An error that may be none once others are gone. */
+static bool may_pass(json_t *wrong)
+{
+    return g_strcmp0(json_string_value(json_object_get(wrong, "type")), "mailboxHasChild") == 0;
+}
+
+static void destroy_all(Set *set)
+{
+    size_t i;
+    json_t *one;
+    for (guint before = 0; g_hash_table_size(set->doomed) != before;) {
+        before = g_hash_table_size(set->doomed);
+        json_array_foreach(set->destroy, i, one)
+        {
+            const char *key = json_string_value(one), *id = jmap_id_of(set->call, key);
+            if (!id || !g_hash_table_contains(set->doomed, id))
+                continue; /* once is enough */
+            json_t *wrong = set->kind->destroy(set->call, id, set->arguments);
+            if (!may_pass(wrong))
+                g_hash_table_remove(set->doomed, id);
+            if (wrong)
+                json_object_set_new(set->not_destroyed, key, wrong);
+            else
+                json_object_del(set->not_destroyed, key);
+            if (!wrong)
+                json_array_append(set->destroyed, one);
+        }
+    }
+}
+
+/* What is to be destroyed, by id; a creation id that is none is not found. */
+static void doom_all(Set *set)
+{
+    size_t i;
+    json_t *one;
+    json_array_foreach(set->destroy, i, one)
+    {
+        const char *key = json_string_value(one), *id = jmap_id_of(set->call, key);
+        if (id)
+            g_hash_table_add(set->doomed, (char *)(uintptr_t)id);
+        else
+            json_object_set_new(set->not_destroyed, key, jmap_error("notFound", NULL));
+    }
+}
+
+json_t *jmap_set_run(JmapCall *call, json_t *arguments, const JmapSetKind *kind, json_t **ret_error)
+{
+    g_autoptr(GHashTable) doomed = g_hash_table_new(g_str_hash, g_str_equal);
+    Set set = {.call = call, .kind = kind, .arguments = arguments, .doomed = doomed};
+    int64_t before, after;
+    if (!read_arguments(call, arguments, &set, ret_error) ||
+        !jmap_is_in_state(call, arguments, &before, ret_error))
+        return NULL;
+    set.made = json_object(), set.not_made = json_object(), set.updated = json_object();
+    set.not_updated = json_object(), set.destroyed = json_array();
+    set.not_destroyed = json_object();
+    create_all(&set);
+    doom_all(&set);
+    update_all(&set);
+    destroy_all(&set);
+    if (!jmap_state_now(call, &after, NULL))
+        after = before; /* what was done is done; the client asks for changes anyway */
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "accountId",
+                     jmap_id('a', call->account), "oldState", jmap_state_json(before), "newState",
+                     jmap_state_json(after), "created", set.made, "notCreated", set.not_made,
+                     "updated", set.updated, "notUpdated", set.not_updated, "destroyed",
+                     set.destroyed, "notDestroyed", set.not_destroyed);
+}
+
+/* ---------------------------------------------------------------- patches */
+
+static char *unescape(const char *token)
+{
+    g_autoptr(GString) text = g_string_new(token);
+    g_string_replace(text, "~1", "/", 0);
+    g_string_replace(text, "~0", "~", 0);
+    return g_string_free(g_steal_pointer(&text), false);
+}
+
+char *jmap_patch_key(const char *path, const char *property)
+{
+    size_t size = strlen(property);
+    if (strncmp(path, property, size) != 0 || path[size] != '/' || strchr(path + size + 1, '/'))
+        return NULL;
+    return unescape(path + size + 1);
+}
+
+json_t *jmap_patch_check(json_t *patch)
+{
+    const char *one, *other;
+    json_t *value, *more;
+    json_object_foreach(patch, one, value)
+    {
+        size_t size = strlen(one);
+        json_object_foreach(patch, other, more)
+        {
+            if (strncmp(one, other, size) == 0 && other[size] == '/')
+                return jmap_error("invalidPatch", "one path is the beginning of another");
+        }
+    }
+    return NULL;
+}

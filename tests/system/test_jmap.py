@@ -222,8 +222,8 @@ def test_what_is_refused(rota_sqlite):
     for patch, want in (({"subject": "x"}, "invalidProperties"), ({"keywords/$seen": 7}, "invalidProperties"),
                         ({"keywords": {"a b": True}}, "invalidProperties"), ({"mailboxIds": {}}, "invalidProperties"),
                         ({f"mailboxIds/{inbox}": None}, "invalidProperties"), (7, "invalidPatch"),
-                        ({f"mailboxIds/{junk}": True}, "invalidProperties"),  # and it stays in the inbox
-                        ({"mailboxIds": {junk: True, inbox: True}}, "invalidProperties"),
+                        ({f"mailboxIds/{junk}": True}, "tooManyMailboxes"),  # and it stays in the inbox
+                        ({"mailboxIds": {junk: True, inbox: True}}, "tooManyMailboxes"),
                         ({"mailboxIds": {"B99": True}}, "invalidProperties"),
                         ({"mailboxIds": {"x": True}}, "invalidProperties")):
         assert me.call("Email/set", update={"M1": patch})["notUpdated"]["M1"]["type"] == want, patch

@@ -1,5 +1,6 @@
-"""What JMAP writes: uploads and imports."""
+"""What JMAP writes: uploads, imports and drafts."""
 
+import email.header
 import hashlib
 
 from jmap_client import Jmap
@@ -67,12 +68,12 @@ def test_imports_that_are_refused(rota):
             ({"mailboxIds": {"B99": True}}, "invalidProperties", "mailboxIds"),
             ({"mailboxIds": {"#b": True}}, "invalidProperties", "mailboxIds"),
             ({"mailboxIds": {inbox: False}}, "invalidProperties", "mailboxIds"),
-            ({"mailboxIds": {inbox: True, "B2": True}}, "invalidProperties", "mailboxIds"),
+            ({"mailboxIds": {inbox: True, "B2": True}}, "tooManyMailboxes", None),
             ({"mailboxIds": [inbox]}, "invalidProperties", "mailboxIds"),
             ({"keywords": {"a b": True}}, "invalidProperties", "keywords"),
             ({"keywords": {"a": False}}, "invalidProperties", "keywords"),
             ({"keywords": ["a"]}, "invalidProperties", "keywords"),
-            ({"keywords": {f"k{n}": True for n in range(65)}}, "invalidProperties", "keywords"),
+            ({"keywords": {f"k{n}": True for n in range(65)}}, "tooManyKeywords", None),
             ({"receivedAt": "yesterday"}, "invalidProperties", "receivedAt"),
             ({"receivedAt": "2026-01-02T03:04:05+01:00"}, "invalidProperties", "receivedAt"),
             ({"receivedAt": 7}, "invalidProperties", "receivedAt"),
@@ -98,3 +99,159 @@ def test_an_upload_that_is_too_large(rota_sqlite):
     nobody = Jmap.__new__(Jmap)
     nobody.door, nobody.headers, nobody.session, nobody.account = door, {}, me.session, me.account
     nobody.upload(MESSAGE, status=401)
+
+
+def raw_lines(me, blob):
+    head, _, body = me.download(blob).decode().partition("\r\n\r\n")
+    return head.replace("\r\n\t", " ").replace("\r\n ", " ").split("\r\n"), body
+
+
+def test_a_draft_is_made(rota):
+    door, me, other = begin(rota)
+    drafts = boxes(me)["drafts"]["id"]
+    picture = me.upload(b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "image/png")
+    address = [{"name": "Ada Exämple", "email": "ada@example.net"}]
+    whole = {"mailboxIds": {drafts: True}, "keywords": {"$draft": True, "$seen": True},
+             "from": [{"name": None, "email": "grace@example.org"}], "to": address, "cc": address + address,
+             "subject": "Kirschen sind süß", "sentAt": "2026-11-25T08:00:00+01:00", "messageId": ["x1@example.org"],
+             "inReplyTo": ["May@example.net"], "references": ["May@example.net"],
+             "header:X-Colour:asText": "röt", "header:X-Ids:asMessageIds:all": [["a@b"], ["c@d", "e@f"]],
+             "header:X-Raw": " as\r\n it is", "header:List-Post:asURLs": ["mailto:l@example.org"],
+             "header:Resent-To:asGroupedAddresses": [{"name": "All", "addresses": address}],
+             "bodyValues": {"t": {"value": "Hello süß\nFrom me\n"}, "h": {"value": "<p>süß<img src=cid:c1>",
+                                                                          "isTruncated": False}},
+             "textBody": [{"partId": "t", "type": "text/plain"}], "htmlBody": [{"partId": "h", "type": "text/html"}],
+             "attachments": [
+                 {"blobId": picture, "type": "image/png", "disposition": "inline", "cid": "c1", "name": "küche.png"},
+                 {"blobId": picture, "type": "image/png", "disposition": "attachment", "name": "b.png",
+                  "language": ["en", "de"], "location": "http://x/y", "header:X-Part:asText": "part"}]}
+    (name, got), (_, read) = me.calls(("Email/set", {"create": {"k": whole}}), ("Email/get", {
+        "ids": ["M5"], "fetchAllBodyValues": True,
+        "properties": ["from", "to", "cc", "subject", "sentAt", "messageId", "inReplyTo", "references", "keywords",
+                       "mailboxIds", "threadId", "bodyValues", "bodyStructure", "hasAttachment", "size", "blobId"]}))
+    assert name == "Email/set" and not got["notCreated"], got
+    made, = got["created"].values()
+    assert made["id"] == "M5" and set(made) == {"id", "blobId", "threadId", "size"}
+    one, = read["list"]
+    for name in ("to", "subject", "messageId", "inReplyTo", "references", "keywords", "mailboxIds"):
+        assert one[name] == whole[name], name
+    assert one["size"] == made["size"] and one["threadId"] == made["threadId"] != "T5" and one["hasAttachment"]
+    assert one["sentAt"] == "2026-11-25T07:00:00Z" and len(one["cc"]) == 2
+    assert one["bodyStructure"]["type"] == "multipart/mixed"
+    alternative, second = one["bodyStructure"]["subParts"]
+    text, related = alternative["subParts"]
+    assert [part["type"] for part in related["subParts"]] == ["text/html", "image/png"]
+    html, first = related["subParts"]
+    assert one["bodyValues"][text["partId"]]["value"] == "Hello süß\nFrom me\n"
+    assert one["bodyValues"][html["partId"]]["value"] == whole["bodyValues"]["h"]["value"]
+    assert (first["name"], first["cid"], first["disposition"]) == ("küche.png", "c1", "inline")
+    assert (second["name"], second["disposition"], second["location"]) == ("b.png", "attachment", "http://x/y")
+    assert me.download(first["blobId"]) == me.download(picture) == me.download(second["blobId"])
+    lines, _ = raw_lines(me, one["blobId"])
+    lines = [str(email.header.make_header(email.header.decode_header(line))) for line in lines]
+    for line in ("X-Colour: röt", "X-Ids: <a@b>", "X-Ids: <c@d> <e@f>", "X-Raw: as it is",
+                 "List-Post: <mailto:l@example.org>", "Date: Wed, 25 Nov 2026 08:00:00 +0100", "MIME-Version: 1.0"):
+        assert line in lines, (line, lines)
+    assert any(line.startswith("Resent-To: All: ") for line in lines)
+    assert rota.run("store", "check", settings=door.settings)
+
+    # What it must have and the client did not say; an upload may go into two; the structure as it is told.
+    part = {"partId": "t", "type": "text/plain"}
+    got = me.call("Email/set", create={
+        "empty": {"mailboxIds": {drafts: True}},
+        "tree": {"mailboxIds": {drafts: True}, "bodyValues": {"t": {"value": "x"}}, "bodyStructure": {
+            "type": "multipart/parallel", "subParts": [part, {"blobId": "M1", "type": "message/rfc822"}],
+            "header:X-Root": " yes"}},
+        "html": {"mailboxIds": {drafts: True}, "bodyValues": {"t": {"value": "<b>"}}, "htmlBody": [{"partId": "t"}]}})
+    assert not got["notCreated"], got
+    lines, body = raw_lines(me, got["created"]["empty"]["blobId"])
+    assert [line.partition(":")[0] for line in lines if line.startswith(("Date", "Message-ID"))] == [
+        "Date", "Message-ID"] and body == ""
+    assert any(line.startswith("Message-ID: <") and line.endswith("@example.org>") for line in lines)
+    tree, html = me.call("Email/get", ids=[got["created"][one]["id"] for one in ("tree", "html")],
+                         properties=["bodyStructure"])["list"]
+    assert tree["bodyStructure"]["type"] == "multipart/parallel" and html["bodyStructure"]["type"] == "text/html"
+    assert [part["type"] for part in tree["bodyStructure"]["subParts"]] == ["text/plain", "message/rfc822"]
+    assert "X-Root: yes" in raw_lines(me, got["created"]["tree"]["blobId"])[0]
+    # A creation id stands for what was made, in one request.
+    (_, first), (_, second) = me.calls(
+        ("Email/set", {"create": {"a": {"mailboxIds": {drafts: True}}}, "update": {"#a": {"keywords/$seen": True}}}),
+        ("Email/set", {"update": {"#a": {"keywords/$draft": True}, "#b": {}}, "destroy": ["#a", "#c"]}))
+    assert first["updated"] == {"#a": None} and second["destroyed"] == ["#a"]
+    assert second["notUpdated"]["#a"]["type"] == "willDestroy" and second["notUpdated"]["#b"]["type"] == "notFound"
+    assert second["notDestroyed"]["#c"]["type"] == "notFound"
+    assert rota.run("store", "check", settings=door.settings)
+
+
+def test_drafts_that_are_refused(rota_sqlite):
+    door, me, other = begin(rota_sqlite)
+    drafts = boxes(me)["drafts"]["id"]
+    before = me.call("Email/get", ids=[])["state"]
+    blob, theirs = me.upload(b"x"), other.upload(b"theirs")
+    value = {"t": {"value": "x"}, "u": {"value": "x", "isTruncated": True}, "v": {"value": 7},
+             "w": {"value": "x", "isEncodingProblem": True}}
+    text = {"partId": "t", "type": "text/plain"}
+    deep = text
+    for _ in range(26):
+        deep = {"type": "multipart/mixed", "subParts": [deep]}
+    wrong = "invalidProperties"
+    for change, want, name in (
+            ({"mailboxIds": None}, wrong, "mailboxIds"), ({"mailboxIds": {"B99": True}}, wrong, "mailboxIds"),
+            ({"mailboxIds": {drafts: True, "B1": True}}, "tooManyMailboxes", None),
+            ({"keywords": {f"k{n}": True for n in range(65)}}, "tooManyKeywords", None),
+            ({"keywords": {"(": True}}, wrong, "keywords"), ({"receivedAt": "x"}, wrong, "receivedAt"),
+            *(({one: "x"}, wrong, one) for one in ("id", "blobId", "threadId", "size", "hasAttachment", "preview",
+                                                   "headers", "colour", "header:", "header:X Y", "header:X:asNothing",
+                                                   "header:Subject:asDate", "header:From:asText",
+                                                   "header:Date:asRaw:all:all", "header:Content-Type",
+                                                   "header:MIME-Version", "from", "sentAt", "messageId")),
+            ({"header:X-A:asText": "a\r\nBcc: b@example.org"}, wrong, "header:X-A:asText"),
+            ({"header:X-A": "a\r\nBcc: b@example.org"}, wrong, "header:X-A"),
+            ({"header:X-A:all": "x"}, wrong, "header:X-A:all"), ({"subject": 7}, wrong, "subject"),
+            ({"from": [{"name": "a\nb", "email": "a@b"}]}, wrong, "from"), ({"from": [{"name": "a"}]}, wrong, "from"),
+            ({"from": [{"email": "a@b, c@d"}]}, wrong, "from"), ({"messageId": ["<a@b>"]}, wrong, "messageId"),
+            ({"sentAt": "2026-13-01T00:00:00Z"}, wrong, "sentAt"),
+            ({"subject": "a", "header:subject:asText": "b"}, wrong, "header:subject:asText"),
+            ({"bodyStructure": text, "textBody": [text]}, wrong, "bodyStructure"),
+            ({"bodyValues": 7}, wrong, "bodyValues"), ({"bodyStructure": 7}, wrong, "bodyStructure"),
+            ({"textBody": [text, text]}, wrong, "textBody"), ({"textBody": []}, wrong, "textBody"),
+            ({"textBody": [{"partId": "t", "type": "text/html"}]}, wrong, "textBody"),
+            ({"htmlBody": [text]}, wrong, "htmlBody"), ({"attachments": 7}, wrong, "attachments"),
+            *(({"textBody": [{**text, **more}]}, wrong, named) for more, named in (
+                ({"charset": "utf-8"}, "partId"), ({"size": 1}, "partId"), ({"blobId": blob}, "partId"),
+                ({"partId": "none"}, "bodyValues"), ({"partId": "u"}, "bodyValues"), ({"partId": "v"}, "bodyValues"),
+                ({"partId": "w"}, "bodyValues"), ({"partId": None}, "partId"), ({"partId": 7}, "partId"),
+                ({"headers": []}, "headers"), ({"type": "text"}, "type"), ({"type": 7}, "type"),
+                ({"name": "a\nb"}, "name"), ({"cid": "<a>"}, "cid"), ({"disposition": "in line"}, "disposition"),
+                ({"language": "en"}, "language"), ({"language": ["a b"]}, "language"), ({"location": ""}, "location"),
+                ({"subParts": []}, "subParts"), ({"subParts": 7}, "subParts"), ({"subject": "x"}, "subject"),
+                ({"header:Content-Transfer-Encoding": " 8bit"}, "header:Content-Transfer-Encoding"),
+                ({"cid": "a", "header:Content-ID": " <b>"}, "header:Content-ID"),
+                ({"header:X-A": 7}, "header:X-A"))),
+            ({"subject": "a", "bodyStructure": {**text, "header:Subject:asText": "b"}}, wrong, "header:Subject:asText"),
+            ({"bodyStructure": {"type": "multipart/mixed", "blobId": blob}}, wrong, "type"),
+            ({"bodyStructure": {"type": "text/plain", "subParts": [text]}}, wrong, "subParts"),
+            ({"bodyStructure": {"partId": "t", "type": "image/png"}}, wrong, "type"),
+            ({"bodyStructure": {"type": "multipart/mixed", "subParts": [text] * 200}}, wrong, "bodyStructure"),
+            ({"attachments": [{"blobId": theirs}, {"blobId": "U77"}, {"blobId": blob}]}, "blobNotFound", None),
+            ({f"header:X-{n}": "x" for n in range(201)}, wrong, "header:X-200"), (None, wrong, None)):
+        draft = 7 if change is None else {"mailboxIds": {drafts: True}, "bodyValues": value, **change}
+        got = me.call("Email/set", create={"k": draft})
+        assert not got["created"], change
+        error = got["notCreated"]["k"]
+        assert (error["type"], error.get("properties", [None])) == (want, [name]), (change, error)
+        if want == "blobNotFound":
+            assert error["notFound"] == [theirs, "U77"]
+    status, got = me.post({"using": me.USING, "methodCalls": [["Email/set", {"accountId": me.account, "create": {
+        "k": {"mailboxIds": {drafts: True}, "bodyStructure": deep}}}, "0"]]})
+    assert (status, got["type"]) == (400, "urn:ietf:params:jmap:error:notJSON")  # too deep
+    large = me.upload(b"x" * 20000000)
+    got = me.call("Email/set", create={"k": {"mailboxIds": {drafts: True}, "attachments": [{"blobId": large}] * 2}})
+    assert got["notCreated"]["k"]["type"] == "tooLarge"
+    assert me.call("Email/get", ids=[])["state"] == before  # and nothing was made
+    many = me.call("Email/set", create={f"k{n}": {"mailboxIds": {drafts: True}, "attachments": [{"blobId": large}]}
+                                        for n in range(8)})
+    assert {one["type"] for one in many["notCreated"].values()} == {"rateLimit"} and len(many["created"]) == 7
+    door.rota.run("account", "quota", "grace@example.org", "2kb", settings=door.settings)
+    got = me.call("Email/set", create={"k": {"mailboxIds": {drafts: True}}})
+    assert got["notCreated"]["k"]["type"] == "overQuota"
