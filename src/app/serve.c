@@ -306,7 +306,10 @@ static bool lock_store(Serve *serve, GError **error)
 static bool read_cluster(SeriesSet *set, Db *db, void *data, GError **error)
 {
     const Serve *serve = data;
-    return metrics_cluster_read(set, db, &serve->settings->roles, error);
+    g_autoptr(MetricsState) state = metrics_state_read(db, &serve->settings->roles, error);
+    if (state)
+        metrics_state_add(set, state);
+    return state != NULL;
 }
 
 static bool start_node(Serve *serve, GError **error)

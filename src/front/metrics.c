@@ -13,7 +13,6 @@
 #include "content/series_text.h"
 
 #include "front/http_parse.h"
-#include "front/metrics_certificates.h"
 #include "front/metrics_cluster.h"
 
 #define OPEN_METRICS "application/openmetrics-text"
@@ -21,12 +20,11 @@
 
 struct MetricsCluster {
     GMutex lock;
-    StatusReport *report;    /* the newest; NULL: none yet. Under lock, as all below */
-    GPtrArray *certificates; /* with it; NULL: none was read */
-    int64_t read_us;         /* when it was read */
-    int64_t asked_us;        /* when the store was last asked */
-    bool asking;             /* a scrape does, now */
-    bool answered;           /* the last time */
+    MetricsState *state; /* the newest; NULL: none yet. Under lock, as all below */
+    int64_t read_us;     /* when it was read */
+    int64_t asked_us;    /* when the store was last asked */
+    bool asking;         /* a scrape does, now */
+    bool answered;       /* the last time */
 };
 
 MetricsCluster *metrics_cluster_new(void)
@@ -40,8 +38,7 @@ void metrics_cluster_free(MetricsCluster *cluster)
 {
     if (!cluster)
         return;
-    status_report_free(cluster->report);
-    g_clear_pointer(&cluster->certificates, g_ptr_array_unref);
+    metrics_state_free(cluster->state);
     g_mutex_clear(&cluster->lock);
     g_free(cluster);
 }
@@ -61,16 +58,13 @@ static void renew_cluster(const struct MetricsHouse *house, Db *db)
     g_mutex_unlock(&cluster->lock);
     if (!ask)
         return;
-    StatusReport *report = db ? report_status(db, house->roles, NULL) : NULL;
-    GPtrArray *certificates = report ? metrics_certificates_read(db) : NULL;
+    MetricsState *state = db ? metrics_state_read(db, house->roles, NULL) : NULL;
     g_mutex_lock(&cluster->lock);
     cluster->asking = false;
-    cluster->answered = report != NULL;
-    if (report) {
-        status_report_free(cluster->report);
-        cluster->report = report;
-        g_clear_pointer(&cluster->certificates, g_ptr_array_unref);
-        cluster->certificates = certificates;
+    cluster->answered = state != NULL;
+    if (state) {
+        metrics_state_free(cluster->state);
+        cluster->state = state;
         cluster->read_us = now_us;
     }
     g_mutex_unlock(&cluster->lock);
@@ -85,13 +79,11 @@ static void add_cluster(SeriesSet *set, const struct MetricsHouse *house)
                   "1 if the store answered when it was last asked for what follows.");
     series_value(set, cluster->answered, NULL);
     /* What is long out of date would say that all is well. */
-    if (cluster->report && age_ms < METRICS_STALE_MS) {
+    if (cluster->state && age_ms < METRICS_STALE_MS) {
         series_family(set, SERIES_GAUGE, "rota_cluster_report_age_seconds", "seconds",
                       "How long ago the store was asked.");
         series_value(set, (double)age_ms / 1000, NULL);
-        metrics_cluster_add(set, cluster->report);
-        if (cluster->certificates)
-            metrics_certificates_add(set, cluster->certificates);
+        metrics_state_add(set, cluster->state);
     }
     g_mutex_unlock(&cluster->lock);
 }

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "model/metric_outbox.h"
+
 #include "front/metrics_certificates.h"
 
 typedef struct {
@@ -105,20 +107,111 @@ static void add_shards(SeriesSet *set, const StatusReport *report)
     }
 }
 
-void metrics_cluster_add(SeriesSet *set, const StatusReport *report)
+/* ---------------------------------------------------------------- the targets of metrics.push */
+
+static double sent_of(const MetricTargetTotal *total)
 {
-    add_nodes(set, report);
-    add_shards(set, report);
+    return (double)total->sent;
 }
 
-bool metrics_cluster_read(SeriesSet *set, Db *db, const RoleSet *roles, GError **error)
+static double refused_of(const MetricTargetTotal *total)
 {
-    g_autoptr(StatusReport) report = report_status(db, roles, error);
-    if (!report)
-        return false;
-    metrics_cluster_add(set, report);
-    g_autoptr(GPtrArray) certificates = metrics_certificates_read(db);
-    if (certificates)
-        metrics_certificates_add(set, certificates);
-    return true;
+    return (double)total->refused;
+}
+
+static double dropped_of(const MetricTargetTotal *total)
+{
+    return (double)total->dropped;
+}
+
+static double failures_of(const MetricTargetTotal *total)
+{
+    return (double)total->failures;
+}
+
+static double unsent_of(const MetricTargetTotal *total)
+{
+    return (double)total->waiting;
+}
+
+static double unsent_bytes_of(const MetricTargetTotal *total)
+{
+    return (double)total->waiting_bytes;
+}
+
+static double sent_at_of(const MetricTargetTotal *total)
+{
+    return (double)total->sent_at / 1000;
+}
+
+static void add_targets(SeriesSet *set, const GPtrArray *totals)
+{
+    static const struct {
+        SeriesType type;
+        const char *name, *unit, *help;
+        double (*value)(const MetricTargetTotal *total);
+    } families[] = {
+        {SERIES_COUNTER, "rota_cluster_push_sent_snapshots", "",
+         "Snapshots of metrics that the target has taken.", sent_of},
+        {SERIES_COUNTER, "rota_cluster_push_refused_snapshots", "",
+         "Snapshots that it did not want, or not all of.", refused_of},
+        {SERIES_COUNTER, "rota_cluster_push_dropped_snapshots", "",
+         "Snapshots that waited longer than the buffer has time or room.", dropped_of},
+        {SERIES_GAUGE, "rota_cluster_push_failures", "",
+         "Failures since it last took something; of several shards the most.", failures_of},
+        {SERIES_GAUGE, "rota_cluster_push_waiting_snapshots", "", "Snapshots that wait for it.",
+         unsent_of},
+        {SERIES_GAUGE, "rota_cluster_push_waiting_bytes", "bytes", "Their size in the store.",
+         unsent_bytes_of},
+        {SERIES_GAUGE, "rota_cluster_push_last_success_seconds", "seconds",
+         "When it last took something, since 1970-01-01 UTC; 0: never.", sent_at_of},
+    };
+    for (size_t i = 0; totals->len > 0 && i < G_N_ELEMENTS(families); i++) {
+        series_family(set, families[i].type, families[i].name, families[i].unit, families[i].help);
+        for (unsigned j = 0; j < totals->len; j++) {
+            const MetricTargetTotal *total = g_ptr_array_index(totals, j);
+            series_value(set, families[i].value(total), "target", total->name, NULL);
+        }
+    }
+}
+
+/* ---------------------------------------------------------------- all of it */
+
+struct MetricsState {
+    StatusReport *report;
+    GPtrArray *certificates; /* NULL: none was read */
+    GPtrArray *targets;      /* of MetricTargetTotal */
+};
+
+MetricsState *metrics_state_read(Db *db, const RoleSet *roles, GError **error)
+{
+    g_autoptr(MetricsState) state = g_new0(MetricsState, 1);
+    state->report = report_status(db, roles, error);
+    if (!state->report)
+        return NULL;
+    state->certificates = metrics_certificates_read(db);
+    if (!db_begin(db, DB_READ, error))
+        return NULL;
+    state->targets = metric_target_totals(db, error);
+    db_rollback(db);
+    return state->targets ? g_steal_pointer(&state) : NULL;
+}
+
+void metrics_state_free(MetricsState *state)
+{
+    if (!state)
+        return;
+    status_report_free(state->report);
+    g_clear_pointer(&state->certificates, g_ptr_array_unref);
+    g_clear_pointer(&state->targets, g_ptr_array_unref);
+    g_free(state);
+}
+
+void metrics_state_add(SeriesSet *set, const MetricsState *state)
+{
+    add_nodes(set, state->report);
+    add_shards(set, state->report);
+    if (state->certificates)
+        metrics_certificates_add(set, state->certificates);
+    add_targets(set, state->targets);
 }

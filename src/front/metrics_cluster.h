@@ -1,4 +1,7 @@
 /* metrics_cluster.h: the cluster's state as the store has it, as series; the same from every node.
+ *
+ * Calling sequence: metrics_state_read → metrics_state_add* → metrics_state_free. A state is not
+ * changed after it was read.
  */
 #ifndef ROTA_FRONT_METRICS_CLUSTER_H
 #define ROTA_FRONT_METRICS_CLUSTER_H
@@ -6,8 +9,11 @@
 #include "content/series.h"
 #include "roster/report.h"
 
-void metrics_cluster_add(SeriesSet *set, const StatusReport *report);
-/* Asks the store, in transactions of its own, and adds that, with the certificates. */
-bool metrics_cluster_read(SeriesSet *set, Db *db, const RoleSet *roles, GError **error);
+typedef struct MetricsState MetricsState;
+/* Asks the store, in transactions of its own. The role set is borrowed until free. */
+MetricsState *metrics_state_read(Db *db, const RoleSet *roles, GError **error);
+void metrics_state_free(MetricsState *state);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(MetricsState, metrics_state_free)
+void metrics_state_add(SeriesSet *set, const MetricsState *state);
 
 #endif
