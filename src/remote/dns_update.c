@@ -93,6 +93,13 @@ static bool unreachable(const DnsUpdate *update, ldns_status status, GError **er
                 update->host, update->port, ldns_get_errorstr_by_id(status));
 }
 
+/* What a server says when it cannot now, but may well in a minute: its zone is being loaded or
+ * reloaded, the primary behind it is away (RFC 2136 2.2: "an internal failure"). */
+static ErrorKind kind_of(ldns_pkt_rcode code)
+{
+    return code == LDNS_RCODE_SERVFAIL ? ERROR_RETRY : ERROR_REJECT;
+}
+
 /* ---------------------------------------------------------------- the zone */
 
 /* The SOA's owner that an answer names; NULL: none. */
@@ -123,8 +130,9 @@ static ldns_rdf *find_zone(const DnsUpdate *update, ldns_resolver *resolver, con
     if (zone)
         return zone;
     g_autofree char *code = ldns_pkt_rcode2str(ldns_pkt_get_rcode(answer));
-    fail(error, ERROR_REJECT, "the name server \"%s\" port %u has no zone for \"%s\" (%s)",
-         update->host, update->port, update->name, code);
+    fail(error, kind_of(ldns_pkt_get_rcode(answer)),
+         "the name server \"%s\" port %u has no zone for \"%s\" (%s)", update->host, update->port,
+         update->name, code);
     return NULL;
 }
 
@@ -173,6 +181,10 @@ static bool send_update(const DnsUpdate *update, ldns_resolver *resolver, ldns_r
     if (status == LDNS_STATUS_OK && code == LDNS_RCODE_NOERROR)
         return true;
     g_autofree char *word = ldns_pkt_rcode2str(code);
+    if (status == LDNS_STATUS_OK && kind_of(code) == ERROR_RETRY)
+        return fail(error, ERROR_RETRY,
+                    "the name server \"%s\" port %u cannot update \"%s\" now (%s)", update->host,
+                    update->port, update->name, word);
     return fail(
         error, ERROR_REJECT,
         "the name server \"%s\" port %u refuses the update of \"%s\" (%s): look at the key, "

@@ -3,7 +3,8 @@
  *
  * Blocking, bounded by DNS_TIMEOUT_S for each message. Adding a record that is there, and removing
  * one that is not, are fine. The zone is found by asking the same server for its SOA. ERROR_REJECT:
- * the server refuses (key, zone), or the parameters are none. ERROR_RETRY: no answer.
+ * the server refuses (key, zone), or the parameters are none. ERROR_RETRY: no answer, or that it
+ * cannot now (SERVFAIL).
  */
 #ifndef ROTA_REMOTE_DNS_UPDATE_H
 #define ROTA_REMOTE_DNS_UPDATE_H

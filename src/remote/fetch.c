@@ -51,6 +51,7 @@ typedef struct {
     size_t head_bytes;
     bool (*may_send)(void *data);
     bool stopped;        /* it said no */
+    bool opened;         /* an address that we may go to was tried */
     const char *refused; /* why it was given up by us; NULL: it was not */
     char message[CURL_ERROR_SIZE];
 } Flight;
@@ -186,6 +187,7 @@ static curl_socket_t on_open(void *data, curlsocktype purpose, struct curl_socka
         flight->refused = "its address is not a public one";
         return CURL_SOCKET_BAD;
     }
+    flight->opened = true;
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
@@ -328,7 +330,7 @@ static Flight *flight_new(Fetch *fetch)
     }
     flight->refused = NULL;
     flight->may_send = NULL;
-    flight->stopped = false;
+    flight->stopped = flight->opened = false;
     flight->head_bytes = 0;
     flight->upload_left = 0;
     flight->message[0] = '\0';
@@ -402,7 +404,8 @@ static void set_error(Flight *flight, CURLcode code)
     if (flight->stopped) {
         kind = ERROR_STOPPED;
         why = "it was stopped before it was sent";
-    } else if (flight->refused && (code == CURLE_WRITE_ERROR || code == CURLE_COULDNT_CONNECT)) {
+    } else if (flight->refused &&
+               (code == CURLE_WRITE_ERROR || (code == CURLE_COULDNT_CONNECT && !flight->opened))) {
         kind = ERROR_REJECT;
         why = flight->refused;
     } else if (kind == ERROR_RETRY &&
