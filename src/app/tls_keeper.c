@@ -35,9 +35,10 @@ struct TlsKeeper {
     GThread *thread;
     /* the thread's */
     Db *db;
-    int64_t epoch;       /* that `of_store` is of; -1: none was read */
-    GPtrArray *of_store; /* of Chain; the default's first */
-    GHashTable *deploys; /* acme.NAME to Deploy */
+    int64_t epoch;        /* that `of_store` is of; -1: none was read */
+    GHashTable *of_store; /* acme.NAME to Kept */
+    GHashTable *duties;   /* acme.NAME to AcmeDuty */
+    GHashTable *deploys;  /* acme.NAME to Deploy */
     TlsOcsp *ocsp;
     bool told_stand_in, told_store;
 
@@ -46,6 +47,12 @@ struct TlsKeeper {
     bool reload, ending; /* under lock, as below */
     GHashTable *wanted;  /* domains whose answer a handshake waits for */
 };
+
+/* A row of the store, as it was when it was read. */
+typedef struct {
+    int64_t version, exchanged_at;
+    Chain *chain; /* NULL: there is none yet, or it cannot be used */
+} Kept;
 
 /* What is to be written for neighbours; the thread's. */
 typedef struct {
@@ -98,18 +105,28 @@ static void add_entry(const TlsKeeper *keeper, GPtrArray *entries, Chain *chain)
     tls_entries_add(entries, chain_ref(chain), tls_ocsp_staple(keeper->ocsp, chain));
 }
 
+static void add_kept(const TlsKeeper *keeper, GPtrArray *entries, const AcmeDuty *duty)
+{
+    const Kept *kept = g_hash_table_lookup(keeper->of_store, duty->name);
+    if (kept && kept->chain)
+        add_entry(keeper, entries, kept->chain);
+}
+
 static void hand_in(TlsKeeper *keeper)
 {
     GPtrArray *entries = tls_entries_new();
     const AcmeSettings *acme = &keeper->settings->acme;
-    bool has_default = false;
-    for (unsigned i = 0; i < acme->count; i++)
-        has_default |= acme->duties[i].is_default;
-    if (keeper->of_files && !has_default)
+    const AcmeDuty *first = NULL;
+    for (unsigned i = 0; i < acme->count && !first; i++)
+        first = acme->duties[i].is_default ? &acme->duties[i] : NULL;
+    if (keeper->of_files && !first)
         add_entry(keeper, entries, keeper->of_files);
-    for (unsigned i = 0; i < keeper->of_store->len; i++)
-        add_entry(keeper, entries, g_ptr_array_index(keeper->of_store, i));
-    if (keeper->of_files && has_default)
+    if (first)
+        add_kept(keeper, entries, first);
+    for (unsigned i = 0; i < acme->count; i++)
+        if (&acme->duties[i] != first)
+            add_kept(keeper, entries, &acme->duties[i]);
+    if (keeper->of_files && first)
         add_entry(keeper, entries, keeper->of_files);
     if (entries->len == 0) {
         if (!keeper->told_stand_in)
@@ -192,15 +209,6 @@ static void deploy_due(TlsKeeper *keeper)
 
 /* ---------------------------------------------------------------- the store */
 
-static const AcmeDuty *duty_of(const TlsKeeper *keeper, const char *name)
-{
-    const AcmeSettings *acme = &keeper->settings->acme;
-    for (unsigned i = 0; i < acme->count; i++)
-        if (strcmp(acme->duties[i].name, name) == 0)
-            return &acme->duties[i];
-    return NULL;
-}
-
 /* NULL: there is none, or it cannot be used; the latter was logged. */
 static Chain *open_row(TlsKeeper *keeper, const AcmeDuty *duty, const Certificate *row)
 {
@@ -218,56 +226,113 @@ static Chain *open_row(TlsKeeper *keeper, const AcmeDuty *duty, const Certificat
     return chain;
 }
 
-static void tell_exchanged(const TlsKeeper *keeper, const char *name, const Chain *chain)
+static void tell_exchanged(const char *name, const Chain *chain)
 {
-    for (unsigned i = 0; i < keeper->of_store->len; i++) {
-        const Chain *before = g_ptr_array_index(keeper->of_store, i);
-        if (X509_cmp(before->leaf, chain->leaf) == 0)
-            return;
-    }
     g_autofree char *until = format_day(chain->not_after);
     log_event(LOG_LEVEL_INFO, "tls.exchanged", "serves the certificate \"%s\" of %s, good until %s",
               name, chain->issuer, until);
 }
 
-/* In an open transaction. */
+static void kept_free(void *data)
+{
+    Kept *kept = data;
+    chain_unref(kept->chain);
+    g_free(kept);
+}
+
+/* What there is now of one that is new, or another than before. */
+static Kept *keep_row(TlsKeeper *keeper, const AcmeDuty *duty, const Certificate *row)
+{
+    Kept *kept = g_new0(Kept, 1);
+    kept->version = row->version;
+    kept->exchanged_at = row->exchanged_at;
+    kept->chain = open_row(keeper, duty, row);
+    if (kept->chain)
+        tell_exchanged(row->name, kept->chain);
+    return kept;
+}
+
+/* Which of the settings' certificates are not those that are kept: of AcmeDuty. */
+static GPtrArray *find_changed(TlsKeeper *keeper, const GArray *marks)
+{
+    GPtrArray *changed = g_ptr_array_new();
+    g_autoptr(GHashTable) there = g_hash_table_new(g_str_hash, g_str_equal);
+    for (unsigned i = 0; i < marks->len; i++) {
+        const CertificateMark *mark = &g_array_index(marks, CertificateMark, i);
+        const Kept *kept = g_hash_table_lookup(keeper->of_store, mark->name);
+        AcmeDuty *duty = g_hash_table_lookup(keeper->duties, mark->name);
+        if (!duty)
+            continue;
+        g_hash_table_add(there, mark->name);
+        if (!kept || kept->version != mark->version || kept->exchanged_at != mark->exchanged_at)
+            g_ptr_array_add(changed, duty);
+    }
+    GHashTableIter iter;
+    gpointer name;
+    g_hash_table_iter_init(&iter, keeper->of_store);
+    while (g_hash_table_iter_next(&iter, &name, NULL))
+        if (!g_hash_table_contains(there, name))
+            g_hash_table_iter_remove(&iter); /* its row was removed */
+    return changed;
+}
+
+/* In an open transaction. In a night of a thousand exchanges each poll reads those of its two
+ * seconds, and no others. */
 static bool take_rows(TlsKeeper *keeper, GError **error)
 {
-    g_autoptr(GPtrArray) rows = certificate_list(keeper->db, error);
-    if (!rows)
+    g_autoptr(GArray) marks = certificate_marks(keeper->db, error);
+    if (!marks)
         return false;
-    g_autoptr(GPtrArray) chains = g_ptr_array_new_with_free_func((GDestroyNotify)chain_unref);
-    for (unsigned i = 0; i < rows->len; i++) {
-        const Certificate *row = g_ptr_array_index(rows, i);
-        const AcmeDuty *duty = duty_of(keeper, row->name);
-        Chain *chain = duty ? open_row(keeper, duty, row) : NULL;
-        if (!chain)
-            continue;
-        tell_exchanged(keeper, row->name, chain);
-        g_ptr_array_insert(chains, duty->is_default ? 0 : -1, chain);
+    g_autoptr(GPtrArray) changed = find_changed(keeper, marks);
+    for (unsigned i = 0; i < changed->len; i++) {
+        const AcmeDuty *duty = g_ptr_array_index(changed, i);
+        g_auto(Certificate) row = {.name = NULL};
+        if (!certificate_read(keeper->db, duty->name, &row, error))
+            return false;
+        g_hash_table_replace(keeper->of_store, duty->name, keep_row(keeper, duty, &row));
     }
-    g_ptr_array_unref(keeper->of_store);
-    keeper->of_store = g_steal_pointer(&chains);
     hand_in(keeper);
     return true;
 }
 
-/* Those of the settings that were never got: their first order is due now, not at the next round.
- */
-static bool enqueue_missing(TlsKeeper *keeper, GError **error)
+static bool enqueue_all(TlsKeeper *keeper, const GPtrArray *names, GError **error)
 {
-    const AcmeSettings *acme = &keeper->settings->acme;
     if (!db_begin(keeper->db, DB_WRITE, error))
         return false;
     g_auto(DbScope) scope = db_scope(keeper->db);
-    for (unsigned i = 0; i < acme->count; i++) {
-        g_auto(Certificate) row = {.name = NULL};
-        if (!certificate_read(keeper->db, acme->duties[i].name, &row, error) ||
-            (row.version == 0 && !certificate_enqueue(keeper->db, row.name, error)))
+    for (unsigned i = 0; i < names->len; i++)
+        if (!certificate_enqueue(keeper->db, g_ptr_array_index(names, i), error))
             return false;
-    }
     /* Not known whether it was done: it is done again, and merges. */
-    if (db_commit(keeper->db, error) != DB_DONE)
+    return db_commit(keeper->db, error) == DB_DONE;
+}
+
+/* Those of the settings that were never got: their first order is due now, not at the next round.
+ * What was got is asked in one statement, outside of the transactions that write. */
+static bool enqueue_missing(TlsKeeper *keeper, GError **error)
+{
+    const AcmeSettings *acme = &keeper->settings->acme;
+    g_autoptr(GHashTable) got = g_hash_table_new(g_str_hash, g_str_equal);
+    if (!db_begin(keeper->db, DB_READ, error))
+        return false;
+    g_autoptr(GArray) marks = certificate_marks(keeper->db, error);
+    db_rollback(keeper->db);
+    for (unsigned i = 0; marks && i < marks->len; i++) {
+        const CertificateMark *mark = &g_array_index(marks, CertificateMark, i);
+        if (mark->version > 0)
+            g_hash_table_add(got, mark->name);
+    }
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    for (unsigned i = 0; marks && i < acme->count; i++) {
+        if (!g_hash_table_contains(got, acme->duties[i].name))
+            g_ptr_array_add(names, acme->duties[i].name);
+        if (names->len < KEEPER_BATCH && i + 1 < acme->count)
+            continue;
+        if (names->len > 0 && !enqueue_all(keeper, names, error))
+            return false;
+        g_ptr_array_set_size(names, 0);
+    }
+    if (!marks)
         return false;
     task_wake("acme.renew");
     return true;
@@ -311,8 +376,12 @@ static void look_at_responders(TlsKeeper *keeper)
     g_autoptr(GPtrArray) chains = g_ptr_array_new();
     if (keeper->of_files)
         g_ptr_array_add(chains, keeper->of_files);
-    for (unsigned i = 0; i < keeper->of_store->len; i++)
-        g_ptr_array_add(chains, g_ptr_array_index(keeper->of_store, i));
+    GHashTableIter iter;
+    gpointer kept;
+    g_hash_table_iter_init(&iter, keeper->of_store);
+    while (g_hash_table_iter_next(&iter, NULL, &kept))
+        if (((const Kept *)kept)->chain)
+            g_ptr_array_add(chains, ((const Kept *)kept)->chain);
     if (tls_ocsp_look(keeper->ocsp, chains))
         hand_in(keeper);
 }
@@ -428,7 +497,8 @@ static void keeper_free(TlsKeeper *keeper)
     tls_free(keeper->tls);
     chain_unref(keeper->stand_in);
     chain_unref(keeper->of_files);
-    g_ptr_array_unref(keeper->of_store);
+    g_hash_table_unref(keeper->of_store);
+    g_hash_table_unref(keeper->duties);
     g_hash_table_unref(keeper->deploys);
     tls_ocsp_free(keeper->ocsp);
     g_hash_table_unref(keeper->wanted);
@@ -446,7 +516,11 @@ TlsKeeper *tls_keeper_start(const Settings *settings, const Clock *clock, GError
     keeper->clock = clock;
     keeper->epoch = -1;
     keeper->ocsp = tls_ocsp_new(clock);
-    keeper->of_store = g_ptr_array_new_with_free_func((GDestroyNotify)chain_unref);
+    keeper->of_store = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, kept_free);
+    keeper->duties = g_hash_table_new(g_str_hash, g_str_equal);
+    for (unsigned i = 0; i < settings->acme.count; i++)
+        g_hash_table_insert(keeper->duties, settings->acme.duties[i].name,
+                            &settings->acme.duties[i]);
     keeper->deploys = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, deploy_free);
     keeper->wanted = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_mutex_init(&keeper->lock);

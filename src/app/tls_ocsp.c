@@ -199,6 +199,7 @@ static bool renew(TlsOcsp *ocsp, Entry *entry, const char *url)
 bool tls_ocsp_look(TlsOcsp *ocsp, const GPtrArray *chains)
 {
     bool changed = false;
+    int64_t end_us = clock_monotonic_us(ocsp->clock) + OCSP_TURN_MS * 1000;
     for (unsigned i = ocsp->entries->len; i-- > 0;) {
         const Entry *entry = g_ptr_array_index(ocsp->entries, i);
         bool there = false;
@@ -225,7 +226,7 @@ bool tls_ocsp_look(TlsOcsp *ocsp, const GPtrArray *chains)
             g_clear_pointer(&entry->staple, g_bytes_unref);
             changed = true;
         }
-        if (entry->due <= now)
+        if (entry->due <= now && clock_monotonic_us(ocsp->clock) < end_us)
             changed |= renew(ocsp, entry, url);
     }
     return changed;

@@ -25,13 +25,18 @@
 #define TLS_SESSIONS_MAX 20000
 /* between two looks of a node at the store's certificates: an exchange is seen by all within it */
 #define KEEPER_POLL_MS 2000
+/* first orders that are enqueued in one transaction */
+#define KEEPER_BATCH 100
 /* after files that could not be written, or a hook that failed; doubled each time */
 #define KEEPER_RETRY_MS     10000
 #define KEEPER_RETRY_MAX_MS 3600000
 /* a responder's answer: some 500 bytes, and a certificate of its own */
 #define OCSP_ANSWER_BYTES_MAX (64 * 1024)
-#define OCSP_WHOLE_MS         5000
-#define OCSP_RETRY_MS         600000
+/* One thread looks at the store and asks: with KEEPER_POLL_MS it stays under five seconds. */
+#define OCSP_WHOLE_MS 2500
+/* after so long in one turn the next certificates' are asked for in the next */
+#define OCSP_TURN_MS  500
+#define OCSP_RETRY_MS 600000
 /* of an answer that does not say how long it is good */
 #define OCSP_LIFE_MS 3600000
 /* of the life of the stand-in that we sign ourselves; it is made anew at each start */

@@ -25,6 +25,8 @@
     " wish, rota_now()"
 static const DbSql SQL_READ = {"SELECT " COLUMNS " FROM certificate WHERE name = $1", NULL};
 static const DbSql SQL_LIST = {"SELECT " COLUMNS " FROM certificate ORDER BY name", NULL};
+static const DbSql SQL_MARKS = {
+    "SELECT name, version, exchanged_at FROM certificate ORDER BY name", NULL};
 static const DbSql SQL_NOW = {"SELECT rota_now()", NULL};
 static const DbSql SQL_WRITE = {
     "INSERT INTO certificate (name, version, chain, sealed_key, not_before, not_after,"
@@ -187,6 +189,25 @@ GPtrArray *certificate_list(Db *db, GError **error)
         g_ptr_array_add(list, one);
     }
     return step < 0 ? NULL : g_steal_pointer(&list);
+}
+
+static void mark_clear(void *data)
+{
+    g_free(((CertificateMark *)data)->name);
+}
+
+GArray *certificate_marks(Db *db, GError **error)
+{
+    g_autoptr(GArray) marks = g_array_new(FALSE, FALSE, sizeof(CertificateMark));
+    g_array_set_clear_func(marks, mark_clear);
+    g_autoptr(DbRows) rows = db_query(db, &SQL_MARKS, DB_NO_ARGS, error);
+    int step = -1;
+    while (rows && (step = db_rows_next(rows, error)) > 0) {
+        CertificateMark one = {g_strdup(db_rows_text(rows, 0)), db_rows_int(rows, 1),
+                               db_rows_int(rows, 2)};
+        g_array_append_val(marks, one);
+    }
+    return step < 0 ? NULL : g_steal_pointer(&marks);
 }
 
 bool certificate_epoch(Db *db, int64_t *ret_epoch, GError **error)

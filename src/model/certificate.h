@@ -42,6 +42,13 @@ bool certificate_write(Db *db, const Certificate *certificate, bool fulfilled, G
 bool certificate_exchange(Db *db, Certificate *certificate, GError **error);
 /* All rows by name, of Certificate *; freed with g_ptr_array_unref. */
 GPtrArray *certificate_list(Db *db, GError **error);
+/* Which there are, and which of their lives: of CertificateMark, by name; freed with g_array_unref.
+ * Two marks that are the same are of the same certificate. */
+typedef struct {
+    char *name;
+    int64_t version, exchanged_at;
+} CertificateMark;
+GArray *certificate_marks(Db *db, GError **error);
 /* Grows with each exchange. */
 bool certificate_epoch(Db *db, int64_t *ret_epoch, GError **error);
 
