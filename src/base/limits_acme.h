@@ -24,8 +24,11 @@
 #define ACME_WHOLE_MS 60000
 /* how long a CA is waited for within one run; after that the lane is free for others */
 #define ACME_PATIENCE_MS 8000
+/* between two looks at an order that the CA works at: doubled each time, so that one that ends in
+ * seconds is seen at once, and one that never does costs some hundred requests in its day */
 #define ACME_POLL_MIN_MS 250
-#define ACME_POLL_MAX_MS 30000
+#define ACME_POLL_MAX_MS 600000
+#define ACME_POLLS_MAX   100000 /* that are counted */
 /* an order that has not come to its end by then is given up, and a new one begun */
 #define ACME_ORDER_MS (INT64_C(24) * 3600 * 1000)
 /* back-off after a failure, where the CA says nothing: public CAs allow five failures an hour */
@@ -35,6 +38,10 @@
 #define ACME_INFO_MS     (INT64_C(6) * 3600 * 1000)
 #define ACME_INFO_MIN_MS (INT64_C(60) * 1000)
 #define ACME_INFO_MAX_MS (INT64_C(24) * 3600 * 1000)
-#define ACME_DUTIES_MAX  5000 /* [acme.NAME] tables; ten times a large host's */
+/* a certificate is kept at least so long, or a tenth of its life, whatever that information says */
+#define ACME_INFO_RENEWAL_MS (INT64_C(6) * 3600 * 1000)
+/* a CA's clock may be before the store's by so much */
+#define ACME_SKEW_MS    (INT64_C(5) * 60 * 1000)
+#define ACME_DUTIES_MAX 5000 /* [acme.NAME] tables; ten times a large host's */
 
 #endif

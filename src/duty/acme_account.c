@@ -175,12 +175,6 @@ static bool register_account(Renewal *renewal, GError **error)
     return write_account(renewal, error);
 }
 
-static void set_step(Renewal *renewal, const char *step)
-{
-    g_free(renewal->row.step);
-    renewal->row.step = g_strdup(step);
-}
-
 Next acme_step_account(Renewal *renewal, GError **error)
 {
     if (!renewal_open(renewal, error))
@@ -191,7 +185,7 @@ Next acme_step_account(Renewal *renewal, GError **error)
         return NEXT_FAILED;
     if (!*renewal->account.url && !register_account(renewal, error))
         return NEXT_FAILED;
-    set_step(renewal, "order");
+    renewal_set_step(renewal, "order");
     return renewal_commit(renewal, error) ? NEXT_GO : NEXT_FAILED;
 }
 
@@ -226,6 +220,6 @@ Next acme_step_order(Renewal *renewal, GError **error)
     }
     g_free(renewal->row.order_url);
     renewal->row.order_url = g_steal_pointer(&url);
-    set_step(renewal, "authorise");
+    renewal_set_step(renewal, "authorise");
     return renewal_commit(renewal, error) ? NEXT_GO : NEXT_FAILED;
 }

@@ -221,8 +221,6 @@ Next acme_step_authorise(Renewal *renewal, GError **error)
     case ACME_VALID:
         break;
     }
-    g_free(renewal->row.step);
-    renewal->row.step = g_strdup("finalise");
-    renewal->polls = 0;
+    renewal_set_step(renewal, "finalise");
     return acme_withdraw(renewal, error) && renewal_commit(renewal, error) ? NEXT_GO : NEXT_FAILED;
 }

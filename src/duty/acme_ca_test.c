@@ -28,10 +28,10 @@ static void sign(X509 *certificate, const Ca *ca, X509 *issuer)
     assert_true(X509_sign(certificate, ca->key, EVP_sha256()) > 0);
 }
 
-static void set_times(X509 *certificate, int64_t life_ms)
+static void set_times(X509 *certificate, int64_t begins_ms, int64_t life_ms)
 {
     time_t now = (time_t)(clock_wall_ms(clock_real()) / 1000);
-    ASN1_TIME_set(X509_getm_notBefore(certificate), now - 60);
+    ASN1_TIME_set(X509_getm_notBefore(certificate), now - 60 + (time_t)(begins_ms / 1000));
     ASN1_TIME_set(X509_getm_notAfter(certificate), now + (time_t)(life_ms / 1000));
 }
 
@@ -45,7 +45,7 @@ static X509 *make_root(EVP_PKEY *key)
                                (const unsigned char *)"the stand-in", -1, -1, 0);
     X509_set_issuer_name(root, X509_get_subject_name(root));
     X509_set_pubkey(root, key);
-    set_times(root, 3650 * DAY);
+    set_times(root, 0, 3650 * DAY);
     X509V3_set_ctx(&context, root, root, NULL, NULL, 0);
     X509_EXTENSION *id = X509V3_EXT_nconf_nid(NULL, &context, NID_subject_key_identifier, "hash");
     X509_add_ext(root, id, -1);
@@ -78,9 +78,16 @@ static void issue(Ca *ca, CaOrder *order, const char *csr)
     ASN1_INTEGER_set(X509_get_serialNumber(leaf), 1000 + ca->issued);
     X509_set_issuer_name(leaf, X509_get_subject_name(ca->root));
     X509_set_pubkey(leaf, X509_REQ_get0_pubkey(request));
-    set_times(leaf, ca->life_ms);
+    set_times(leaf, ca->bad.begins_ms, ca->life_ms);
     STACK_OF(X509_EXTENSION) *extensions = X509_REQ_get_extensions(request);
-    for (int i = 0; i < sk_X509_EXTENSION_num(extensions); i++)
+    X509_EXTENSION *more =
+        ca->bad.more_names
+            ? X509V3_EXT_nconf_nid(NULL, NULL, NID_subject_alt_name, ca->bad.more_names)
+            : NULL;
+    if (more)
+        X509_add_ext(leaf, more, -1);
+    X509_EXTENSION_free(more);
+    for (int i = 0; !ca->bad.more_names && i < sk_X509_EXTENSION_num(extensions); i++)
         X509_add_ext(leaf, sk_X509_EXTENSION_value(extensions, i), -1);
     sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
     sign(leaf, ca, ca->root);
@@ -132,11 +139,11 @@ static FetchAnswer *show_order(const Ca *ca, unsigned number)
 
 static void move_on(const Ca *ca, CaOrder *order)
 {
-    if (ca->never_ends)
+    if (ca->bad.never_ends)
         return;
     if (strcmp(order->status, "pending") == 0 && order->challenged && ++order->looks >= 2)
-        order->status = ca->refuses ? "invalid" : "ready";
-    else if (strcmp(order->status, "processing") == 0)
+        order->status = ca->bad.refuses ? "invalid" : "ready";
+    else if (strcmp(order->status, "processing") == 0 && !ca->bad.never_issues)
         order->status = "valid";
 }
 
@@ -144,6 +151,8 @@ static FetchAnswer *new_order(Ca *ca, const json_t *payload)
 {
     assert_true(ca->count < CA_ORDERS_MAX);
     CaOrder *order = &ca->orders[ca->count];
+    if (ca->bad.refuses_replaces && json_object_get(payload, "replaces"))
+        return problem(409, "alreadyReplaced");
     char *names = json_dumps(json_object_get(payload, "identifiers"), JSON_COMPACT);
     *order =
         (CaOrder){.names = g_strdup(names),
@@ -201,7 +210,7 @@ static FetchAnswer *order_path(Ca *ca, const char *path, const json_t *payload)
 {
     const char *slash = strrchr(path, '/');
     unsigned number = (unsigned)g_ascii_strtoull(slash + 1, NULL, 10);
-    if (number >= ca->count || ca->forgets)
+    if (number >= ca->count || ca->bad.forgets)
         return problem(404, "malformed");
     CaOrder *order = &ca->orders[number];
     if (g_str_has_prefix(path, "/order/")) {
@@ -230,12 +239,14 @@ static FetchAnswer *find_path(Ca *ca, const char *path, const json_t *payload)
     FetchAnswer *answer = NULL;
     if (strcmp(path, "/account") == 0) {
         ca->accounts++;
+        ca->bad.forgets_account = false;
         answer = answer_new(201, g_strdup("{\"status\":\"valid\"}"));
         add_header(answer, "Location", BASE "/account/1");
         return answer;
     }
     if (strcmp(path, "/account/1") == 0)
-        return answer_new(200, g_strdup(ca->no_list ? "{}" : "{\"orders\":\"" BASE "/orders\"}"));
+        return answer_new(200,
+                          g_strdup(ca->bad.no_list ? "{}" : "{\"orders\":\"" BASE "/orders\"}"));
     if (strcmp(path, "/orders") == 0)
         return list_orders(ca);
     if (strcmp(path, "/order") == 0)
@@ -244,8 +255,10 @@ static FetchAnswer *find_path(Ca *ca, const char *path, const json_t *payload)
         ca->revoked++;
         return answer_new(200, g_strdup(""));
     }
-    if (g_str_has_prefix(path, "/info/"))
+    if (g_str_has_prefix(path, "/info/")) {
+        ca->infos++;
         return renewal_info(ca);
+    }
     return strchr(path + 1, '/') ? order_path(ca, path, payload) : problem(404, "malformed");
 }
 
@@ -274,18 +287,24 @@ static FetchAnswer *directory(void)
 static FetchAnswer *answer(Ca *ca, const FetchAsk *ask)
 {
     const char *path = ask->url + strlen(BASE);
-    if (strcmp(path, "/directory") == 0)
+    if (ca->bad.lie_path && g_str_has_prefix(path, ca->bad.lie_path)) {
+        ca->infos += g_str_has_prefix(path, "/info/");
+        return answer_new(200, g_strdup(ca->bad.lie));
+    }
+    if (strcmp(path, "/directory") == 0 && !(ca->bad.status && ca->bad.everywhere))
         return directory();
-    if (ca->status) {
+    if (ca->bad.status) {
         FetchAnswer *refused =
-            problem(ca->status, ca->status == 429 ? "rateLimited" : "serverInternal");
-        if (ca->retry_after)
-            add_header(refused, "Retry-After", ca->retry_after);
+            problem(ca->bad.status, ca->bad.status == 429 ? "rateLimited" : "serverInternal");
+        if (ca->bad.retry_after)
+            add_header(refused, "Retry-After", ca->bad.retry_after);
         return refused;
     }
-    if (ca->nonsense)
+    if (ca->bad.forgets_account && strcmp(path, "/account") != 0 && strcmp(path, "/nonce") != 0)
+        return problem(400, "accountDoesNotExist");
+    if (ca->bad.nonsense)
         return answer_new(200, g_strdup("<html>down for maintenance</html>"));
-    if (ask->body && ca->nonce_reject && ca->nonces % ca->nonce_reject == 0)
+    if (ask->body && ca->bad.nonce_reject && ca->nonces % ca->bad.nonce_reject == 0)
         return problem(400, "badNonce");
     json_t *payload = payload_of(ask);
     FetchAnswer *found =

@@ -21,17 +21,29 @@ typedef struct {
     char *replaces;  /* NULL: none */
 } CaOrder;
 
+/* How it misbehaves; zeros: it does not. */
+typedef struct {
+    unsigned nonce_reject;   /* each so many-th nonce; 0: none */
+    int status;              /* of every answer but the directory's; 0: as it should be */
+    bool everywhere;         /* of the directory's too */
+    const char *retry_after; /* with that; NULL: none */
+    bool nonsense, forgets, never_ends, refuses, no_list;
+    bool forgets_account;  /* until there is a new one */
+    bool never_issues;     /* it works at the certificate for ever */
+    bool refuses_replaces; /* as one that was replaced before (RFC 9773 5) */
+    const char *lie_path;  /* answers by this prefix are `lie`; NULL: none are */
+    const char *lie;
+    const char *more_names; /* "DNS:a,DNS:b": instead of those asked for; NULL: those */
+    int64_t begins_ms;      /* what it issues is in force from then on, from now */
+} CaFaults;
+
 typedef struct {
     EVP_PKEY *key;
     X509 *root;
     CaOrder orders[CA_ORDERS_MAX];
-    unsigned count, accounts, challenges, issued, revoked, requests, nonces;
+    unsigned count, accounts, challenges, issued, revoked, requests, nonces, infos;
     int64_t life_ms; /* of what it issues */
-    /* how it misbehaves */
-    unsigned nonce_reject;   /* each so many-th nonce; 0: none */
-    int status;              /* of every answer but the directory's; 0: as it should be */
-    const char *retry_after; /* with that; NULL: none */
-    bool nonsense, forgets, never_ends, refuses, no_list;
+    CaFaults bad;
     int64_t window_start, window_end; /* of renewal information; 0: it has none */
     /* death: from then on nobody asks */
     uint64_t die_before, die_after; /* number of the request; 0: never */

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/limits_acme.h"
 #include "content/chain.h"
 #include "content/private_key.h"
 
@@ -96,8 +97,7 @@ Next acme_step_finalise(Renewal *renewal, GError **error)
     case ACME_VALID:
         break;
     }
-    g_free(renewal->row.step);
-    renewal->row.step = g_strdup("collect");
+    renewal_set_step(renewal, "collect");
     return renewal_commit(renewal, error) ? NEXT_GO : NEXT_FAILED;
 }
 
@@ -110,6 +110,8 @@ static bool chain_fits(const Renewal *renewal, const Chain *chain, GError **erro
         if (!found)
             return fail(error, ERROR_REJECT, "the CA's certificate is not for \"%s\"", *domain);
     }
+    if (chain->not_before > renewal->row.now + ACME_SKEW_MS)
+        return fail(error, ERROR_REJECT, "the CA's certificate is not in force yet");
     return chain->not_after > renewal->row.now ||
            fail(error, ERROR_REJECT, "the CA's certificate is over already");
 }
@@ -134,8 +136,13 @@ static bool exchange(Renewal *renewal, const Chain *chain, char *take_pem, GErro
     row->step = g_strdup("");
     g_free(row->order_url);
     row->order_url = g_strdup("");
+    g_autofree char *names = g_strjoinv(" ", renewal->duty->domains);
+    json_t *detail = json_pack("{s:s}", DETAIL_FOR, names);
+    char *text = json_dumps(detail, JSON_COMPACT);
     g_free(row->order_detail);
-    row->order_detail = g_strdup("");
+    row->order_detail = g_strdup(text ? text : "");
+    free(text);
+    json_decref(detail);
     g_free(row->problem);
     row->problem = g_strdup("");
     row->not_before = chain->not_before;

@@ -17,6 +17,9 @@
 
 #include "duty/duty.h"
 
+/* In order_detail, also when no order runs: the names that the certificate was asked for. */
+#define DETAIL_FOR "for"
+
 /* How a CA is asked, where it is not by remote/fetch.h: for tests. */
 typedef struct AcmeDoor {
     FetchAnswer *(*fetch)(const FetchAsk *ask, void *data, GError **error);
@@ -35,7 +38,7 @@ typedef struct {
     bool by_ca;   /* the failure is the CA's, or on the way to it */
     bool forget;  /* and this order leads nowhere any more */
     int64_t wait_ms, waited_ms;
-    unsigned polls;
+    unsigned polls; /* of this step, in all runs: looks that found the CA still at work */
 } Renewal;
 
 /* What a step gives. NEXT_WAIT: `wait_ms` until it makes sense to look again. NEXT_FAILED: *error.
@@ -50,8 +53,10 @@ bool renewal_open(Renewal *renewal, GError **error);
 Next renewal_refused(Renewal *renewal);
 /* A failure of the CA's that ends this order: its problem document, or NULL. */
 Next renewal_ends_badly(Renewal *renewal, const char *problem, GError **error);
-/* How long until the next look. */
+/* How long until the next look: what the CA asks for, else twice as long each time. */
 Next renewal_poll(Renewal *renewal);
+/* On to another step; not written yet. */
+void renewal_set_step(Renewal *renewal, const char *step);
 
 Next acme_step_account(Renewal *renewal, GError **error);
 Next acme_step_order(Renewal *renewal, GError **error);

@@ -74,16 +74,33 @@ Next renewal_ends_badly(Renewal *renewal, const char *problem, GError **error)
 Next renewal_poll(Renewal *renewal)
 {
     int64_t asked = acme_retry_ms(renewal->acme);
-    int64_t own = (int64_t)ACME_POLL_MIN_MS << MIN(renewal->polls, 10u);
+    int64_t own = (int64_t)ACME_POLL_MIN_MS << MIN(renewal->polls, 20u);
     renewal->polls++;
+    json_object_set_new(renewal->detail, "polls", json_integer(renewal->polls));
     renewal->wait_ms = asked > 0 ? MAX(asked, ACME_POLL_MIN_MS) : MIN(own, ACME_POLL_MAX_MS);
     return NEXT_WAIT;
 }
 
+void renewal_set_step(Renewal *renewal, const char *step)
+{
+    g_free(renewal->row.step);
+    renewal->row.step = g_strdup(step);
+    renewal->polls = 0;
+    json_object_del(renewal->detail, "polls");
+}
+
 /* ---------------------------------------------------------------- is it due? */
 
-static bool names_differ(const AcmeDuty *duty, const Chain *chain)
+/* Are other names wanted than those that it was asked for? A CA may have put more into it. */
+static bool names_differ(const AcmeDuty *duty, const Certificate *row, const Chain *chain)
 {
+    json_t *detail = json_loads(row->order_detail, 0, NULL);
+    g_autofree char *names = g_strjoinv(" ", duty->domains);
+    const char *asked = json_string_value(json_object_get(detail, DETAIL_FOR));
+    int differ = asked ? strcmp(asked, names) != 0 : -1;
+    json_decref(detail);
+    if (differ >= 0)
+        return differ > 0;
     for (char **domain = duty->domains; *domain; domain++)
         if (!g_strv_contains((const gchar *const *)chain->names, *domain))
             return true;
@@ -99,7 +116,7 @@ static bool is_due(const Renewal *renewal, const Chain *chain)
 {
     const Certificate *row = &renewal->row;
     return *row->step || *row->wish || !chain || row->now >= row->renew_at ||
-           names_differ(renewal->duty, chain);
+           names_differ(renewal->duty, row, chain);
 }
 
 /* A moment of the CA's window, the same one each time it is asked. */
@@ -120,13 +137,19 @@ static bool ask_info(Renewal *renewal, const Chain *chain, GError **error)
         return true;
     g_autoptr(GError) why = NULL;
     g_auto(AcmeRenewal) window = {.start = 0};
-    int64_t again = ACME_INFO_MS;
-    if (renewal_open(renewal, &why) && acme_renewal(renewal->acme, id, &window, &why)) {
-        row->renew_at =
-            MIN(moment_of(&window, id), row->not_after - (row->not_after - row->not_before) / 20);
-        if (acme_retry_ms(renewal->acme) > 0)
-            again = CLAMP(acme_retry_ms(renewal->acme), ACME_INFO_MIN_MS, ACME_INFO_MAX_MS);
-    } else if (!renewal->by_ca && !renewal->acme) {
+    int64_t again = ACME_INFO_MS, life = row->not_after - row->not_before;
+    bool told = renewal_open(renewal, &why) && acme_renewal(renewal->acme, id, &window, &why);
+    int64_t asked = renewal->acme ? acme_retry_ms(renewal->acme) : 0;
+    if (told) {
+        /* A CA that wants each certificate back at once gets a few orders a day, not one for each
+         * round. */
+        int64_t first = row->exchanged_at + MIN(ACME_INFO_RENEWAL_MS, life / 10);
+        row->renew_at = MIN(MAX(moment_of(&window, id), first), row->not_after - life / 20);
+        if (asked > 0)
+            again = CLAMP(asked, ACME_INFO_MIN_MS, ACME_INFO_MAX_MS);
+    } else if (renewal->acme) {
+        again = MAX(again, MIN(asked, ACME_INFO_MAX_MS));
+    } else if (!renewal->by_ca) {
         g_propagate_error(error, g_steal_pointer(&why));
         return false;
     }
@@ -140,13 +163,15 @@ static bool ask_info(Renewal *renewal, const Chain *chain, GError **error)
 static void forget_order(Renewal *renewal)
 {
     Certificate *row = &renewal->row;
-    g_free(row->step);
-    row->step = g_strdup("");
+    renewal_set_step(renewal, "");
     g_free(row->order_url);
     row->order_url = g_strdup("");
     g_bytes_unref(row->order_key);
     row->order_key = g_bytes_new(NULL, 0);
+    json_t *kept = json_incref(json_object_get(renewal->detail, DETAIL_FOR));
     json_object_clear(renewal->detail);
+    if (kept)
+        json_object_set_new(renewal->detail, DETAIL_FOR, kept);
 }
 
 /* The settings have other names than the order, or it has taken too long. */
@@ -174,8 +199,7 @@ static bool begin_order(Renewal *renewal, GError **error)
     g_autofree char *names = g_strjoinv(" ", renewal->duty->domains);
     json_object_set_new(renewal->detail, "names", json_string(names));
     json_object_set_new(renewal->detail, "directory", json_string(renewal->duty->directory));
-    g_free(row->step);
-    row->step = g_strdup("account");
+    renewal_set_step(renewal, "account");
     row->order_at = row->now;
     return renewal_commit(renewal, error);
 }
@@ -219,9 +243,11 @@ static Next take_step(Renewal *renewal, GError **error)
 
 /* ---------------------------------------------------------------- failures */
 
-static int64_t back_off(const Renewal *renewal)
+static int64_t back_off(const Renewal *renewal, bool dropped)
 {
-    int64_t most = ACME_RETRY_MIN_MS << MIN(renewal->row.failures - 1, 10);
+    /* Orders that come to nothing are what CAs count: those begin two doublings later. */
+    int64_t doublings = renewal->row.failures - 1 + (dropped ? 2 : 0);
+    int64_t most = ACME_RETRY_MIN_MS << MIN(doublings, 10);
     most = MIN(most, ACME_RETRY_MAX_MS);
     int64_t wait = most - (int64_t)rand_below(renewal->run->rand, (uint64_t)most / 4);
     int64_t asked = renewal->acme ? acme_retry_ms(renewal->acme) : 0;
@@ -257,14 +283,16 @@ static bool note_failure(Renewal *renewal, GError *take_why, GError **error)
             !run_checkpoint(renewal->run, error))
             return false;
     }
-    if (renewal->forget || kind == ERROR_REJECT || kind == ERROR_GONE || kind == ERROR_CONFLICT) {
+    bool dropped =
+        renewal->forget || kind == ERROR_REJECT || kind == ERROR_GONE || kind == ERROR_CONFLICT;
+    if (dropped) {
         if (!acme_withdraw(renewal, error))
             return false;
         forget_order(renewal);
     }
     row->failures++;
     row->failed_at = row->now;
-    row->next_at = row->now + back_off(renewal);
+    row->next_at = row->now + back_off(renewal, dropped);
     if (!renewal_commit(renewal, error))
         return false;
     run_be_patient(renewal->run);
@@ -287,6 +315,8 @@ static bool read_row(Renewal *renewal, const char *name, GError **error)
         json_decref(renewal->detail);
         renewal->detail = json_object();
     }
+    renewal->polls = (unsigned)CLAMP(json_integer_value(json_object_get(renewal->detail, "polls")),
+                                     0, ACME_POLLS_MAX);
     return true;
 }
 
@@ -330,6 +360,10 @@ static bool run_order(Renewal *renewal, GError **error)
         tell_exchange(renewal);
         return true;
     case NEXT_WAIT:
+        /* Also how often it was looked at: an order that does not end is not asked for each few
+         * seconds for a day. */
+        if (!renewal_commit(renewal, error))
+            return false;
         run_again(run, 0, renewal->row.now + renewal->waited_ms + renewal->wait_ms);
         return true;
     case NEXT_GO:

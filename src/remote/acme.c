@@ -464,9 +464,10 @@ char *acme_download(Acme *acme, const char *url, const char *issuer, GError **er
     g_autoptr(FetchAnswer) first = download_one(acme, url, error);
     if (!first)
         return NULL;
-    g_autoptr(Chain) chain = chain_parse(first->body, first->body_size, NULL, error);
-    if (!chain) {
-        g_prefix_error(error, "what the CA gives as a certificate is none: ");
+    g_autoptr(GError) why = NULL;
+    g_autoptr(Chain) chain = chain_parse(first->body, first->body_size, NULL, &why);
+    if (!chain) { /* the order is a good one: it may be handed over later */
+        fail(error, ERROR_RETRY, "what the CA gives as a certificate is none: %s", why->message);
         return NULL;
     }
     unsigned tried = 0;
