@@ -128,8 +128,11 @@ void acme_pass_time(Db *db, int64_t ms)
 {
     static const char *const columns[] = {"not_before", "not_after", "exchanged_at", "renew_at",
                                           "info_at",    "order_at",  "next_at",      "failed_at"};
+    g_autoptr(GString) set = g_string_new("UPDATE certificate SET ");
     for (size_t i = 0; i < G_N_ELEMENTS(columns); i++)
-        purge_exec(db, "UPDATE certificate SET %s = %s - %" G_GINT64_FORMAT " WHERE %s <> 0",
-                   columns[i], columns[i], ms, columns[i]);
+        g_string_append_printf(set,
+                               "%s%s = CASE WHEN %s = 0 THEN 0 ELSE %s - %" G_GINT64_FORMAT " END",
+                               i ? ", " : "", columns[i], columns[i], columns[i], ms);
+    purge_exec(db, "%s", set->str);
     purge_exec(db, "UPDATE task SET due_at = due_at - %" G_GINT64_FORMAT, ms);
 }
