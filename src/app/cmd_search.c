@@ -21,7 +21,6 @@
 #include "model/email.h"
 #include "model/search.h"
 #include "roster/member.h"
-#include "roster/shard.h"
 #include "roster/task.h"
 
 #define ROLE          "fts-indexing"
@@ -109,13 +108,6 @@ static bool run_search(CommandContext *context, Db *db, int argc, char **argv, i
 
 /* ---------------------------------------------------------------- rebuild */
 
-static bool rebuild_account(Db *db, int64_t account, GError **error)
-{
-    g_autofree char *key = g_strdup_printf("%" PRId64, account);
-    TaskNew task = {.role = ROLE, .bucket = bucket_of(key), .key = key};
-    return search_rebuild(db, account, error) && task_add(db, &task, error);
-}
-
 /* Marks one account or all; their ids are appended. */
 static bool rebuild_ask(Db *db, GArray *accounts, GError **error)
 {
@@ -135,7 +127,7 @@ static bool rebuild_ask(Db *db, GArray *accounts, GError **error)
             g_array_append_val(accounts, ((Account *)g_ptr_array_index(list, i))->id);
     }
     for (unsigned i = 0; i < accounts->len; i++)
-        if (!rebuild_account(db, g_array_index(accounts, int64_t, i), error))
+        if (!search_rebuild_task(db, g_array_index(accounts, int64_t, i), error))
             return false;
     return task_notify(db, ROLE, error) && db_commit(db, error) == DB_DONE;
 }

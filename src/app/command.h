@@ -127,6 +127,7 @@ int command_main(int argc, char **argv);
     X(cmd_serve) \
     X(cmd_status) \
     X(cmd_store_check) \
+    X(cmd_store_copy) \
     X(cmd_store_grants) \
     X(cmd_store_init) \
     X(cmd_store_rename) \

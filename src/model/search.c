@@ -25,6 +25,9 @@
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "roster/shard.h"
+#include "roster/task.h"
+
 #include "model/blob.h"
 #include "model/email.h"
 
@@ -158,6 +161,13 @@ bool search_rebuild(Db *db, int64_t account, GError **error)
         return fail(error, ERROR_GONE, "there is no account %" G_GINT64_FORMAT, account);
     state.rebuild_after = 0;
     return got > 0 && search_state_set(db, account, &state, error);
+}
+
+bool search_rebuild_task(Db *db, int64_t account, GError **error)
+{
+    g_autofree char *key = g_strdup_printf("%" G_GINT64_FORMAT, account);
+    TaskNew task = {.role = "fts-indexing", .bucket = bucket_of(key), .key = key};
+    return search_rebuild(db, account, error) && task_add(db, &task, error);
 }
 
 bool search_rebuild_progress(Db *db, int64_t account, int64_t *ret_done, int64_t *ret_all,

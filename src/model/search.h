@@ -38,6 +38,8 @@ bool search_state_set(Db *db, int64_t account, const SearchState *state, GError 
 /* Asks for a rebuild: the next runs of fts-indexing index all living emails anew, while searches go
  * on. The caller adds the task. */
 bool search_rebuild(Db *db, int64_t account, GError **error);
+/* The same, with the task that does it; a node hears of it at its next poll. */
+bool search_rebuild_task(Db *db, int64_t account, GError **error);
 
 /* How many of an account's emails the rebuild that goes on has done, and how many there are; equal
  * where none goes on. */
