@@ -17,6 +17,8 @@
 #define DAV_ANSWER_BYTES_MAX (64 * 1024 * 1024)
 /* busy times of one answer, before those that touch are joined; a line of 44 bytes is one */
 #define DAV_BUSY_TIMES_MAX (DAV_ANSWER_BYTES_MAX / 44)
+/* of a POST to the outbox: a client that plans asks for weeks, a year is the longest view */
+#define DAV_BUSY_SECONDS_MAX (400 * 86400)
 /* filters, nested ones counted */
 #define DAV_FILTERS_MAX 50
 

@@ -109,16 +109,30 @@ static int compare_busy(gconstpointer a, gconstpointer b)
     return x->from < y->from ? -1 : x->from > y->from;
 }
 
-char *icalendar_format_busy(GArray *busy, int64_t from, int64_t to, int64_t stamp)
+/* A value of the asker's: bounded, and on one line. */
+static void put_line(GString *out, const char *name, const char *value)
 {
-    GString *out = g_string_new("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//rota//EN\r\n"
-                                "BEGIN:VFREEBUSY\r\nDTSTAMP:");
-    put_utc(out, stamp);
+    g_string_append_printf(out, "%s:%.*s\r\n", name, (int)strcspn(value, "\r\n"), value);
+}
+
+char *icalendar_format_busy(GArray *busy, const BusyHead *head)
+{
+    int64_t from = head->from, to = head->to;
+    GString *out = g_string_new("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//rota//EN\r\n");
+    if (head->uid)
+        g_string_append(out, "METHOD:REPLY\r\n");
+    g_string_append(out, "BEGIN:VFREEBUSY\r\nDTSTAMP:");
+    put_utc(out, head->stamp);
     g_string_append(out, "\r\nDTSTART:");
     put_utc(out, from);
     g_string_append(out, "\r\nDTEND:");
     put_utc(out, to);
     g_string_append(out, "\r\n");
+    if (head->uid) {
+        put_line(out, "UID", head->uid);
+        put_line(out, "ORGANIZER:mailto", head->organizer);
+        put_line(out, "ATTENDEE:mailto", head->attendee);
+    }
     g_array_sort(busy, compare_busy);
     for (unsigned i = 0; i < busy->len;) {
         BusyTime one = g_array_index(busy, BusyTime, i++);

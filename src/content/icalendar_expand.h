@@ -12,8 +12,13 @@ char *icalendar_expand(const Icalendar *object, const RecurrenceAsk *ask, int64_
 typedef struct {
     int64_t from, to;
 } BusyTime;
+typedef struct {
+    int64_t from, to, stamp;
+    const char *uid, *organizer, *attendee; /* whose question it answers: METHOD:REPLY; NULL: a
+                                               report's */
+} BusyHead;
 /* Sorts, joins and writes a VFREEBUSY for [from, to). The caller's. */
-char *icalendar_format_busy(GArray *busy, int64_t from, int64_t to, int64_t stamp);
+char *icalendar_format_busy(GArray *busy, const BusyHead *head);
 /* Reads "20260101T090000Z"; false: it is none. */
 bool icalendar_parse_utc(const char *text, int64_t *ret);
 

@@ -15,7 +15,36 @@
 
 #include "front/dav_xml.h"
 
-/* "dav", "calendars", ADDRESS, CALENDAR, OBJECT; empty ones at the end do not count. */
+/* ADDRESS, "inbox" or "outbox", and of the inbox LETTER. */
+static bool find_scheduling(Dav *dav, char **at, unsigned count)
+{
+    if (!dav->settings->scheduling || count < 2 || count > 3)
+        return false;
+    dav->address = at[0];
+    dav->object_name = count > 2 ? at[2] : NULL;
+    if (strcmp(at[1], "inbox") == 0)
+        dav->kind = dav->object_name ? DAV_LETTER : DAV_INBOX;
+    else if (strcmp(at[1], "outbox") == 0 && !dav->object_name)
+        dav->kind = DAV_OUTBOX;
+    else
+        return false;
+    return true;
+}
+
+/* ADDRESS, CALENDAR, OBJECT. */
+static bool find_calendars(Dav *dav, char **at, unsigned count)
+{
+    static const DavKind kinds[] = {DAV_HOME, DAV_CALENDAR, DAV_OBJECT};
+    if (count < 1 || count > G_N_ELEMENTS(kinds))
+        return false;
+    dav->address = at[0];
+    dav->calendar_name = count > 1 ? at[1] : NULL;
+    dav->object_name = count > 2 ? at[2] : NULL;
+    dav->kind = kinds[count - 1];
+    return true;
+}
+
+/* "dav", "calendars" or another part, and what follows; empty ones at the end do not count. */
 static bool find_kind(Dav *dav)
 {
     char **at = dav->call->segments;
@@ -26,25 +55,29 @@ static bool find_kind(Dav *dav)
         dav->kind = DAV_ROOT;
         return true;
     }
-    bool principals = strcmp(at[1], "principals") == 0;
-    if ((!principals && strcmp(at[1], "calendars") != 0) || count < 3 ||
-        count > (principals ? 3 : 5))
-        return false;
-    dav->address = at[2];
-    dav->calendar_name = count > 3 ? at[3] : NULL;
-    dav->object_name = count > 4 ? at[4] : NULL;
-    dav->kind = principals ? DAV_PRINCIPAL
-                           : (count == 3   ? DAV_HOME
-                              : count == 4 ? DAV_CALENDAR
-                                           : DAV_OBJECT);
-    return true;
+    if (strcmp(at[1], "calendars") == 0)
+        return find_calendars(dav, at + 2, count - 2);
+    if (strcmp(at[1], "scheduling") == 0)
+        return find_scheduling(dav, at + 2, count - 2);
+    dav->kind = DAV_PRINCIPAL;
+    dav->address = count == 3 ? at[2] : NULL;
+    return strcmp(at[1], "principals") == 0 && count == 3;
+}
+
+/* A client that reads calendar-auto-schedule leaves invitations to us. */
+static void add_classes(HttpCall *call)
+{
+    http_answer_add_header(call->answer, "DAV",
+                           call->house->dav->scheduling
+                               ? "1, 3, extended-mkcol, calendar-access, calendar-auto-schedule"
+                               : "1, 3, extended-mkcol, calendar-access");
 }
 
 bool dav_init(Dav *dav, HttpCall *call)
 {
     const char *depth;
     *dav = (Dav){.call = call, .settings = call->house->dav};
-    http_answer_add_header(call->answer, "DAV", "1, 3, extended-mkcol, calendar-access");
+    add_classes(call);
     depth = dav_field(call, "Depth");
     dav->depth = !depth || strcmp(depth, "infinity") == 0 ? 2 : *depth == '1';
     if (find_kind(dav))
@@ -157,6 +190,12 @@ char *dav_path(const Dav *dav, DavKind kind, const char *calendar, const char *o
         return g_strdup_printf("/dav/calendars/%s/%s/", person, calendar);
     case DAV_OBJECT:
         return g_strdup_printf("/dav/calendars/%s/%s/%s", person, calendar, object);
+    case DAV_INBOX:
+        return g_strdup_printf("/dav/scheduling/%s/inbox/", person);
+    case DAV_OUTBOX:
+        return g_strdup_printf("/dav/scheduling/%s/outbox/", person);
+    case DAV_LETTER:
+        return g_strdup_printf("/dav/scheduling/%s/inbox/%s", person, object);
     }
     return NULL;
 }
@@ -175,9 +214,9 @@ void dav_answer_multistatus(Dav *dav, GString *take)
 
 static void run_options(HttpCall *call)
 {
-    http_answer_add_header(call->answer, "DAV", "1, 3, extended-mkcol, calendar-access");
+    add_classes(call);
     http_answer_add_header(call->answer, "Allow",
-                           "OPTIONS, GET, HEAD, PUT, DELETE, PROPFIND, PROPPATCH, REPORT, "
+                           "OPTIONS, GET, HEAD, PUT, DELETE, POST, PROPFIND, PROPPATCH, REPORT, "
                            "MKCALENDAR, MKCOL, MOVE, COPY");
     call->answer->status = 200;
 }
@@ -209,7 +248,8 @@ static const HttpRoute rows[] = {
     DAV_ROUTE("DELETE", dav_run_delete, "*", 0),
     DAV_ROUTE("MOVE", dav_run_move, "*", 0),
     DAV_ROUTE("COPY", dav_run_copy, "*", 0),
+    DAV_ROUTE("POST", dav_run_post, "text/calendar", DAV_OBJECT_BYTES_MAX),
 };
-const HttpRoute *const dav_routes[] = {&rows[0],  &rows[1],  &rows[2],  &rows[3], &rows[4],
-                                       &rows[5],  &rows[6],  &rows[7],  &rows[8], &rows[9],
-                                       &rows[10], &rows[11], &rows[12], NULL};
+const HttpRoute *const dav_routes[] = {&rows[0],  &rows[1],  &rows[2],  &rows[3],  &rows[4],
+                                       &rows[5],  &rows[6],  &rows[7],  &rows[8],  &rows[9],
+                                       &rows[10], &rows[11], &rows[12], &rows[13], NULL};

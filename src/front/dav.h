@@ -6,15 +6,18 @@
  *     /dav/calendars/ADDRESS/                 the home: their calendars
  *     /dav/calendars/ADDRESS/NAME/            a calendar
  *     /dav/calendars/ADDRESS/NAME/OBJECT      an object
+ *     /dav/scheduling/ADDRESS/inbox/          invitations that came (RFC 6638): dav_inbox.c
+ *     /dav/scheduling/ADDRESS/outbox/         when are others busy: dav_busy.c
  *
  * ADDRESS is any of the person's own; another's is 403. Each request is one transaction. What a
- * client stores comes back byte for byte. Known and not done: ACL, locks, scheduling (RFC 6638).
+ * client stores comes back byte for byte. Known and not done: ACL, locks.
  */
 #ifndef ROTA_FRONT_DAV_H
 #define ROTA_FRONT_DAV_H
 
 #include <libxml/tree.h>
 
+#include "content/icalendar_filter.h"
 #include "front/http.h"
 #include "model/calendar_object.h"
 
@@ -30,7 +33,16 @@ extern const HttpRoute *const dav_routes[]; /* ended by NULL */
 
 /* ---- private to dav_*.c */
 
-typedef enum { DAV_ROOT, DAV_PRINCIPAL, DAV_HOME, DAV_CALENDAR, DAV_OBJECT } DavKind;
+typedef enum {
+    DAV_ROOT,
+    DAV_PRINCIPAL,
+    DAV_HOME,
+    DAV_CALENDAR,
+    DAV_OBJECT,
+    DAV_INBOX,
+    DAV_OUTBOX,
+    DAV_LETTER, /* of the inbox */
+} DavKind;
 typedef struct {
     HttpCall *call;
     const struct DavSettings *settings;
@@ -70,7 +82,7 @@ typedef struct {
     const Dav *dav;
     DavKind kind;
     const Calendar *calendar;     /* of a calendar or an object */
-    const CalendarObject *object; /* of an object; its bytes where they are asked for */
+    const CalendarObject *object; /* of an object or a letter; its bytes where they are asked for */
     const xmlNode *asked;         /* the element that asks; NULL: all were asked for */
 } DavResource;
 /* Writes one <D:response> with the properties that a <D:prop> names, NULL: all that are told so. */
@@ -106,6 +118,23 @@ void dav_run_put(HttpCall *call);
 void dav_run_delete(HttpCall *call);
 void dav_run_move(HttpCall *call);
 void dav_run_copy(HttpCall *call);
+void dav_run_post(HttpCall *call);
 void dav_report_query(Dav *dav);
+void dav_report_busy(Dav *dav);
+void dav_report_inbox(Dav *dav);
+
+/* dav_query.c: the filter of a calendar-query; NULL: the answer is made. */
+IcalendarFilter *dav_read_filter(Dav *dav);
+
+/* dav_inbox.c: letters of the inbox, in the open transaction. False: the answer is made. */
+bool dav_put_letters(Dav *dav, GString *out, const xmlNode *prop, bool names_only);
+bool dav_put_letter(Dav *dav, GString *out, const xmlNode *prop, bool names_only);
+void dav_get_letter(Dav *dav);
+void dav_delete_letter(Dav *dav);
+
+/* dav_schedule.c: what RFC 6638 asks of a change of an object that has an organizer, in the open
+ * write transaction, before the object is put or removed. False without an error: the answer is
+ * made. `after` NULL: it goes. */
+bool dav_schedule_change(Dav *dav, const CalendarDraft *after, GError **error);
 
 #endif

@@ -28,6 +28,10 @@ void dav_run_get(HttpCall *call)
     g_autoptr(GError) error = NULL;
     if (!dav_init(&dav, call) || !dav_open(&dav, DB_READ))
         return;
+    if (dav.kind == DAV_LETTER) {
+        dav_get_letter(&dav);
+        return;
+    }
     if (dav.kind != DAV_OBJECT || !dav.calendar) {
         http_answer_problem(
             call->answer, dav.kind == DAV_OBJECT ? 404 : 405,
@@ -77,14 +81,6 @@ bool dav_check_end(Dav *dav, CalendarEnd end, const CalendarPut *put)
         return false;
     }
     return false;
-}
-
-/* RFC 6638, by mail: what is sent to those invited, or back to who invites, is written in the same
- * transaction. `after` NULL: it goes. */
-static bool schedule(Dav *dav, GBytes *after, GError **error)
-{
-    return !dav->settings->scheduling ||
-           imip_change(dav->call->db, dav->calendar, dav->object_name, after, error);
 }
 
 void dav_wake(void)
@@ -139,9 +135,10 @@ void dav_run_put(HttpCall *call)
     g_auto(DavMatch) match = {0};
     CalendarPut put = {.name = dav.object_name, .match = dav_read_match(call, &match)};
     CalendarEnd end;
-    if (!db_begin(call->db, DB_WRITE, &error) || !schedule(&dav, draft->data, &error) ||
+    if (!db_begin(call->db, DB_WRITE, &error) || !dav_schedule_change(&dav, draft, &error) ||
         !calendar_object_put(call->db, dav.calendar, &put, draft, &end, &error)) {
-        dav_fail(&dav, error);
+        if (error)
+            dav_fail(&dav, error);
         return;
     }
     bool right = dav_check_end(&dav, end, &put);
@@ -175,8 +172,12 @@ void dav_run_delete(HttpCall *call)
     CalendarEnd end;
     if (!dav_init(&dav, call) || !dav_open(&dav, DB_WRITE))
         return;
-    if (dav.kind < DAV_CALENDAR || !dav.calendar) {
-        http_answer_problem(call->answer, dav.kind < DAV_CALENDAR ? 403 : 404,
+    if (dav.kind == DAV_LETTER) {
+        dav_delete_letter(&dav);
+        return;
+    }
+    if (!dav.calendar) {
+        http_answer_problem(call->answer, dav.calendar_name ? 404 : 403,
                             "there is nothing here that can be deleted");
         return;
     }
@@ -184,9 +185,10 @@ void dav_run_delete(HttpCall *call)
         delete_calendar(&dav);
         return;
     }
-    if (!schedule(&dav, NULL, &error) ||
+    if (!dav_schedule_change(&dav, NULL, &error) ||
         !calendar_object_remove(call->db, dav.calendar, dav.object_name, &asked, &end, &error)) {
-        dav_fail(&dav, error);
+        if (error)
+            dav_fail(&dav, error);
         return;
     }
     if (!dav_check_end(&dav, end, NULL) || !dav_commit(&dav))

@@ -98,12 +98,16 @@ static bool put_all(Dav *dav, GString *out, const xmlNode *prop, bool names)
             return false;
         }
     }
+    if (dav->kind == DAV_LETTER)
+        return dav_put_letter(dav, out, prop, names);
     DavResource self = {.dav = dav, .kind = dav->kind, .calendar = dav->calendar, .object = object};
     dav_put_response(out, &self, prop, names);
     if (dav->depth == 0)
         return true;
     if (dav->kind == DAV_HOME)
         return put_calendars(dav, out, prop, names);
+    if (dav->kind == DAV_INBOX)
+        return dav_put_letters(dav, out, prop, names);
     return dav->kind != DAV_CALENDAR || put_objects(dav, out, prop, names);
 }
 

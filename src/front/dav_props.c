@@ -9,6 +9,8 @@
 
 #include "base/limits_calendar.h"
 #include "base/limits_dav.h"
+#include "model/imip_inbox.h"
+#include "model/invitation.h"
 
 #include "front/dav.h"
 #include "front/dav_xml.h"
@@ -31,6 +33,9 @@ static bool put_type(GString *out, const DavResource *resource)
         [DAV_HOME] = "<D:collection/>",
         [DAV_CALENDAR] = "<D:collection/><C:calendar/>",
         [DAV_OBJECT] = "",
+        [DAV_INBOX] = "<D:collection/><C:schedule-inbox/>",
+        [DAV_OUTBOX] = "<D:collection/><C:schedule-outbox/>",
+        [DAV_LETTER] = "",
     };
     g_string_append(out, types[resource->kind]);
     return true;
@@ -67,31 +72,88 @@ static bool put_home(GString *out, const DavResource *resource)
 
 static bool put_addresses(GString *out, const DavResource *resource)
 {
-    g_string_append(out, "<D:href>mailto:");
-    dav_xml_put(out, resource->dav->call->person);
-    g_string_append(out, "</D:href>");
+    const HttpCall *call = resource->dav->call;
+    g_autoptr(GPtrArray) own = imip_addresses(call->db, call->account, NULL);
+    for (unsigned i = 0; own && i < own->len; i++) {
+        g_string_append(out, "<D:href>mailto:");
+        dav_xml_put(out, own->pdata[i]);
+        g_string_append(out, "</D:href>");
+    }
     put_href(out, resource->dav, DAV_PRINCIPAL);
+    return own != NULL;
+}
+
+static bool put_inbox(GString *out, const DavResource *resource)
+{
+    put_href(out, resource->dav, DAV_INBOX);
+    return resource->dav->settings->scheduling;
+}
+
+static bool put_outbox(GString *out, const DavResource *resource)
+{
+    put_href(out, resource->dav, DAV_OUTBOX);
+    return resource->dav->settings->scheduling;
+}
+
+static bool put_user_type(GString *out, const DavResource *resource)
+{
+    (void)resource;
+    g_string_append(out, "INDIVIDUAL");
     return true;
+}
+
+/* Where imip-processing puts an invitation to an event that is new. */
+static bool put_default_calendar(GString *out, const DavResource *resource)
+{
+    const HttpCall *call = resource->dav->call;
+    g_autoptr(GPtrArray) list = calendar_list(call->db, call->account, NULL);
+    for (unsigned i = 0; list && i < list->len; i++) {
+        const Calendar *calendar = list->pdata[i];
+        if (!(calendar->kinds & ICALENDAR_EVENT))
+            continue;
+        g_autofree char *path = dav_path(resource->dav, DAV_CALENDAR, calendar->name, NULL);
+        g_string_append(out, "<D:href>");
+        dav_xml_put_path(out, path);
+        g_string_append(out, "</D:href>");
+        return true;
+    }
+    return false;
+}
+
+static bool put_inbox_state(GString *out, const DavResource *resource)
+{
+    const HttpCall *call = resource->dav->call;
+    g_autofree char *state = imip_inbox_state(call->db, call->account, NULL);
+    g_string_append_printf(out, "\"%s\"", state ? state : "");
+    return state != NULL;
 }
 
 static bool put_privileges(GString *out, const DavResource *resource)
 {
-    (void)resource;
     static const char *const all[] = {
-        "all",           "read", "write",  "write-properties",
-        "write-content", "bind", "unbind", "read-current-user-privilege-set"};
-    for (unsigned i = 0; i < G_N_ELEMENTS(all); i++)
-        g_string_append_printf(out, "<D:privilege><D:%s/></D:privilege>", all[i]);
+        "D:all",           "D:read", "D:write",  "D:write-properties",
+        "D:write-content", "D:bind", "D:unbind", "D:read-current-user-privilege-set"};
+    static const char *const inbox[] = {"D:read", "D:unbind", "D:read-current-user-privilege-set"};
+    static const char *const outbox[] = {"D:read", "C:schedule-send", "C:schedule-send-freebusy",
+                                         "D:read-current-user-privilege-set"};
+    bool in = resource->kind == DAV_INBOX || resource->kind == DAV_LETTER;
+    const char *const *mine = in ? inbox : resource->kind == DAV_OUTBOX ? outbox : all;
+    size_t count = in                             ? G_N_ELEMENTS(inbox)
+                   : resource->kind == DAV_OUTBOX ? G_N_ELEMENTS(outbox)
+                                                  : G_N_ELEMENTS(all);
+    for (size_t i = 0; i < count; i++)
+        g_string_append_printf(out, "<D:privilege><%s/></D:privilege>", mine[i]);
     return true;
 }
 
 static bool put_reports(GString *out, const DavResource *resource)
 {
-    if (resource->kind < DAV_CALENDAR)
-        return true;
     static const char *const all[] = {"C:calendar-query", "C:calendar-multiget",
                                       "C:free-busy-query", "D:sync-collection"};
-    for (unsigned i = 0; i < G_N_ELEMENTS(all); i++)
+    unsigned count = resource->kind == DAV_CALENDAR ? G_N_ELEMENTS(all)
+                     : resource->kind == DAV_INBOX  ? 2
+                                                    : 0;
+    for (unsigned i = 0; i < count; i++)
         g_string_append_printf(
             out, "<D:supported-report><D:report><%s/></D:report></D:supported-report>", all[i]);
     return true;
@@ -197,8 +259,9 @@ static bool put_schedule_tag(GString *out, const DavResource *resource)
 
 static bool put_media_type(GString *out, const DavResource *resource)
 {
-    g_string_append_printf(out, "text/calendar; charset=utf-8; component=%s",
-                           icalendar_kind_name(resource->object->kind));
+    g_string_append(out, "text/calendar; charset=utf-8");
+    if (resource->kind == DAV_OBJECT)
+        g_string_append_printf(out, "; component=%s", icalendar_kind_name(resource->object->kind));
     return true;
 }
 
@@ -223,8 +286,9 @@ static bool put_data(GString *out, const DavResource *resource)
 }
 
 #define ON(kind)     (1U << (kind))
-#define EVERYWHERE   0x1fU
+#define EVERYWHERE   0xffU
 #define ON_CALENDARS ON(DAV_CALENDAR)
+#define ON_LETTERS   (ON(DAV_OBJECT) | ON(DAV_LETTER))
 #define ON_OBJECTS   ON(DAV_OBJECT)
 
 static const struct {
@@ -234,7 +298,7 @@ static const struct {
     Write write;
 } PROPERTIES[] = {
     {{NS_DAV, "resourcetype"}, EVERYWHERE, true, put_type},
-    {{NS_DAV, "displayname"}, EVERYWHERE & ~ON_OBJECTS, true, put_title},
+    {{NS_DAV, "displayname"}, EVERYWHERE & ~ON_LETTERS, true, put_title},
     {{NS_DAV, "current-user-principal"}, EVERYWHERE, true, put_principal},
     {{NS_DAV, "principal-URL"}, ON(DAV_PRINCIPAL), false, put_principal},
     {{NS_DAV, "owner"}, EVERYWHERE & ~ON(DAV_ROOT), true, put_principal},
@@ -243,6 +307,11 @@ static const struct {
     {{NS_DAV, "supported-report-set"}, EVERYWHERE, false, put_reports},
     {{NS_CALDAV, "calendar-home-set"}, ON(DAV_PRINCIPAL) | ON(DAV_ROOT), false, put_home},
     {{NS_CALDAV, "calendar-user-address-set"}, ON(DAV_PRINCIPAL), false, put_addresses},
+    {{NS_CALDAV, "calendar-user-type"}, ON(DAV_PRINCIPAL), false, put_user_type},
+    {{NS_CALDAV, "schedule-inbox-URL"}, ON(DAV_PRINCIPAL), false, put_inbox},
+    {{NS_CALDAV, "schedule-outbox-URL"}, ON(DAV_PRINCIPAL), false, put_outbox},
+    {{NS_CALDAV, "schedule-default-calendar-URL"}, ON(DAV_INBOX), false, put_default_calendar},
+    {{NS_SERVER, "getctag"}, ON(DAV_INBOX), true, put_inbox_state},
     {{NS_APPLE, "calendar-color"}, ON_CALENDARS, true, put_color},
     {{NS_APPLE, "calendar-order"}, ON_CALENDARS, true, put_position},
     {{NS_CALDAV, "calendar-description"}, ON_CALENDARS, true, put_description},
@@ -256,12 +325,12 @@ static const struct {
     {{NS_CALDAV, "max-resource-size"}, ON_CALENDARS, false, put_largest},
     {{NS_DAV, "sync-token"}, ON_CALENDARS, true, put_token},
     {{NS_SERVER, "getctag"}, ON_CALENDARS, true, put_ctag},
-    {{NS_DAV, "getetag"}, ON_OBJECTS, true, put_etag},
+    {{NS_DAV, "getetag"}, ON_LETTERS, true, put_etag},
     {{NS_CALDAV, "schedule-tag"}, ON_OBJECTS, false, put_schedule_tag},
-    {{NS_DAV, "getcontenttype"}, ON_OBJECTS, true, put_media_type},
+    {{NS_DAV, "getcontenttype"}, ON_LETTERS, true, put_media_type},
     {{NS_DAV, "getcontentlength"}, ON_OBJECTS, true, put_length},
-    {{NS_DAV, "getlastmodified"}, ON_OBJECTS, true, put_modified},
-    {{NS_CALDAV, "calendar-data"}, ON_OBJECTS, false, put_data},
+    {{NS_DAV, "getlastmodified"}, ON_LETTERS, true, put_modified},
+    {{NS_CALDAV, "calendar-data"}, ON_LETTERS, false, put_data},
 };
 
 /* <D:name>value</D:name>; false, and nothing is written: it is not there. */
@@ -288,10 +357,11 @@ static bool put_one(GString *out, const DavResource *resource, unsigned index, b
     return true;
 }
 
-static int find_property(const xmlNode *asked)
+static int find_property(const xmlNode *asked, DavKind kind)
 {
     for (unsigned i = 0; i < G_N_ELEMENTS(PROPERTIES); i++)
-        if (dav_xml_is(asked, PROPERTIES[i].name.space, PROPERTIES[i].name.name))
+        if ((PROPERTIES[i].where & ON(kind)) &&
+            dav_xml_is(asked, PROPERTIES[i].name.space, PROPERTIES[i].name.name))
             return (int)i;
     return -1;
 }
@@ -302,7 +372,7 @@ static void put_asked(GString *out, GString *missing, DavResource *resource, con
     unsigned count = 0;
     for (xmlNode *each = dav_xml_first(prop); each && count < DAV_PROPS_MAX;
          each = dav_xml_next(each), count++) {
-        int index = find_property(each);
+        int index = find_property(each, resource->kind);
         resource->asked = each;
         if (index >= 0 && put_one(out, resource, (unsigned)index, false))
             continue;

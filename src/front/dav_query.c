@@ -13,7 +13,6 @@
 #include "base/error.h"
 #include "base/limits_dav.h"
 #include "content/icalendar_expand.h"
-#include "content/icalendar_filter.h"
 
 #include "front/dav.h"
 #include "front/dav_xml.h"
@@ -185,18 +184,26 @@ static bool put_found(const Query *query, GString *out)
     return true;
 }
 
-void dav_report_query(Dav *dav)
+IcalendarFilter *dav_read_filter(Dav *dav)
 {
     const xmlNode *root = xmlDocGetRootElement(dav->document);
     unsigned left = DAV_FILTERS_MAX;
-    const xmlNode *filter_node = dav_xml_child(root, NS_CALDAV, "filter");
+    const xmlNode *node = dav_xml_child(root, NS_CALDAV, "filter");
     g_autoptr(IcalendarFilter) filter =
-        filter_node ? read_filter(dav_xml_child(filter_node, NS_CALDAV, "comp-filter"), &left)
-                    : icalendar_filter_new("VCALENDAR");
-    if (!filter || strcmp(filter->name, "VCALENDAR") != 0) {
-        dav_refuse(dav, 403, "C:valid-filter", "this filter is not understood");
+        node ? read_filter(dav_xml_child(node, NS_CALDAV, "comp-filter"), &left)
+             : icalendar_filter_new("VCALENDAR");
+    if (filter && strcmp(filter->name, "VCALENDAR") == 0)
+        return g_steal_pointer(&filter);
+    dav_refuse(dav, 403, "C:valid-filter", "this filter is not understood");
+    return NULL;
+}
+
+void dav_report_query(Dav *dav)
+{
+    const xmlNode *root = xmlDocGetRootElement(dav->document);
+    g_autoptr(IcalendarFilter) filter = dav_read_filter(dav);
+    if (!filter)
         return;
-    }
     Query query = {.dav = dav, .filter = filter, .prop = dav_xml_child(root, NS_DAV, "prop")};
     query.zone = dav_zone(dav);
     look_over(&query);
@@ -220,7 +227,7 @@ void dav_put_data(GString *out, const DavResource *resource)
     if (expand && read_range(expand, &from, &to)) {
         const Dav *dav = resource->dav;
         g_autoptr(Icalendar) parsed = calendar_object_parse(resource->object);
-        const Zone *zone = dav_zone(dav);
+        const Zone *zone = dav->calendar ? dav_zone(dav) : zone_utc();
         RecurrenceAsk ask = {.floating = zone, .from = from, .max = dav->settings->expansions};
         text = parsed ? icalendar_expand(parsed, &ask, to) : NULL;
         zone_unref(zone);

@@ -1,5 +1,6 @@
-/* dav_report: REPORT: multiget (RFC 4791 section 7.9), sync-collection (RFC 6578), free-busy-query
- * (section 7.10); calendar-query is dav_query.c's.
+/* dav_report: REPORT: multiget (RFC 4791 section 7.9) and sync-collection (RFC 6578);
+ * calendar-query is dav_query.c's, free-busy-query dav_busy.c's, those of the scheduling inbox are
+ * dav_inbox.c's.
  *
  * How it fits: clients keep up with these. A sync token is the calendar's id and the number of a
  * change in the account's log; what became of its objects since is in their own rows and in
@@ -10,7 +11,6 @@
 
 #include "base/error.h"
 #include "base/limits_dav.h"
-#include "content/icalendar_expand.h"
 
 #include "front/dav.h"
 #include "front/dav_xml.h"
@@ -197,75 +197,16 @@ static void report_sync(Dav *dav)
     dav_answer_multistatus(dav, out);
 }
 
-/* Busy times of one object, into `busy`. */
-static void add_busy(GArray *busy, const CalendarObject *object, const RecurrenceAsk *ask,
-                     int64_t to)
-{
-    g_autoptr(Icalendar) parsed = calendar_object_parse(object);
-    if (!parsed || parsed->kind != ICALENDAR_EVENT)
-        return;
-    g_autoptr(GArray) found = recurrence_between(parsed, ask, to, NULL);
-    for (unsigned i = 0; i < found->len; i++) {
-        const Instance *instance = &g_array_index(found, Instance, i);
-        BusyTime time = {instance->start, instance->end};
-        if (!instance->item->is_transparent && !instance->item->is_cancelled && time.to > time.from)
-            g_array_append_val(busy, time);
-    }
-}
-
-static void report_free_busy(Dav *dav)
-{
-    g_autoptr(GError) error = NULL;
-    const xmlNode *range =
-        dav_xml_child(xmlDocGetRootElement(dav->document), NS_CALDAV, "time-range");
-    g_autofree char *start = range ? dav_xml_attribute(range, "start") : NULL;
-    g_autofree char *end = range ? dav_xml_attribute(range, "end") : NULL;
-    int64_t from, to;
-    if (!start || !end || !icalendar_parse_utc(start, &from) || !icalendar_parse_utc(end, &to) ||
-        from >= to) {
-        dav_refuse(dav, 400, "C:valid-filter", "a free-busy-query has a time-range in UTC");
-        return;
-    }
-    const Zone *zone = dav_zone(dav);
-    RecurrenceAsk recurrence = {.floating = zone, .from = from, .max = dav->settings->expansions};
-    CalendarAsk ask = {.calendar = dav->calendar->id,
-                       .from = from * 1000,
-                       .to = to * 1000,
-                       .limit = DAV_PAGE_OBJECTS,
-                       .with_data = true};
-    g_autoptr(GArray) busy = g_array_new(FALSE, FALSE, sizeof(BusyTime));
-    for (bool more = true; more;) {
-        g_autoptr(GPtrArray) page =
-            calendar_object_list(dav->call->db, dav->call->account, &ask, &error);
-        for (unsigned i = 0; page && i < page->len; i++) {
-            const CalendarObject *object = page->pdata[i];
-            add_busy(busy, object, &recurrence, to);
-            ask.after = object->id;
-        }
-        more = page && page->len == DAV_PAGE_OBJECTS && busy->len <= DAV_BUSY_TIMES_MAX;
-    }
-    zone_unref(zone);
-    if (error) {
-        dav_fail(dav, error);
-        return;
-    }
-    if (busy->len > DAV_BUSY_TIMES_MAX) {
-        http_answer_problem(dav->call->answer, 507,
-                            "more than %d busy times: ask for a shorter range", DAV_BUSY_TIMES_MAX);
-        return;
-    }
-    g_autofree char *text =
-        icalendar_format_busy(busy, from, to, clock_wall_ms(dav->call->house->clock) / 1000);
-    dav->call->answer->type = "text/calendar; charset=utf-8";
-    g_string_assign(dav->call->answer->body, text);
-}
-
 void dav_run_report(HttpCall *call)
 {
     g_auto(Dav) dav = {.call = call};
     if (!dav_init(&dav, call) || !dav_read_xml(&dav) || !dav_open(&dav, DB_READ))
         return;
     const xmlNode *root = dav.document ? xmlDocGetRootElement(dav.document) : NULL;
+    if (dav.kind == DAV_INBOX) {
+        dav_report_inbox(&dav);
+        return;
+    }
     if (dav.kind != DAV_CALENDAR || !dav.calendar) {
         http_answer_problem(call->answer, dav.kind == DAV_CALENDAR ? 404 : 403,
                             "only a calendar has reports");
@@ -276,7 +217,7 @@ void dav_run_report(HttpCall *call)
     else if (dav_xml_is(root, NS_CALDAV, "calendar-multiget"))
         report_multiget(&dav);
     else if (dav_xml_is(root, NS_CALDAV, "free-busy-query"))
-        report_free_busy(&dav);
+        dav_report_busy(&dav);
     else if (dav_xml_is(root, NS_DAV, "sync-collection"))
         report_sync(&dav);
     else
