@@ -14,6 +14,12 @@
 /* ids in one answer of a query or of changes */
 #define JMAP_QUERY_MAX   1000
 #define JMAP_CHANGES_MAX 1000
+/* of a filter: clients show a form; each text is a search of its own */
+#define JMAP_CONDITIONS_MAX 100
+/* comparators; there are nine orders of emails, keywords apart */
+#define JMAP_SORTS_MAX 16
+/* changes that a queryChanges looks at: more are no cheaper than the query itself */
+#define JMAP_LOG_MAX 20000
 /* of one response, and of those to one request before the next call runs, so that back-references
  * and bodies cannot multiply it */
 #define JMAP_ANSWER_BYTES_MAX (16 * 1024 * 1024)

@@ -144,6 +144,15 @@ json_t *jmap_date(int64_t ms)
     return text ? json_string(text) : json_null();
 }
 
+bool jmap_date_parse(const char *text, int64_t *ret_ms)
+{
+    bool utc = text && g_str_has_suffix(text, "Z") && strlen(text) > 10 && text[10] == 'T';
+    g_autoptr(GDateTime) date = utc ? g_date_time_new_from_iso8601(text, NULL) : NULL;
+    if (date)
+        *ret_ms = g_date_time_to_unix(date) * 1000 + g_date_time_get_microsecond(date) / 1000;
+    return date != NULL;
+}
+
 bool jmap_wants(json_t *properties, const char *name)
 {
     size_t i;

@@ -37,6 +37,8 @@ typedef struct {
 
 #define JMAP_CORE "urn:ietf:params:jmap:core"
 #define JMAP_MAIL "urn:ietf:params:jmap:mail"
+/* The one order of text that there is (RFC 5051, by Unicode's case folding of today). */
+#define JMAP_COLLATION "i;unicode-casemap"
 
 /* A whole request (RFC 8620 §3.3), parsed. NULL: *ret_problem is the problem's type ("notRequest")
  * and *ret_detail says what is wrong; both static. The answer is the caller's. */
@@ -70,6 +72,8 @@ bool jmap_state_now(const JmapCall *call, int64_t *ret_state, GError **error);
 json_t *jmap_state_json(int64_t state);
 /* "2026-11-25T08:00:00Z"; null for 0. */
 json_t *jmap_date(int64_t ms);
+/* A UTCDate (RFC 8620 §1.4): it ends in Z. False: it is none, NULL too. */
+bool jmap_date_parse(const char *text, int64_t *ret_ms);
 /* Is this property asked for? `properties` NULL: all are. */
 bool jmap_wants(json_t *properties, const char *name);
 /* `ids` and `properties` of a /get; each id is there once then. False: the error is made. */

@@ -16,6 +16,7 @@
 #include "model/change.h"
 
 #include "front/http_stream.h"
+#include "front/jmap_email_filter.h"
 #include "front/jmap_push.h"
 #include "front/jmap_write.h"
 
@@ -28,20 +29,19 @@ static const char *const no_names[] = {NULL};
 
 static json_t *core_json(void)
 {
-    return json_pack("{s:i, s:i, s:I, s:i, s:i, s:i, s:i, s:[]}", "maxSizeUpload",
+    return json_pack("{s:i, s:i, s:I, s:i, s:i, s:i, s:i, s:[s]}", "maxSizeUpload",
                      JMAP_UPLOAD_BYTES_MAX, "maxConcurrentUpload", HTTP_WORKERS, "maxSizeRequest",
                      (json_int_t)JMAP_REQUEST_BYTES_MAX, "maxConcurrentRequests", 8,
                      "maxCallsInRequest", JMAP_CALLS_MAX, "maxObjectsInGet", JMAP_GET_MAX,
-                     "maxObjectsInSet", JMAP_SET_MAX, "collationAlgorithms");
+                     "maxObjectsInSet", JMAP_SET_MAX, "collationAlgorithms", JMAP_COLLATION);
 }
 
 static json_t *account_json(const char *name)
 {
-    json_t *mail =
-        json_pack("{s:i, s:n, s:i, s:i, s:[s,s,s,s,s], s:b}", "maxMailboxesPerEmail", 1,
-                  "maxMailboxDepth", "maxSizeMailboxName", 255, "maxSizeAttachmentsPerEmail",
-                  JMAP_ATTACHMENTS_BYTES_MAX, "emailQuerySortOptions", "receivedAt", "sentAt",
-                  "size", "subject", "from", "mayCreateTopLevelMailbox", 0);
+    json_t *mail = json_pack(
+        "{s:i, s:n, s:i, s:i, s:o, s:b}", "maxMailboxesPerEmail", 1, "maxMailboxDepth",
+        "maxSizeMailboxName", 255, "maxSizeAttachmentsPerEmail", JMAP_ATTACHMENTS_BYTES_MAX,
+        "emailQuerySortOptions", jmap_email_sort_names(), "mayCreateTopLevelMailbox", 0);
     return json_pack("{s:s, s:b, s:b, s:{s:o}}", "name", name, "isPersonal", 1, "isReadOnly", 0,
                      "accountCapabilities", JMAP_MAIL, mail);
 }

@@ -111,25 +111,14 @@ static json_t *read_keywords(json_t *words, JmapFiling *ret)
     return NULL;
 }
 
-/* A UTCDate (RFC 8620 §1.4). */
-static bool read_date(const char *text, int64_t *ret_ms)
-{
-    bool utc = text && strlen(text) >= strlen("2026-11-25T08:00:00Z") && text[10] == 'T' &&
-               g_str_has_suffix(text, "Z");
-    g_autoptr(GDateTime) date = utc ? g_date_time_new_from_iso8601(text, NULL) : NULL;
-    if (!date)
-        return false;
-    *ret_ms = g_date_time_to_unix(date) * 1000;
-    return *ret_ms > 0;
-}
-
 json_t *jmap_filing_read(const JmapCall *call, json_t *object, JmapFiling *ret)
 {
     json_t *at = json_object_get(object, "receivedAt");
     json_t *wrong = read_mailbox(call, json_object_get(object, "mailboxIds"), ret);
     if (!wrong)
         wrong = read_keywords(json_object_get(object, "keywords"), ret);
-    if (!wrong && at && !json_is_null(at) && !read_date(json_string_value(at), &ret->received_at))
+    if (!wrong && at && !json_is_null(at) &&
+        (!jmap_date_parse(json_string_value(at), &ret->received_at) || ret->received_at <= 0))
         wrong = jmap_invalid("receivedAt", "write it as 2026-11-25T08:00:00Z, after 1970");
     return wrong;
 }

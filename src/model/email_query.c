@@ -26,17 +26,21 @@ static void clear_brief(void *brief)
 
 #define COLUMNS                                                                                    \
     "SELECT e.id, e.thread, e.size, e.received_at, e.sent_at, e.keywords, e.subject, e.sender, "   \
-    "e.has_attachment FROM "
+    "e.has_attachment, "
 
 GArray *email_briefs(Db *db, int64_t account, int64_t mailbox, int64_t after, unsigned limit,
                      GError **error)
 {
     static const DbSql of_account = {
-        COLUMNS "email e WHERE e.account = $1 AND e.id > $2 ORDER BY e.id LIMIT $3", NULL};
+        COLUMNS
+        "(SELECT MIN(m.mailbox) FROM email_mailbox m WHERE m.account = e.account AND "
+        "m.email = e.id) FROM email e WHERE e.account = $1 AND e.id > $2 ORDER BY e.id LIMIT $3",
+        NULL};
     static const DbSql of_mailbox = {
-        COLUMNS "email_mailbox m JOIN email e ON e.account = m.account AND e.id = m.email"
-                " WHERE m.account = $1 AND m.mailbox = $4 AND m.email > $2"
-                " ORDER BY m.email LIMIT $3",
+        COLUMNS
+        "m.mailbox FROM email_mailbox m JOIN email e ON e.account = m.account AND e.id = m.email"
+        " WHERE m.account = $1 AND m.mailbox = $4 AND m.email > $2"
+        " ORDER BY m.email LIMIT $3",
         NULL};
     DbValue args[] = {db_int(account), db_int(after), db_int(limit), db_int(mailbox)};
     g_autoptr(DbRows) rows =
@@ -55,7 +59,8 @@ GArray *email_briefs(Db *db, int64_t account, int64_t mailbox, int64_t after, un
                             .keywords = g_strdup(db_rows_text(rows, 5)),
                             .subject = g_strdup(db_rows_text(rows, 6)),
                             .sender = g_strdup(db_rows_text(rows, 7)),
-                            .has_attachment = db_rows_int(rows, 8) != 0};
+                            .has_attachment = db_rows_int(rows, 8) != 0,
+                            .mailbox = db_rows_int(rows, 9)};
         g_array_append_val(list, brief);
     }
     return step == 0 ? g_steal_pointer(&list) : NULL;

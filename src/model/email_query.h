@@ -11,7 +11,7 @@
 
 /* An email without what only a reader of it needs. */
 typedef struct {
-    int64_t id, thread, size, received_at, sent_at;
+    int64_t id, thread, mailbox, size, received_at, sent_at;
     char *keywords, *subject, *sender;
     bool has_attachment;
 } EmailBrief;

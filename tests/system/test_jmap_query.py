@@ -1,0 +1,173 @@
+"""What JMAP finds: filters, orders, changes of queries."""
+
+from conftest import until
+from test_jmap import begin, boxes
+
+# name: (from, subject, received, body, answers)
+MAILS = {
+    "old": ("Zoë Old <zoe@example.net>", "Plums of old", "1970-01-01T00:00:01Z", "plums", None),
+    "first": ("ada@example.net", "Apples", "2026-01-01T00:00:00Z", "red apples and green pears", None),
+    "reply": ("Bob <bob@example.net>", "RE: [fruit] apples", "2026-01-02T00:00:00Z", "green apples", "first"),
+    "big": ("ada@example.net", "Zebras", "2026-01-03T00:00:00Z", "stripes " * 500, None),
+    "last": ("carl@example.net", "Fwd: (none)", "2026-01-04T12:00:00.500Z", "the end", "big"),
+}
+SEEN = {"old": "$seen", "first": "$seen", "reply": "$flagged", "big": "$seen", "last": "$seen"}
+
+
+def fill(me, box, other):
+    """Ids by name; "old" is in the other mailbox."""
+    ids = {}
+    for name, (sender, subject, at, text, answers) in MAILS.items():
+        more = f"In-Reply-To: <{answers}@q.example>\r\n" if answers else ""
+        blob = me.upload(f"From: {sender}\r\nTo: grace@example.org\r\nSubject: {subject}\r\n{more}"
+                         f"Message-ID: <{name}@q.example>\r\n\r\n{text}\r\n".encode())
+        got = me.call("Email/import", emails={name: {
+            "blobId": blob, "mailboxIds": {other if name == "old" else box: True}, "keywords": {SEEN[name]: True},
+            "receivedAt": at}})
+        ids[name] = got["created"][name]["id"]
+    return ids
+
+
+def ready(rota):
+    door, me, linus = begin(rota)
+    box, other = boxes(me)["archive"]["id"], boxes(me)["drafts"]["id"]
+    ids = fill(me, box, other)
+    until(lambda: ids["last"] in me.call("Email/query", filter={"text": "end"})["ids"], "the index")
+    return door, me, linus, box, other, ids
+
+
+def operator(name, *conditions):
+    return {"operator": name, "conditions": list(conditions)}
+
+
+def test_filters_and_orders(rota):
+    _, me, linus, box, other, ids = ready(rota)
+    names = {one: name for name, one in ids.items()}
+    mine = operator("OR", {"inMailbox": box}, {"inMailbox": other})
+
+    def found(filter, **more):
+        got = me.call("Email/query", filter=operator("AND", mine, filter), **more)
+        return [names[one] for one in got["ids"]]
+    big = int(me.call("Email/get", ids=[ids["big"]], properties=["size"])["list"][0]["size"])
+    everything = ["last", "big", "reply", "first", "old"]
+    for filter, want in (
+            ({}, everything), (operator("AND"), everything), (operator("OR"), []), (operator("NOT"), everything),
+            ({"inMailbox": other}, ["old"]), ({"inMailbox": "B99"}, []), ({"inMailbox": "x"}, []),
+            ({"inMailboxOtherThan": [box]}, ["old"]), ({"inMailboxOtherThan": []}, everything),
+            ({"before": "2026-01-01T00:00:00Z"}, ["old"]), ({"after": "2026-01-04T12:00:00.5Z"}, ["last"]),
+            ({"after": "1969-07-20T20:17:40Z", "before": "1970-01-01T00:00:02Z"}, ["old"]),
+            ({"before": "1969-07-20T20:17:40Z"}, []), ({"after": "1969-07-20T20:17:40Z"}, everything),
+            ({"after": "2026-01-02T00:00:00Z"}, ["last", "big", "reply"]),
+            ({"minSize": big}, ["big"]), ({"maxSize": big}, ["last", "reply", "first", "old"]), ({"maxSize": 0}, []),
+            ({"minSize": 0}, everything), ({"hasKeyword": "$FLAGGED"}, ["reply"]),
+            ({"notKeyword": "$seen"}, ["reply"]), ({"hasAttachment": True}, []),
+            ({"allInThreadHaveKeyword": "$seen"}, ["last", "big", "old"]),
+            ({"someInThreadHaveKeyword": "$seen"}, everything),
+            ({"someInThreadHaveKeyword": "$flagged"}, ["reply", "first"]),
+            ({"noneInThreadHaveKeyword": "$flagged"}, ["last", "big", "old"]),
+            ({"text": "apples"}, ["reply", "first"]), ({"text": "apples pears"}, ["first"]),
+            ({"text": "apples OR -pears"}, []), ({"text": '"green apples"'}, ["reply"]),
+            ({"body": "'red apples'"}, ["first"]), ({"text": ""}, everything),
+            ({"text": "green ??"}, ["reply", "first"]),
+            ({"from": "zoe"}, ["old"]), ({"from": "ada@example.net"}, ["big", "first"]), ({"to": "grace"}, everything),
+            ({"cc": "grace"}, []), ({"bcc": "grace"}, []), ({"subject": "fruit"}, ["reply"]),
+            ({"subject": "green"}, []), ({"body": "zebras"}, []),
+            (operator("NOT", {"text": "apples"}, {"inMailbox": other}), ["last", "big"]),
+            (operator("OR", {"text": "plums"}, operator("AND", {"minSize": big, "hasKeyword": "$seen"})),
+             ["big", "old"]),
+            (operator("OR", {"from": "bob", "hasKeyword": "$flagged"}, {"from": "zoe", "hasKeyword": "$flagged"}),
+             ["reply"]),
+            (operator("NOT", operator("NOT", {"from": "bob"})), ["reply"])):
+        assert found(filter) == want, filter
+    for sort, want in (
+            ([], everything), (["receivedAt"], everything[::-1]), (["-receivedAt"], everything),
+            (["subject"], ["last", "first", "reply", "old", "big"]),
+            (["from"], ["first", "big", "reply", "last", "old"]),
+            (["-from", "receivedAt"], ["old", "last", "reply", "first", "big"]), (["size"], None),
+            (["-hasKeyword:$seen", "receivedAt"], ["old", "first", "big", "last", "reply"]),
+            (["allInThreadHaveKeyword:$seen", "receivedAt"], ["first", "reply", "old", "big", "last"]),
+            (["-someInThreadHaveKeyword:$flagged", "-receivedAt"], ["reply", "first", "last", "big", "old"])):
+        rows = [{"property": one.strip("-").split(":")[0], "isAscending": one[0] != "-"} for one in sort]
+        for row, one in zip(rows, sort):
+            row.update({"keyword": one.split(":")[1]} if ":" in one else {"collation": "i;unicode-casemap"})
+        assert found({}, sort=rows)[-1:] == ["big"] if want is None else found({}, sort=rows) == want, sort
+    assert found({}, collapseThreads=True) == ["last", "reply", "old"]
+    got = me.call("Email/query", filter=mine, calculateTotal=True, collapseThreads=True, limit=1, position=-1)
+    assert (got["ids"], got["total"], got["position"]) == ([ids["old"]], 3, 2)
+    got = me.call("Email/query", filter=mine, anchor=ids["reply"], anchorOffset=-1, limit=2)
+    assert (got["ids"], got["position"], "total" in got) == ([ids["big"], ids["reply"]], 1, False)
+    assert linus.call("Email/query", filter=mine)["ids"] == []  # another's mailboxes are not found
+
+
+def test_changes_of_queries(rota):
+    _, me, linus, box, other, ids = ready(rota)
+    queries = [{"filter": {"inMailbox": box}}, {"filter": operator("NOT", {"hasKeyword": "$seen"})}, {},
+               {"filter": {"inMailbox": box}, "collapseThreads": True},
+               {"filter": {"someInThreadHaveKeyword": "$flagged"}, "sort": [{"property": "subject"}]}]
+
+    def run(query):
+        got = me.call("Email/query", calculateTotal=True, **query)
+        assert got["canCalculateChanges"]
+        return got
+    before = [run(query) for query in queries]
+
+    def follow():
+        """What each client has, by changes alone; all must be as a new query says."""
+        for at, query in enumerate(queries):
+            got = me.call("Email/queryChanges", sinceQueryState=before[at]["queryState"], calculateTotal=True, **query)
+            now = run(query)
+            have = [one for one in before[at]["ids"] if one not in got["removed"]]
+            for row in got["added"]:
+                have.insert(row["index"], row["id"])
+            assert (have, got["total"], got["newQueryState"]) == (now["ids"], now["total"], now["queryState"]), query
+            before[at] = now
+    follow()
+    me.call("Email/set", update={ids["reply"]: {"keywords": {}}, ids["last"]: {"keywords/$flagged": True}})
+    follow()
+    me.call("Email/set", update={ids["old"]: {"mailboxIds": {box: True}}, ids["big"]: {"mailboxIds": {other: True}}})
+    follow()
+    blob = me.upload(b"From: a@example.net\r\nIn-Reply-To: <first@q.example>\r\nSubject: A\r\n\r\nx\r\n")
+    made = me.call("Email/import", emails={"n": {"blobId": blob, "mailboxIds": {box: True}}})["created"]["n"]["id"]
+    follow()
+    state = before[0]["queryState"]
+    queries, before = queries[:3], before[:3]  # whose threads are not asked for
+    me.call("Email/set", destroy=[made], update={ids["first"]: {"keywords/$seen": None}})
+    follow()
+    for more, want in (
+            ({"collapseThreads": True}, "cannotCalculateChanges"), ({"maxChanges": 1}, "tooManyChanges"),
+            ({"filter": {"text": "x"}}, "cannotCalculateChanges"), ({"sinceQueryState": "x"}, "cannotCalculateChanges"),
+            ({"sinceQueryState": "99999"}, "cannotCalculateChanges"), ({"sinceQueryState": 7}, "invalidArguments"),
+            ({"maxChanges": 0}, "invalidArguments"), ({"upToId": 7}, "invalidArguments"),
+            ({"position": 0}, "invalidArguments"), ({"accountId": linus.account}, "accountNotFound")):
+        assert me.error("Email/queryChanges", **{"sinceQueryState": state, **more}) == want, more
+
+
+def test_queries_that_are_refused(rota_sqlite):
+    _, me, _ = begin(rota_sqlite)
+    deep = {"minSize": 0}
+    for _ in range(10):
+        deep = operator("NOT", deep)
+    assert len(me.call("Email/query", filter=deep)["ids"]) == 4
+    for name, value in (("before", "2026-01-01"), ("before", "2026-01-01T00:00:00+01:00"), ("after", 7),
+                        ("minSize", "1"),
+                        ("minSize", -1), ("maxSize", 1.5), ("hasAttachment", 1), ("hasKeyword", None), ("text", 7),
+                        ("inMailbox", None), ("inMailbox", ["B1"]), ("inMailboxOtherThan", "B1"),
+                        ("inMailboxOtherThan", [1]), ("allInThreadHaveKeyword", {})):
+        assert me.error("Email/query", filter={name: value}) == "invalidArguments", (name, value)
+    for filter, want in (
+            ({"colour": "red"}, "unsupportedFilter"), (operator("OR", {"colour": "red"}), "unsupportedFilter"),
+            ({"text": "??"}, "unsupportedFilter"), ({"text": "a " * 300}, "unsupportedFilter"),
+            (operator("OR", *[{"minSize": 0}] * 100), "unsupportedFilter"), (operator("XOR"), "invalidArguments"),
+            ({"operator": "AND"}, "invalidArguments"), ({"operator": "AND", "conditions": [7]}, "invalidArguments"),
+            ({"operator": "AND", "conditions": [], "minSize": 0}, "invalidArguments"), ([], "invalidArguments"),
+            ("text", "invalidArguments"), (7, "invalidArguments")):
+        assert me.error("Email/query", filter=filter) == want, filter
+    for sort, want in (
+            ([{"property": "colour"}], "unsupportedSort"), ([{"property": "size"}] * 17, "unsupportedSort"),
+            ([{"property": "subject", "collation": "i;x"}], "unsupportedSort"), ([{}], "invalidArguments"),
+            ([{"property": "hasKeyword"}], "invalidArguments"), ([7], "invalidArguments"), ("size", "invalidArguments"),
+            ([{"property": "size", "isAscending": 1}], "invalidArguments"),
+            ([{"property": "hasKeyword", "keyword": 7}], "invalidArguments")):
+        assert me.error("Email/query", sort=sort) == want, sort
+    for name in ("calculateTotal", "collapseThreads"):
+        assert me.error("Email/query", **{name: "yes"}) == "invalidArguments"
