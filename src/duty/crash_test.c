@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "crash_acme_test.h"
 #include "db/fault.h"
 #include "duty/push_wire.h"
 #include "remote/smtp.h"
@@ -341,6 +342,7 @@ static const CrashCase cases[] = {
     {"imip-processing", imip_plant, imip_verify, 8 * GUESTS},
     {"metrics.calculate", metrics_plant, metrics_verify, 15},
     {"calendar-alerts", alerts_plant, alerts_verify, 12},
+    {"acme.renew", crash_acme_plant, crash_acme_verify, 40},
 };
 
 static const char *name_of(const CrashCase *what)
@@ -358,6 +360,7 @@ static void work(DutyLane *lane, const char *role)
         int64_t left = -1;
         purge_exec(lane->node_db, "UPDATE task SET due_at = rota_now() WHERE owner = 0");
         purge_exec(lane->node_db, "UPDATE push_subscription SET next_at = 0, sending_at = 0");
+        purge_exec(lane->node_db, "UPDATE certificate SET next_at = 0");
         purge_exec(lane->node_db, "UPDATE imip_out SET due_at = 0 WHERE due_at <> 0");
         assert_true(db_begin(lane->node_db, DB_READ, NULL));
         assert_true(db_query_int(lane->node_db, &tasks, DB_ARGS(db_text(role)), &left, NULL) > 0);
@@ -545,6 +548,13 @@ static void metrics_calculate(void **state)
     walk(*state, 7);
 }
 
+static void acme_renew(void **state)
+{
+    crash_acme_start();
+    walk(*state, 9);
+    crash_acme_stop();
+}
+
 int main(int argc, char **argv)
 {
     message_library_init();
@@ -552,6 +562,7 @@ int main(int argc, char **argv)
     settings.smtp = &smtp;
     settings.scheduling = true;
     settings.scheduling_max_recipients = GUESTS;
+    crash_acme_settings(&settings);
     settings.push = push_wire_new(&(PushWireConfig){.allow_private = true});
     if (argc == ARGS && strcmp(argv[ARG_DIE], "--die") == 0)
         return die(argv);
@@ -560,7 +571,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(bayes_training),  cmocka_unit_test(purge_stores),
         cmocka_unit_test(purge_accounts),  cmocka_unit_test(push_notifications),
         cmocka_unit_test(imip_processing), cmocka_unit_test(metrics_calculate),
-        cmocka_unit_test(calendar_alerts),
+        cmocka_unit_test(calendar_alerts), cmocka_unit_test(acme_renew),
     };
     int failed = test_on_both_stores("crash", tests, G_N_ELEMENTS(tests));
     push_wire_free(settings.push);
