@@ -33,6 +33,8 @@ static inline GHashTable *rows_of(Db *db)
         {"names of calendar objects",
          "SELECT account || '/' || calendar || '/' || seq FROM calendar_gone"},
         {"calendar alerts", "SELECT account || '/' || object || '/' || ring FROM calendar_alert"},
+        {"alerts to push",
+         "SELECT account || '/' || subscription || '/' || object || '/' || ring FROM push_alert"},
         {"invitations", "SELECT account || '/' || email FROM imip_in"},
         {"invitations sent", "SELECT account || '/' || id FROM imip_letter"},
         {"recipients of invitations",

@@ -275,6 +275,10 @@ const SettingRow setting_rows[] = {
      "1000", 1, 100000, NULL, "attendees of one event, or of one instance of it"},
     {"calendar.max-recurrence-expansions", SETTING_INTEGER, IN(duty.calendar_max_expansions),
      "3000", 1, 1000000, NULL, "instances of a series that are made to answer one question"},
+    {"calendar.alarms.minimum-interval", SETTING_DURATION, IN(duty.alarm_interval_ms), "\"1m\"", 0,
+     DAY, NULL,
+     "the shortest time between two reminders of one event that go the same way; what rings in "
+     "between is left out; 0: none is"},
     {"calendar.scheduling.enable", SETTING_BOOLEAN, IN(duty.scheduling), "true", 0, 0, NULL,
      "whether invitations that come by mail change calendars, and changes of events are sent to "
      "those invited"},

@@ -30,6 +30,12 @@
 /* alarms of a component, and repetitions of one alarm (REPEAT) */
 #define ALARMS_MAX        50
 #define ALARM_REPEATS_MAX 200
+/* an alarm that comes so long after its time is late: it rings no more if its event is over */
+#define ALARM_LATE_S 60
+/* before an alarm's time its object is looked at once more: by the rules that its zone has then */
+#define ALARM_LOOK_AGAIN_MS (26 * 3600 * INT64_C(1000))
+/* of what a relay said to a reminder, as the ledger keeps it */
+#define ALERT_ERROR_LETTERS_MAX 200
 /* onsets of a VTIMEZONE of a file: two a year for as long as anybody plans */
 #define ZONE_CHANGES_MAX    800
 #define ZONE_NAME_BYTES_MAX 128

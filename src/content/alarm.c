@@ -35,6 +35,11 @@ bool alarm_has_any(const Icalendar *object)
     return false;
 }
 
+AlarmWay alarm_way(const IcalendarAlarm *alarm)
+{
+    return alarm->action == ALARM_EMAIL ? ALARM_MAILED : ALARM_SHOWN;
+}
+
 static int64_t seconds_of(const IcalendarSpan *span)
 {
     return span->days * CIVIL_DAY + span->seconds;
@@ -81,10 +86,10 @@ static void ring(AlarmAnswer *answer, const AlarmAsk *ask, const AlarmRing *one)
         return;
     if (one->at <= one->instance.item->seen || one->at <= ask->after)
         return;
-    if (one->at > ask->now)
-        answer->next = MIN(answer->next, one->at);
-    else
+    if (one->at <= ask->now)
         g_array_append_vals(answer->due, one, 1);
+    else if (one->at >= ask->quiet_until[alarm_way(one->alarm)])
+        answer->next = MIN(answer->next, one->at);
 }
 
 /* Only days go by the wall: an hour after an end in the hour that comes twice is an hour after it.
@@ -209,4 +214,31 @@ AlarmAnswer alarm_find(const Icalendar *object, const AlarmAsk *ask)
     answer.cut = recurrence_is_cut(walk);
     g_array_sort(answer.due, compare_rings);
     return answer;
+}
+
+static bool is_repeated(const GArray *due, unsigned index)
+{
+    const AlarmRing *one = &g_array_index(due, AlarmRing, index);
+    for (unsigned i = index + 1; one->alarm->repeats && i < due->len; i++) {
+        const AlarmRing *other = &g_array_index(due, AlarmRing, i);
+        if (other->alarm == one->alarm && other->instance.recurrence == one->instance.recurrence)
+            return true;
+    }
+    return false;
+}
+
+void alarm_choose(AlarmAnswer *answer, AlarmChoice *choice)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; i < answer->due->len; i++) {
+        const AlarmRing *one = &g_array_index(answer->due, AlarmRing, i);
+        int64_t *last = &choice->last[alarm_way(one->alarm)];
+        bool stale = one->is_over && choice->now - one->at >= ALARM_LATE_S;
+        bool near = one->at > *last && one->at - *last < choice->interval;
+        if (stale || near || is_repeated(answer->due, i))
+            continue;
+        *last = one->at;
+        g_array_index(answer->due, AlarmRing, kept++) = *one;
+    }
+    g_array_set_size(answer->due, kept);
 }

@@ -11,6 +11,10 @@
 
 #include "content/recurrence.h"
 
+/* How an alarm goes out: by mail (EMAIL), or to be shown (DISPLAY, AUDIO). */
+typedef enum { ALARM_MAILED, ALARM_SHOWN, ALARM_WAYS } AlarmWay;
+AlarmWay alarm_way(const IcalendarAlarm *alarm);
+
 typedef struct {
     int64_t at;
     const IcalendarAlarm *alarm; /* borrowed from the object */
@@ -20,10 +24,11 @@ typedef struct {
 } AlarmRing;
 
 typedef struct {
-    const Zone *floating;         /* not NULL */
-    const char *const *addresses; /* the person's, lower case, ended by NULL; NULL: nobody's */
-    int64_t after, now;           /* what rings after the one, and not after the other, is due */
-    unsigned max;                 /* instances; 0: RECURRENCE_EXPANSIONS_MAX */
+    const Zone *floating;            /* not NULL */
+    const char *const *addresses;    /* the person's, lower case, ended by NULL; NULL: nobody's */
+    int64_t after, now;              /* what rings after the one, and not after the other, is due */
+    int64_t quiet_until[ALARM_WAYS]; /* what would go out before is no `next` */
+    unsigned max;                    /* instances; 0: RECURRENCE_EXPANSIONS_MAX */
 } AlarmAsk;
 
 typedef struct {
@@ -37,5 +42,14 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(AlarmAnswer, alarm_answer_clear)
 /* An object without alarms costs nothing. The answer borrows from the object. */
 AlarmAnswer alarm_find(const Icalendar *object, const AlarmAsk *ask);
 bool alarm_has_any(const Icalendar *object);
+
+/* Leaves of what is due that which is still to go out: nothing late of an event that is over; of an
+ * alarm's repetitions that were missed together the last; and of each way nothing that is due less
+ * than `interval` after the one before. */
+typedef struct {
+    int64_t now, interval;    /* seconds */
+    int64_t last[ALARM_WAYS]; /* when the last that went out was due; moved on */
+} AlarmChoice;
+void alarm_choose(AlarmAnswer *answer, AlarmChoice *choice);
 
 #endif

@@ -1,9 +1,10 @@
 /* reminder: the mail that reminds a person of an event.
  *
- * How it fits: duty/calendar_alerts.c sends it. Times are in the event's own zone, by its name;
- * what an event says is text from outside, and is encoded in the header and escaped in HTML. It
- * goes to the person alone, whatever ATTENDEEs an alarm has: else whoever can write a calendar
- * could send mail to anybody. Failures: none. Known weak point: English alone.
+ * How it fits: duty/calendar_alerts.c sends it. Times are in the person's zone, and in the
+ * event's own where that is another, by their names; what an event says is text from outside, and
+ * is encoded in the header and escaped in HTML. It goes to the person alone, whatever ATTENDEEs an
+ * alarm has: else whoever can write a calendar could send mail to anybody. Failures: none. Known
+ * weak point: English alone.
  */
 #include "content/reminder.h"
 
@@ -49,21 +50,33 @@ static void put_part(GString *out, const char *boundary, const char *type, const
         g_string_append_printf(out, "%.76s\r\n", code + at);
 }
 
-static char *format_when(const Instance *instance)
+static char *format_wall(int64_t wall, const Zone *zone)
 {
     static const char *const days[] = {"Monday", "Tuesday",  "Wednesday", "Thursday",
                                        "Friday", "Saturday", "Sunday"};
-    if (instance->timeless)
-        return g_strdup("no fixed time");
-    int64_t day = civil_floor(instance->wall, CIVIL_DAY);
-    int64_t of_day = instance->wall - day * CIVIL_DAY;
+    int64_t day = civil_floor(wall, CIVIL_DAY), of_day = wall - day * CIVIL_DAY;
     CivilDate date = civil_date(day);
     g_autofree char *text = g_strdup_printf("%s, %04d-%02d-%02d", days[civil_weekday(day)],
                                             date.year, date.month, date.day);
-    if (instance->item->start.is_date)
+    if (!zone)
         return g_steal_pointer(&text);
     return g_strdup_printf("%s, %02d:%02d (%s)", text, (int)(of_day / 3600),
-                           (int)(of_day / 60 % 60), zone_name(instance->zone));
+                           (int)(of_day / 60 % 60), zone_name(zone));
+}
+
+/* In the person's zone, and in the event's where that is another place's. */
+static char *format_when(const Instance *instance, const Zone *person)
+{
+    if (instance->timeless)
+        return g_strdup("no fixed time");
+    if (instance->item->start.is_date)
+        return format_wall(instance->wall, NULL);
+    g_autofree char *own = format_wall(zone_to_wall(person, instance->start), person);
+    const char *name = zone_name(instance->zone);
+    if (instance->zone == zone_utc() || strcmp(name, zone_name(person)) == 0)
+        return g_steal_pointer(&own);
+    g_autofree char *there = format_wall(instance->wall, instance->zone);
+    return g_strdup_printf("%s; there %s", own, there);
 }
 
 static void put_line(GString *text, GString *html, const char *name, const char *value)
@@ -82,7 +95,7 @@ char *reminder_format(const ReminderAsk *ask)
     const IcalendarItem *item = instance->item;
     const char *title = *item->summary ? item->summary : "An event";
     g_autofree char *ring = reminder_ring(ask->ring);
-    g_autofree char *when = format_when(instance);
+    g_autofree char *when = format_when(instance, ask->zone);
     g_autofree char *subject = g_strdup_printf("Reminder: %s", title);
     g_autoptr(GDateTime) now = g_date_time_new_from_unix_utc(ask->now);
     g_autofree char *date = g_date_time_format(now, "%a, %d %b %Y %H:%M:%S +0000");

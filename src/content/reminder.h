@@ -13,7 +13,8 @@ typedef struct {
     const char *address; /* from and to */
     const char *key;     /* of the object, unique in the store */
     const AlarmRing *ring;
-    int64_t now; /* UTC seconds */
+    const Zone *zone; /* the person's */
+    int64_t now;      /* UTC seconds */
 } ReminderAsk;
 /* Text and HTML, with CRLF. The caller's. */
 char *reminder_format(const ReminderAsk *ask);

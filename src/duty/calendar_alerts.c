@@ -1,202 +1,360 @@
 /* calendar_alerts: reminders of events, when they are due.
  *
- * How it fits: whoever stores an object with alarms adds its task, due when the next one rings
- * (model/calendar_store.c). A run reads one object, finds what is due since it last rang, sends the
- * mails, and asks to run again when the next one rings. A DISPLAY is a change of the account that
- * push and the doors can see.
+ * How it fits: whoever stores an object with alarms adds its task, due when the next one rings, or
+ * a day before that, since the rules of its zone may change until then (model/calendar_store.c). A
+ * run takes some objects, finds what of each is due since it last rang, sends the mails, and asks
+ * to run again when the next one rings. A DISPLAY is a change of the account, and a push to each
+ * device that asks for CalendarAlert (model/calendar_alert.h).
  *
- * A mail is an effect outside the store: it is noted and committed first, then sent, then the end
- * is written. A node that dies in between leaves the note; the next run sends the same mail with
- * the same Message-ID, counted, and a delivery by rota takes it for the first one. What was missed
- * while everything was down rings late, once, unless its event is over.
+ * A mail is an effect outside the store: all of a run are noted and committed first, then sent one
+ * after the other, then their ends are written. A node that dies in between leaves the notes; the
+ * next run sends those mails with the same Message-IDs, counted, and a delivery by rota takes each
+ * for the first one. What was missed while everything was down rings late, once, unless its event
+ * is over; of one event and one way (mail, push) no two are nearer than
+ * calendar.alarms.minimum-interval.
  *
- * Failures: a relay that is not there or refuses for now is tried again with the role's waits, for
- * as long as it takes; what it refuses for good is told in the run's detail, and left.
+ * Fair share: tasks are claimed bucket by bucket, so that an account with many alarms at one time
+ * does not stand before those of other buckets. Failures: a relay that is not there or refuses for
+ * now is tried again with the role's waits, for as long as it takes; what it refuses for good is
+ * told in the ledger and the run's detail, and left.
  */
 #include <string.h>
 
 #include "base/error.h"
-#include "content/reminder.h"
+#include "base/limits_calendar.h"
+#include "duty/alerts.h"
 #include "duty/duty.h"
 #include "model/account.h"
-#include "model/calendar_alert.h"
-#include "model/invitation.h"
 #include "model/purge.h"
 #include "remote/smtp.h"
 
-#define OVER_GRACE_S 60 /* an alarm after its event's end is no late one, if it is on time */
+#define ENDS_TRIES   5 /* what came of mails is written, whatever comes between */
+#define ENDS_WAIT_US 50000
+
+typedef struct {
+    Alerts *of;
+    AlarmRing ring;
+    char *name;
+    CalendarAlert alert; /* state ALERT_SENT: it had its end before, or has it now */
+    char *answer;
+} Mail;
 
 typedef struct {
     Run *run;
-    CalendarObject *object;
-    Icalendar *parsed;
-    const Zone *zone;
-    GPtrArray *addresses;
-    int64_t now; /* the store's, ms */
-    AlarmAnswer answer;
-    bool gone; /* nothing to do any more */
+    GPtrArray *objects; /* of Alerts, by account */
+    GPtrArray *mails;   /* of Mail */
+    bool stopped;       /* nothing more may be sent */
+    unsigned sent;
+    char *trouble; /* what the relay said for now; NULL: nothing */
 } Work;
+
+static void mail_free(gpointer data)
+{
+    Mail *mail = data;
+    g_free(mail->name);
+    g_free(mail->answer);
+    g_free(mail);
+}
 
 static void work_clear(Work *work)
 {
-    calendar_object_free(work->object);
-    icalendar_free(work->parsed);
-    zone_unref(work->zone);
-    if (work->addresses)
-        g_ptr_array_unref(work->addresses);
-    alarm_answer_clear(&work->answer);
+    g_ptr_array_unref(work->objects);
+    g_ptr_array_unref(work->mails);
+    g_free(work->trouble);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Work, work_clear)
 
-/* All that is read, in one snapshot. */
-static bool read_work(Work *work, int64_t account, int64_t id, GError **error)
+/* By account, so that rows are locked in one order. */
+static int compare_accounts(gconstpointer a, gconstpointer b)
 {
-    g_autoptr(GError) why = NULL;
-    Db *db = work->run->db;
-    const DutySettings *settings = work->run->settings;
-    if (!db_begin(db, DB_READ, error))
-        return false;
-    g_auto(DbScope) scope = db_scope(db);
-    work->object = calendar_object_get(db, account, id, &why);
-    g_autofree char *address = work->object ? account_address(db, account, &why) : NULL;
-    g_autoptr(Calendar) calendar =
-        address ? calendar_get(db, account, work->object->calendar, &why) : NULL;
-    if (!calendar) {
-        work->gone = error_kind(why) == ERROR_GONE;
-        if (!work->gone)
-            g_propagate_error(error, g_steal_pointer(&why));
-        return work->gone;
-    }
-    work->zone = calendar_zone(calendar, settings->time_zone);
-    work->addresses = imip_addresses(db, account, error);
-    return work->addresses && purge_now(db, &work->now, error);
+    const Alerts *x = *(Alerts *const *)a, *y = *(Alerts *const *)b;
+    return x->account != y->account ? (x->account < y->account ? -1 : 1)
+                                    : (x->id > y->id) - (x->id < y->id);
 }
 
-static bool find_due(Work *work)
+static bool read_all(Work *work, GError **error)
 {
-    const DutySettings *settings = work->run->settings;
-    work->parsed = calendar_object_parse(work->object);
-    if (!work->parsed)
+    Run *run = work->run;
+    int64_t now;
+    if (!db_begin(run->db, DB_READ, error))
         return false;
-    g_autoptr(GPtrArray) addresses = g_ptr_array_new();
-    for (unsigned i = 0; i < work->addresses->len; i++)
-        g_ptr_array_add(addresses, work->addresses->pdata[i]);
-    g_ptr_array_add(addresses, NULL);
-    AlarmAsk ask = {.floating = work->zone,
-                    .addresses = (const char *const *)addresses->pdata,
-                    .after = work->object->alerted_at / 1000,
-                    .now = work->now / 1000,
-                    .max = (unsigned)settings->calendar_max_expansions};
-    work->answer = alarm_find(work->parsed, &ask);
+    g_auto(DbScope) scope = db_scope(run->db);
+    if (!purge_now(run->db, &now, error))
+        return false;
+    for (unsigned i = 0; i < run->count; i++) {
+        Alerts *one = alerts_read(run, i, now, error);
+        if (!one)
+            return false;
+        g_ptr_array_add(work->objects, one);
+    }
+    g_ptr_array_sort(work->objects, compare_accounts);
     return true;
 }
 
-static bool still_rings(const Work *work, const AlarmRing *ring)
+/* Two alarms that nothing tells apart ring once. */
+static bool is_there(const Work *work, const Alerts *of, const char *name)
 {
-    return !ring->is_over || work->now / 1000 - ring->at < OVER_GRACE_S;
+    for (unsigned i = work->mails->len; i-- > 0;) {
+        const Mail *mail = work->mails->pdata[i];
+        if (mail->of == of && strcmp(mail->name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void add_mail(Work *work, Alerts *one, const AlarmRing *ring)
+{
+    g_autofree char *name = reminder_ring(ring);
+    if (is_there(work, one, name))
+        return;
+    Mail *mail = g_new0(Mail, 1);
+    mail->of = one;
+    mail->ring = *ring;
+    mail->name = g_steal_pointer(&name);
+    mail->alert = (CalendarAlert){.account = one->account,
+                                  .object = one->id,
+                                  .ring = mail->name,
+                                  .due_at = ring->at * 1000,
+                                  .state = ALERT_WAITS,
+                                  .error = ""};
+    g_ptr_array_add(work->mails, mail);
+}
+
+static void gather_mails(Work *work)
+{
+    for (unsigned i = 0; i < work->objects->len; i++) {
+        Alerts *one = work->objects->pdata[i];
+        for (unsigned k = 0; one->answer.due && k < one->answer.due->len; k++) {
+            const AlarmRing *ring = &g_array_index(one->answer.due, AlarmRing, k);
+            if (alarm_way(ring->alarm) == ALARM_MAILED)
+                add_mail(work, one, ring);
+        }
+    }
+}
+
+/* The accounts of the objects whose ends are written; one that is being removed gets nothing. */
+static bool keep_accounts(Work *work, GError **error)
+{
+    const Alerts *last = NULL;
+    for (unsigned i = 0; i < work->objects->len; i++) {
+        Alerts *one = work->objects->pdata[i];
+        if (last && last->account == one->account)
+            one->stays = last->stays;
+        else if (!account_keep(work->run->db, one->account, &one->stays, error))
+            return false;
+        last = one;
+    }
+    return true;
+}
+
+static CalendarAlert *list_alerts(const Work *work)
+{
+    CalendarAlert *alerts = g_new(CalendarAlert, MAX(work->mails->len, 1));
+    for (unsigned i = 0; i < work->mails->len; i++)
+        alerts[i] = ((const Mail *)work->mails->pdata[i])->alert;
+    return alerts;
+}
+
+static bool note_mails(Work *work, GError **error)
+{
+    Run *run = work->run;
+    g_autofree bool *noted = g_new0(bool, work->mails->len);
+    if (!run_begin(run, false, error) || !keep_accounts(work, error))
+        return false;
+    for (unsigned i = work->mails->len; i-- > 0;)
+        if (!((const Mail *)work->mails->pdata[i])->of->stays)
+            g_ptr_array_remove_index(work->mails, i);
+    g_autofree CalendarAlert *alerts = list_alerts(work);
+    if (work->mails->len && !calendar_alert_note(run->db, alerts, work->mails->len, noted, error))
+        return false;
+    for (unsigned i = 0; i < work->mails->len; i++)
+        if (!noted[i])
+            ((Mail *)work->mails->pdata[i])->alert.state = ALERT_SENT;
+    /* Not known: nothing is sent; who comes next takes what was noted for sent, and counts it. */
+    return run_checkpoint(run, error);
 }
 
 static bool may_send(void *data)
 {
-    const Work *work = data;
-    return run_trusted_until_us(work->run) > clock_monotonic_us(work->run->clock);
+    const Run *run = data;
+    return run_trusted_until_us(run) > clock_monotonic_us(run->clock);
 }
 
-/* Noted, sent. */
-static bool send_one(Work *work, const AlarmRing *ring, Smtp *smtp, GError **error)
+static void judge(Work *work, Mail *mail, SmtpFate fate)
 {
-    Run *run = work->run;
-    int64_t tries = 0;
-    g_autofree char *name = reminder_ring(ring);
-    g_autofree char *answer = NULL;
-    if (!run_begin(run, false, error) ||
-        !calendar_alert_note(run->db, work->object, name, &tries, error) ||
-        !run_checkpoint(run, error))
-        return false;
-    if (tries > 1)
-        g_string_append_printf(run->detail, "sent again (try %d); ", (int)tries);
-    const char *address = work->addresses->pdata[0];
-    g_autofree char *text = reminder_format(&(ReminderAsk){
-        .address = address, .key = run->tasks[0].key, .ring = ring, .now = work->now / 1000});
-    SmtpMail mail = {.from = address,
-                     .to = address,
-                     .bytes = text,
-                     .size = strlen(text),
-                     .may_send = may_send,
-                     .data = work};
-    switch (smtp_send(smtp, &mail, &answer)) {
+    switch (fate) {
     case SMTP_ACCEPTED:
-        run->bytes += (int64_t)mail.size;
-        return true;
+        mail->alert.state = ALERT_SENT;
+        work->sent++;
+        return;
     case SMTP_REFUSED:
-        g_string_append_printf(run->detail, "the relay refused: %.200s; ", answer);
-        return true;
+        mail->alert.state = ALERT_REFUSED;
+        g_string_append_printf(work->run->detail, "the relay refused: %.200s; ", mail->answer);
+        break;
     case SMTP_STOPPED:
-        return fail(error, ERROR_STOPPED, "the lease is in doubt");
-    case SMTP_LATER:
+        work->stopped = true;
+        break;
     case SMTP_UNKNOWN:
+        mail->alert.state = ALERT_UNDER_WAY;
+        break;
+    case SMTP_LATER:
         break;
     }
-    run_be_patient(run);
-    return fail(error, ERROR_RETRY, "could not send a reminder: %s", answer);
+    mail->alert.error = mail->answer;
+    if (fate == SMTP_LATER || fate == SMTP_UNKNOWN) {
+        g_free(work->trouble);
+        work->trouble = g_strdup(mail->answer);
+        work->stopped |= !g_ascii_isdigit(*mail->answer); /* nobody is there */
+    }
 }
 
-static bool send_mails(Work *work, GError **error)
+static void send_one(Work *work, Mail *mail, Smtp *smtp)
+{
+    Run *run = work->run;
+    const Alerts *one = mail->of;
+    g_autofree char *text = reminder_format(&(ReminderAsk){.address = one->address,
+                                                           .key = run->tasks[one->task].key,
+                                                           .ring = &mail->ring,
+                                                           .zone = one->zone,
+                                                           .now = one->now / 1000});
+    SmtpMail out = {.from = one->address,
+                    .to = one->address,
+                    .bytes = text,
+                    .size = strlen(text),
+                    .may_send = may_send,
+                    .data = run};
+    SmtpFate fate = smtp_send(smtp, &out, &mail->answer);
+    run->bytes += fate == SMTP_ACCEPTED ? (int64_t)out.size : 0;
+    judge(work, mail, fate);
+}
+
+static void send_mails(Work *work)
 {
     const DutySettings *settings = work->run->settings;
-    const SmtpConfig *config = settings->smtp;
-    bool relay = config && config->relay && *config->relay;
-    g_autoptr(Smtp) smtp = relay ? smtp_new(config) : NULL;
-    for (unsigned i = 0; i < work->answer.due->len; i++) {
-        const AlarmRing *ring = &g_array_index(work->answer.due, AlarmRing, i);
-        if (ring->alarm->action != ALARM_EMAIL || !still_rings(work, ring))
-            continue;
-        if (!relay)
-            g_string_append(work->run->detail, "no smtp.relay is set; ");
-        else if (!send_one(work, ring, smtp, error))
+    g_autoptr(Smtp) smtp = smtp_new(settings->smtp);
+    for (unsigned i = 0; i < work->mails->len; i++) {
+        Mail *mail = work->mails->pdata[i];
+        work->stopped |= run_should_stop(work->run) || !may_send(work->run);
+        if (mail->alert.state == ALERT_WAITS && !work->stopped)
+            send_one(work, mail, smtp);
+    }
+}
+
+/* All that was to go out of this object has its end. */
+static bool is_through(const Work *work, const Alerts *one)
+{
+    for (unsigned i = 0; i < work->mails->len; i++) {
+        const Mail *mail = work->mails->pdata[i];
+        if (mail->of == one && mail->alert.state < ALERT_SENT)
             return false;
     }
     return true;
 }
 
-/* What has rung, what is to be shown, and when the next one is. */
-static bool write_end(Work *work, GError **error)
+static bool write_marks(Work *work, GError **error)
+{
+    g_autofree CalendarAlertMark *marks = g_new0(CalendarAlertMark, work->objects->len);
+    g_autofree Alerts **of = g_new(Alerts *, work->objects->len);
+    unsigned count = 0;
+    for (unsigned i = 0; i < work->objects->len; i++) {
+        Alerts *one = work->objects->pdata[i];
+        if (!one->changes)
+            continue;
+        one->ended = !one->stays || is_through(work, one);
+        if (!one->stays || !one->ended)
+            continue;
+        if (!alerts_show(work->run->db, one, error))
+            return false;
+        of[count] = one;
+        marks[count++] = alerts_mark(one);
+    }
+    if (count && !calendar_alert_mark(work->run->db, marks, count, error))
+        return false;
+    for (unsigned i = 0; i < count; i++)
+        of[i]->same = marks[i].ret_same;
+    return true;
+}
+
+static bool write_ends(Work *work, GError **error)
 {
     Run *run = work->run;
-    bool stays, same = true, shows = false;
-    int64_t next = work->answer.next == INT64_MAX ? 0 : work->answer.next * 1000;
-    if (!next && work->answer.cut)
-        next = work->now + INT64_C(86400000);
-    for (unsigned i = 0; i < work->answer.due->len; i++) {
-        const AlarmRing *ring = &g_array_index(work->answer.due, AlarmRing, i);
-        shows |= ring->alarm->action != ALARM_EMAIL && still_rings(work, ring);
+    g_autofree CalendarAlert *alerts = list_alerts(work);
+    return run_begin(run, false, error) && keep_accounts(work, error) &&
+           (!work->mails->len || calendar_alert_end(run->db, alerts, work->mails->len, error)) &&
+           write_marks(work, error);
+}
+
+/* With mails sent, by a transaction of its own: what is known is not to be lost with whatever else
+ * comes between. A commit whose outcome is not known is made again: an end that is written already
+ * changes nothing. Without, by that which ends the tasks. */
+static bool save_ends(Work *work, GError **error)
+{
+    for (unsigned try = 1;; try++) {
+        g_autoptr(GError) why = NULL;
+        if (write_ends(work, &why) && (!work->mails->len || run_checkpoint(work->run, &why)))
+            return true;
+        db_rollback(work->run->db);
+        bool again = error_kind(why) == ERROR_RETRY || error_kind(why) == ERROR_UNKNOWN;
+        if (!again || !work->mails->len || try >= ENDS_TRIES) {
+            g_propagate_error(error, g_steal_pointer(&why));
+            return false;
+        }
+        run_pause(work->run, try * ENDS_WAIT_US);
     }
-    if (!run_begin(run, false, error) ||
-        !account_keep(run->db, work->object->account, &stays, error))
-        return false;
-    if (!stays)
-        return true;
-    if ((shows && !calendar_alert_show(run->db, work->object, error)) ||
-        !calendar_alert_end(run->db, work->object, work->now, next, &same, error))
-        return false;
-    if (!same)
-        run_again(run, 0, 0);
-    else if (next)
-        run_again(run, 0, next);
+}
+
+/* Who is not through makes the whole batch fail, which then is tried task by task; those that are
+ * through find nothing to do. */
+static bool finish(Work *work, GError **error)
+{
+    Run *run = work->run;
+    for (unsigned i = 0; i < work->objects->len; i++) {
+        const Alerts *one = work->objects->pdata[i];
+        if (!one->ended && !work->trouble)
+            return fail(error, ERROR_STOPPED, "the node stops, or its lease is in doubt");
+        if (!one->ended) {
+            run_be_patient(run);
+            return fail(error, ERROR_RETRY, "could not send a reminder: %s", work->trouble);
+        }
+        run_note_work(run, one->task, 1);
+        if (!one->same)
+            run_again(run, one->task, 0);
+        else if (one->next)
+            run_again(run, one->task, calendar_alert_due_at(one->next, one->now));
+    }
     return true;
 }
 
 static bool run_alerts(Run *run, GError **error)
 {
-    g_auto(Work) work = {.run = run};
-    int64_t account, object;
-    if (!calendar_alert_parse_key(run->tasks[0].key, &account, &object))
-        return fail(error, ERROR_REJECT, "\"%s\" is no object of a calendar", run->tasks[0].key);
-    if (!read_work(&work, account, object, error))
+    const DutySettings *settings = run->settings;
+    bool relay = settings->smtp && settings->smtp->relay && *settings->smtp->relay;
+    bool changes = false;
+    g_auto(Work) work = {.run = run,
+                         .objects = g_ptr_array_new_with_free_func(alerts_free),
+                         .mails = g_ptr_array_new_with_free_func(mail_free)};
+    if (!read_all(&work, error))
         return false;
-    if (work.gone || !find_due(&work))
-        return true;
-    return send_mails(&work, error) && write_end(&work, error);
+    for (unsigned i = 0; i < work.objects->len; i++) {
+        alerts_find(work.objects->pdata[i], settings);
+        changes |= ((const Alerts *)work.objects->pdata[i])->changes;
+    }
+    gather_mails(&work);
+    if (work.mails->len && !relay) {
+        g_string_append_printf(run->detail, "%u reminders, and no smtp.relay is set; ",
+                               work.mails->len);
+        g_ptr_array_set_size(work.mails, 0);
+    }
+    if (work.mails->len) {
+        if (!note_mails(&work, error))
+            return false;
+        send_mails(&work);
+    }
+    if (changes && !save_ends(&work, error))
+        return false;
+    if (work.sent)
+        g_string_append_printf(run->detail, "%u mails", work.sent);
+    return finish(&work, error);
 }
 
 const Handler calendar_alerts_handler = {.run = run_alerts};

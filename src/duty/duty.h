@@ -101,6 +101,7 @@ typedef struct {
     int64_t calendar_max_size;         /* calendar.max-size, 512k */
     int64_t calendar_max_attendees;    /* calendar.max-attendees-per-instance, 1000 */
     int64_t calendar_max_expansions;   /* calendar.max-recurrence-expansions, 3000 */
+    int64_t alarm_interval_ms;         /* calendar.alarms.minimum-interval, 1m */
     bool scheduling;                   /* calendar.scheduling.enable */
     bool scheduling_auto_add;          /* calendar.scheduling.inbound.auto-add */
     int64_t scheduling_max_size;       /* calendar.scheduling.inbound.max-size, 512k */

@@ -106,6 +106,10 @@ static void fill_calendar(Db *db, int64_t id)
                "INSERT INTO calendar_alert (account, object, ring, noted_at, tries) VALUES "
                "(%d, 1, 'x', 1, 1)",
                (int)id);
+    purge_exec(db,
+               "INSERT INTO push_alert (account, subscription, object, ring, text, made_at, "
+               "expires_at, sending_at, next_at) VALUES (%d, 1, 1, 'x', '{}', 1, 1, 0, 0)",
+               (int)id);
 }
 
 /* Rows of an account in every table that can have some. */

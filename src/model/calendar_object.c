@@ -81,10 +81,16 @@ CalendarObject *calendar_object_find(Db *db, int64_t account, int64_t calendar, 
 
 CalendarObject *calendar_object_get(Db *db, int64_t account, int64_t id, GError **error)
 {
-    static const DbSql sql = {
-        "SELECT " FACTS ", data FROM calendar_object WHERE account = $1 AND id = $2", NULL};
+    static const DbSql sql = {"SELECT " FACTS ", data, mailed_at, shown_at FROM calendar_object "
+                              "WHERE account = $1 AND id = $2",
+                              NULL};
     g_autoptr(DbRows) rows = db_query(db, &sql, DB_ARGS(db_int(account), db_int(id)), error);
-    return read_one(rows, account, error);
+    CalendarObject *object = read_one(rows, account, error);
+    if (object) {
+        object->mailed_at = db_rows_int(rows, DATA_COLUMN + 1);
+        object->shown_at = db_rows_int(rows, DATA_COLUMN + 2);
+    }
+    return object;
 }
 
 static GPtrArray *read_all(DbRows *rows, int64_t account, bool with_data, GError **error)

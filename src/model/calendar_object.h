@@ -25,7 +25,8 @@ typedef struct {
     bool recurs;
     int64_t first_at, last_at; /* ms; INT64_MIN, INT64_MAX: no bound */
     int64_t schedule_tag, changed_seq, modified_at, alerted_at, alert_at;
-    GBytes *data; /* NULL: was not asked for */
+    int64_t mailed_at, shown_at; /* as calendar_alert.h has it; calendar_object_get alone */
+    GBytes *data;                /* NULL: was not asked for */
 } CalendarObject;
 void calendar_object_free(CalendarObject *object);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CalendarObject, calendar_object_free)
@@ -116,6 +117,9 @@ bool calendar_object_remove(Db *db, const Calendar *calendar, const char *name,
 /* After the commit of a put: wakes the lanes of calendar-alerts and push. */
 void calendar_wake(void);
 
+/* When the task of an object whose next alarm is at alert_at is due: then, or first some time
+ * before, since the rules of its zone may change until then. ms. */
+int64_t calendar_alert_due_at(int64_t alert_at, int64_t now);
 /* The key of an alarm's task is "ACCOUNT.OBJECT". */
 bool calendar_alert_parse_key(const char *key, int64_t *ret_account, int64_t *ret_object);
 

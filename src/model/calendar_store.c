@@ -35,6 +35,11 @@ bool calendar_alert_parse_key(const char *key, int64_t *ret_account, int64_t *re
     return true;
 }
 
+int64_t calendar_alert_due_at(int64_t alert_at, int64_t now)
+{
+    return alert_at - now > 2 * ALARM_LOOK_AGAIN_MS ? alert_at - ALARM_LOOK_AGAIN_MS : alert_at;
+}
+
 void calendar_wake(void)
 {
     task_wake(CALENDAR_ALERTS_ROLE);
@@ -251,7 +256,7 @@ static bool write_row(Db *db, const Calendar *calendar, const Old *old, Calendar
     return db_exec(db, old->there ? &update : &insert, args, G_N_ELEMENTS(args), error) > 0 &&
            touch(db, calendar, seq, error) &&
            count_bytes(db, account, (int64_t)size - old->size, error) &&
-           (due == 0 || add_alert(db, account, id, due, error));
+           (due == 0 || add_alert(db, account, id, calendar_alert_due_at(due, draft->now), error));
 }
 
 bool calendar_object_put(Db *db, const Calendar *calendar, CalendarPut *put,

@@ -191,6 +191,17 @@ static const PurgeKind alerts = {
     .remove_args = "01a",
 };
 
+static const PurgeKind alert_pushes = {
+    .name = "alerts to push", .key = "iit", .path = "a/0/1/2", .limit = PURGE_PAGE_ROWS,
+    .list = {"SELECT subscription, object, ring, length(text), 1 FROM push_alert"
+             " WHERE account = $4 AND (subscription, object, ring) > ($1, $2, $3)"
+             " ORDER BY subscription, object, ring LIMIT $5", NULL},
+    .list_args = "012al",
+    .remove = {"DELETE FROM push_alert WHERE account = $4 AND subscription = $1 AND object = $2"
+               " AND ring = $3", NULL},
+    .remove_args = "012a",
+};
+
 static const PurgeKind arrivals = ROWS("imip_in", "email", "i", "invitations");
 static const PurgeKind letters = ROWS("imip_letter", "id", "i", "invitations sent");
 static const PurgeKind recipients = {
@@ -267,7 +278,7 @@ static const PurgeKind account_row = {
 
 const PurgeKind *const purge_of_account[] = {
     &messages, &uploads, &index_rows, &index_state, &trimmed, &keys, &verdicts, &spam_model,
-    &events, &calendars, &gone_names, &alerts, &arrivals, &recipients,
+    &events, &calendars, &gone_names, &alerts, &alert_pushes, &arrivals, &recipients,
     &letters, &mailboxes, &subscriptions,
     &aliases, &tasks, &alert_tasks, &dead_letters, &alert_dead_letters,
     &history, &account_row, NULL,

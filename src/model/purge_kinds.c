@@ -215,11 +215,25 @@ static const PurgeKind old_letter = {
     .after_args = "12",
 };
 
+/* The ledger of reminders, and pushes of alarms that are of no use to anybody any more. */
+static const PurgeKind old_reminder = {
+    .name = "calendar alerts", .key = "iiit", .path = "1/2/3", .limit = PURGE_PAGE_ROWS,
+    .list = {"SELECT noted_at, account, object, ring, length(ring), 1 FROM calendar_alert"
+             " WHERE state > 1 AND (noted_at, account, object, ring) > ($1, $2, $3, $4)"
+             " AND noted_at < CAST($5 AS BIGINT) * 60000 AND " SHARD_OF("account", "$6", "$7")
+             " ORDER BY noted_at, account, object, ring LIMIT $8", NULL},
+    .list_args = "0123msSl",
+    .remove = {"DELETE FROM calendar_alert WHERE account = $1 AND object = $2 AND ring = $3"
+               " AND state > 1", NULL},
+    .remove_args = "123",
+};
+
 const PurgeKind *const purge_of_store[] = {
     &expired_key, &over_upload, &loose_blob, &old_history, &old_load, &old_metrics,
     &unsent_metrics,
     &unjudged_features, &lost_index_state,
-    &over_subscription, &idle_origin, &old_invitation, &old_letter, NULL,
+    &over_subscription, &idle_origin, &old_invitation, &old_letter,
+    &old_reminder, NULL,
 };
 
 static const PurgeKind index_leftover = {
