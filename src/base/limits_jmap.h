@@ -42,4 +42,12 @@
 /* emails that one request makes: some seconds of a worker */
 #define JMAP_MADE_BYTES_MAX (200ul * 1024 * 1024)
 
+/* emails that one transaction destroys with their mailbox: some milliseconds */
+#define JMAP_EMPTY_PAGE 200
+
+/* levels of folders; more is a mistake in somebody's script */
+#define MAILBOX_DEPTH_MAX 32
+/* that a person makes: a list of them is read with each look at one */
+#define MAILBOXES_MAX 2000
+
 #endif

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "base/limits_http.h"
 #include "base/limits_jmap.h"
 #include "model/change.h"
@@ -38,10 +39,11 @@ static json_t *core_json(void)
 
 static json_t *account_json(const char *name)
 {
-    json_t *mail = json_pack(
-        "{s:i, s:n, s:i, s:i, s:o, s:b}", "maxMailboxesPerEmail", 1, "maxMailboxDepth",
-        "maxSizeMailboxName", 255, "maxSizeAttachmentsPerEmail", JMAP_ATTACHMENTS_BYTES_MAX,
-        "emailQuerySortOptions", jmap_email_sort_names(), "mayCreateTopLevelMailbox", 0);
+    json_t *mail =
+        json_pack("{s:i, s:i, s:i, s:i, s:o, s:b}", "maxMailboxesPerEmail", 1, "maxMailboxDepth",
+                  MAILBOX_DEPTH_MAX, "maxSizeMailboxName", MAILBOX_NAME_BYTES_MAX,
+                  "maxSizeAttachmentsPerEmail", JMAP_ATTACHMENTS_BYTES_MAX, "emailQuerySortOptions",
+                  jmap_email_sort_names(), "mayCreateTopLevelMailbox", 1);
     return json_pack("{s:s, s:b, s:b, s:{s:o}}", "name", name, "isPersonal", 1, "isReadOnly", 0,
                      "accountCapabilities", JMAP_MAIL, mail);
 }

@@ -12,7 +12,8 @@
 #include <string.h>
 
 #include "base/limits_jmap.h"
-#include "model/mailbox.h"
+
+#include "front/jmap_mailbox.h"
 
 static const char *const properties[] = {
     "id",           "name",         "parentId",      "role",     "sortOrder",    "totalEmails",
@@ -28,22 +29,25 @@ static int sort_order(const char *role)
     return 10;
 }
 
-static json_t *rights(void)
+/* Deliveries file into Inbox and Junk: these stay. */
+static json_t *rights(const char *role)
 {
+    bool stays = strcmp(role, "inbox") == 0 || strcmp(role, "junk") == 0;
     return json_pack("{s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:b}", "mayReadItems", 1,
                      "mayAddItems", 1, "mayRemoveItems", 1, "maySetSeen", 1, "maySetKeywords", 1,
-                     "mayCreateChild", 0, "mayRename", 0, "mayDelete", 0, "maySubmit", 0);
+                     "mayCreateChild", 1, "mayRename", 1, "mayDelete", !stays, "maySubmit", 0);
 }
 
-static json_t *mailbox_json(const Mailbox *box, json_t *wanted)
+json_t *jmap_mailbox_json(const Mailbox *box, json_t *wanted)
 {
     json_t *all = json_pack(
-        "{s:o, s:s, s:o, s:o, s:i, s:I, s:I, s:I, s:I, s:o, s:b}", "id", jmap_id('B', box->id),
+        "{s:o, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:b}", "id", jmap_id('B', box->id),
         "name", box->name, "parentId", box->parent ? jmap_id('B', box->parent) : json_null(),
         "role", *box->role ? json_string(box->role) : json_null(), "sortOrder",
-        sort_order(box->role), "totalEmails", (json_int_t)box->total, "unreadEmails",
-        (json_int_t)box->unread, "totalThreads", (json_int_t)box->total, "unreadThreads",
-        (json_int_t)box->unread, "myRights", rights(), "isSubscribed", 1);
+        (json_int_t)(box->sort_order >= 0 ? box->sort_order : sort_order(box->role)), "totalEmails",
+        (json_int_t)box->total, "unreadEmails", (json_int_t)box->unread, "totalThreads",
+        (json_int_t)box->total, "unreadThreads", (json_int_t)box->unread, "myRights",
+        rights(box->role), "isSubscribed", box->subscribed);
     for (const char *const *name = properties; *name; name++)
         if (strcmp(*name, "id") != 0 && !jmap_wants(wanted, *name))
             json_object_del(all, *name);
@@ -61,7 +65,7 @@ static GPtrArray *read_all(const JmapCall *call, int64_t *ret_state, GError **er
     return mailbox_list(call->db, call->account, error);
 }
 
-static const Mailbox *find(const GPtrArray *all, int64_t id)
+const Mailbox *jmap_mailbox_find(const GPtrArray *all, int64_t id)
 {
     for (guint i = 0; i < all->len; i++)
         if (((const Mailbox *)all->pdata[i])->id == id)
@@ -85,12 +89,12 @@ static json_t *run_get(JmapCall *call, json_t *arguments, json_t **ret_error)
     json_t *list = json_array(), *not_found = json_array();
     size_t k;
     for (guint i = 0; !json_is_array(ids) && i < all->len; i++)
-        json_array_append_new(list, mailbox_json(all->pdata[i], wanted));
+        json_array_append_new(list, jmap_mailbox_json(all->pdata[i], wanted));
     json_array_foreach(ids, k, one)
     {
-        const Mailbox *box = find(all, jmap_id_parse(json_string_value(one), 'B'));
+        const Mailbox *box = jmap_mailbox_find(all, jmap_id_parse(json_string_value(one), 'B'));
         if (box)
-            json_array_append_new(list, mailbox_json(box, wanted));
+            json_array_append_new(list, jmap_mailbox_json(box, wanted));
         else
             json_array_append(not_found, one);
     }
@@ -106,6 +110,8 @@ static bool matches(const Mailbox *box, json_t *filter)
     json_object_foreach(filter, key, value)
     {
         const char *text = json_string_value(value);
+        if (strcmp(key, "isSubscribed") == 0 && box->subscribed != json_is_true(value))
+            return false;
         if (strcmp(key, "role") == 0 && strcmp(box->role, text ? text : "") != 0)
             return false;
         if (strcmp(key, "hasAnyRole") == 0 && (*box->role != '\0') != json_is_true(value))

@@ -12,9 +12,8 @@
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "base/limits_jmap.h"
 #include "model/change.h"
-
-#define MAILBOX_DEPTH_MAX 32 /* levels of folders; more is a mistake in somebody's script */
 
 static void mailbox_free(Mailbox *mailbox)
 {
@@ -68,7 +67,8 @@ static gint compare_paths(gconstpointer a, gconstpointer b)
 GPtrArray *mailbox_list(Db *db, int64_t account, GError **error)
 {
     static const DbSql sql = {
-        "SELECT id, parent, name, role, total, unread FROM mailbox WHERE account = $1 ORDER BY id",
+        "SELECT id, parent, name, role, total, unread, sort_order, subscribed FROM mailbox "
+        "WHERE account = $1 ORDER BY id",
         NULL};
     g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)mailbox_free);
     g_autoptr(GHashTable) by_id = g_hash_table_new(g_int64_hash, g_int64_equal);
@@ -83,6 +83,8 @@ GPtrArray *mailbox_list(Db *db, int64_t account, GError **error)
         mailbox->role = g_strdup(db_rows_text(rows, 3));
         mailbox->total = db_rows_int(rows, 4);
         mailbox->unread = db_rows_int(rows, 5);
+        mailbox->sort_order = db_rows_int(rows, 6);
+        mailbox->subscribed = db_rows_int(rows, 7) != 0;
         g_hash_table_insert(by_id, &mailbox->id, mailbox);
     }
     if (step < 0)

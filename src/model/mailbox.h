@@ -15,7 +15,10 @@ typedef struct {
     int64_t id, parent;
     char *name, *path, *role;
     int64_t total, unread;
+    int64_t sort_order; /* MAILBOX_ORDER_OF_ROLE: nobody has said one */
+    bool subscribed;
 } Mailbox;
+#define MAILBOX_ORDER_OF_ROLE (-1)
 
 /* All of an account by path, as GPtrArray of Mailbox. */
 GPtrArray *mailbox_list(Db *db, int64_t account, GError **error);
