@@ -31,6 +31,7 @@
 #include "duty/metrics_snapshot.h"
 #include "duty/push_wire.h"
 #include "front/metrics_cluster.h"
+#include "model/tally.h"
 #include "remote/smtp.h"
 #include "roster/health.h"
 #include "roster/load.h"
@@ -159,6 +160,13 @@ static gpointer node_thread(gpointer data)
     return NULL;
 }
 
+/* The heartbeat that is being made takes them along. */
+static void tell_tallies(Serve *serve)
+{
+    for (Tally tally = 0; tally < TALLY_COUNT; tally++)
+        load_count(serve->load, tally_series(tally), tally_take(tally));
+}
+
 /* What the node tells the cluster about itself and its machine. */
 static char *health(void *data)
 {
@@ -171,6 +179,7 @@ static char *health(void *data)
                        .statements = (int64_t)db_statements_of_process(),
                        .reloads = serve->reloads,
                        .reload_error = serve->reload_error};
+    tell_tallies(serve);
     getloadavg(load, 3);
     sysinfo(&info);
     told.load = load[0];

@@ -6,6 +6,11 @@
 /* domains of a shard that have series of their own, those with most accounts: three series each,
  * 1440 samples a day */
 #define METRIC_DOMAINS_MAX 100
+/* shards that have a point in a minute, of roles with several: those with the longest lag, and
+ * those that did most; a hundred nodes in pairs for two roles */
+#define METRIC_SHARDS_MAX 256
+/* nodes that have series of their own, by number: five series each */
+#define METRIC_NODES_MAX 128
 /* accounts of one page of a recount: one statement reads them, one short transaction mends them */
 #define METRIC_RECOUNT_ACCOUNTS 20
 /* points of one answer: 1 MB of JSON; more is refused, not cut */

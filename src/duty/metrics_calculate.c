@@ -14,19 +14,23 @@
 #include "duty/duty.h"
 #include "model/metric.h"
 
+static void add_role(const Run *run, GArray *roles, const char *role)
+{
+    MetricRole one = {role, run_shards_of(run, role)};
+    g_array_append_val(roles, one);
+}
+
 static bool calculate(Run *run, MetricMark *ret_mark, bool *ret_recount, GError **error)
 {
     const DutySettings *settings = run->settings;
-    g_autoptr(GPtrArray) roles = g_ptr_array_new();
+    g_autoptr(GArray) roles = g_array_new(FALSE, FALSE, sizeof(MetricRole));
     for (size_t i = 0; i < duty_roles.count; i++)
-        g_ptr_array_add(roles, (char *)(uintptr_t)duty_roles.roles[i].name);
+        add_role(run, roles, duty_roles.roles[i].name);
     for (unsigned i = 0; i < settings->custom_count; i++)
-        g_ptr_array_add(roles, settings->customs[i].role);
-    g_ptr_array_add(roles, NULL);
+        add_role(run, roles, settings->customs[i].role);
     if (!db_begin(run->db, DB_READ, error))
         return false;
-    g_autoptr(MetricBatch) batch = metric_calculate(
-        run->db, run->shard, run->shards, (const char *const *)(void *)roles->pdata, error);
+    g_autoptr(MetricBatch) batch = metric_calculate(run->db, run->shard, run->shards, roles, error);
     db_rollback(run->db);
     if (!batch || !run_begin(run, true, error) || !metric_write(run->db, batch, error) ||
         !run_checkpoint(run, error))

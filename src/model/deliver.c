@@ -32,6 +32,7 @@
 #include "model/expiring.h"
 #include "model/invitation.h"
 #include "model/mailbox.h"
+#include "model/tally.h"
 #include "roster/task.h"
 
 #define DELIVERY_MARK_MS                                                                           \
@@ -238,6 +239,17 @@ static bool decide_all(Batch *batch, GError **error)
     return true;
 }
 
+static void count_stored(const Batch *batch)
+{
+    for (unsigned i = 0; i < batch->count; i++) {
+        const Delivery *delivery = &batch->deliveries[i];
+        if (batch->results[i].result != DELIVER_STORED || delivery->import || delivery->mailbox)
+            continue;
+        tally_add(TALLY_DELIVERIES, 1);
+        tally_add(TALLY_SPAM, delivery->letter->junk);
+    }
+}
+
 /* One transaction for all. False: nothing is stored, or it is not known (ERROR_UNKNOWN). */
 static bool deliver_batch(Db *db, const Delivery *deliveries, unsigned count, Delivered *results,
                           GError **error)
@@ -256,6 +268,7 @@ static bool deliver_batch(Db *db, const Delivery *deliveries, unsigned count, De
         !add_invitations(batch, error) || !add_tasks(batch, error) ||
         db_commit(db, error) != DB_DONE)
         return false;
+    count_stored(batch);
     task_wake("fts-indexing");
     if (batch->invited)
         task_wake(IMIP_ROLE);

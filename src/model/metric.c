@@ -3,13 +3,12 @@
  * How it fits: duty/metrics_calculate.c calls metric_calculate in a snapshot, and writes what came
  * of it under the fence. Accounts are added up from their own rows, which each delivery and removal
  * keeps in its own transaction: nothing else is written for it, no row is hot, and there is no
- * change that could commit late. Tasks are counted by bucket. What nodes have done comes from
- * load_sample, minute by minute, when a minute is long enough over for every heartbeat to have
- * brought its part.
+ * change that could commit late. What the roster's tables tell is metric_work.c's. What the doors
+ * did (deliveries, spam, searches) each node's heartbeat writes itself, as samples of its own
+ * (tally.h, roster/load.h).
  *
- * Failures: the store's. Known weak points: the cost follows the number of accounts (not of
- * messages); due tasks are counted one by one, so that a backlog of many costs; a task whose
- * holder has died counts as due only when it was released.
+ * Failures: the store's. Known weak point: the cost follows the number of accounts (not of
+ * messages).
  */
 #include "model/metric.h"
 
@@ -17,9 +16,9 @@
 
 #include "base/limits_metrics.h"
 
-#define LOAD_AFTER   2    /* minutes that must lie behind one before it is taken */
-#define LOAD_AT_ONCE 1440 /* minutes; of an older gap nothing is told */
-#define WIDTH        6
+#include "model/metric_private.h"
+
+#define WIDTH 6
 
 /* clang-format off */
 const MetricSeries metric_series[] = {
@@ -39,6 +38,19 @@ const MetricSeries metric_series[] = {
     {"tasks_failed", "role", "", METRIC_COUNT},
     {"tasks_dead", "role", "", METRIC_COUNT},
     {"busy_us", "role", "us", METRIC_COUNT},
+    {"shard_due", "shard", "", METRIC_LEVEL},
+    {"shard_lag_ms", "shard", "ms", METRIC_WORST},
+    {"shard_done", "shard", "", METRIC_COUNT},
+    {"shard_failed", "shard", "", METRIC_COUNT},
+    {"nodes", "", "", METRIC_LEVEL},
+    {"node_load", "node", "", METRIC_LEVEL},
+    {"node_cores", "node", "", METRIC_LEVEL},
+    {"node_memory_bytes", "node", "bytes", METRIC_LEVEL},
+    {"node_memory_free_bytes", "node", "bytes", METRIC_LEVEL},
+    {"heartbeat_gap_ms", "node", "ms", METRIC_WORST},
+    {"deliveries", "", "", METRIC_COUNT},
+    {"spam", "", "", METRIC_COUNT},
+    {"searches", "", "", METRIC_COUNT},
     {NULL, NULL, NULL, METRIC_LEVEL},
 };
 
@@ -59,13 +71,6 @@ static const DbSql SQL_ACCOUNTS = {
     ACCOUNTS("substr(address, instr(address, '@') + 1)"),
     ACCOUNTS("substr(address, strpos(address, '@') + 1)"),
 };
-static const DbSql SQL_TASKS = {
-    "SELECT role, count(*), min(due_at) FROM task WHERE owner = 0 AND due_at <= $3"
-    " AND bucket % $2 = $1 - 1 GROUP BY role ORDER BY role", NULL};
-static const DbSql SQL_LOAD = {
-    "SELECT minute, role, CAST(sum(done) AS BIGINT), CAST(sum(failed) AS BIGINT),"
-    " CAST(sum(dead) AS BIGINT), CAST(sum(busy_us) AS BIGINT) FROM load_sample"
-    " WHERE minute > $1 AND minute <= $2 GROUP BY minute, role ORDER BY minute, role", NULL};
 static const DbSql SQL_ADD = {
     "INSERT INTO metric_sample (step, series, at, label, shard, count, total, greatest)"
     " VALUES ($1, $2, $3, $4, $5, 1, $6, $6)"
@@ -83,13 +88,6 @@ typedef struct {
     int64_t at;
     double value;
 } Sample;
-
-struct MetricBatch {
-    unsigned shard;
-    int64_t now, at; /* the minute of now */
-    MetricMark mark;
-    GArray *samples;
-};
 
 const MetricSeries *metric_series_find(const char *name)
 {
@@ -123,7 +121,7 @@ int64_t metric_batch_now(const MetricBatch *batch)
     return batch->now;
 }
 
-static void add(MetricBatch *batch, const char *series, const char *label, int64_t at, double value)
+void metric_add(MetricBatch *batch, const char *series, const char *label, int64_t at, double value)
 {
     Sample sample = {.series = series, .label = g_strdup(label), .at = at, .value = value};
     g_array_append_val(batch->samples, sample);
@@ -157,54 +155,15 @@ static bool add_accounts(Db *db, MetricBatch *batch, unsigned shards, GError **e
         for (unsigned i = 0; i < G_N_ELEMENTS(totals); i++)
             sums[i] += db_rows_real(rows, i + 1);
         for (unsigned i = 0; row < METRIC_DOMAINS_MAX && i < G_N_ELEMENTS(domains); i++)
-            add(batch, domains[i], db_rows_text(rows, 0), batch->at, db_rows_real(rows, i + 1));
+            metric_add(batch, domains[i], db_rows_text(rows, 0), batch->at,
+                       db_rows_real(rows, i + 1));
     }
     for (unsigned i = 0; more == 0 && i < G_N_ELEMENTS(totals); i++)
-        add(batch, totals[i], "", batch->at, sums[i]);
+        metric_add(batch, totals[i], "", batch->at, sums[i]);
     return more == 0;
 }
 
-static bool add_tasks(Db *db, MetricBatch *batch, unsigned shards, const char *const *roles,
-                      GError **error)
-{
-    g_autoptr(GHashTable) met = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    g_autoptr(DbRows) rows = db_query(
-        db, &SQL_TASKS,
-        DB_ARGS(db_int((int64_t)batch->shard), db_int((int64_t)shards), db_int(batch->now)), error);
-    int more = -1;
-    while (rows && (more = db_rows_next(rows, error)) > 0) {
-        const char *role = db_rows_text(rows, 0);
-        g_hash_table_add(met, g_strdup(role));
-        add(batch, "tasks_due", role, batch->at, (double)db_rows_int(rows, 1));
-        add(batch, "lag_ms", role, batch->at, (double)MAX(batch->now - db_rows_int(rows, 2), 0));
-    }
-    for (unsigned i = 0; more == 0 && roles[i]; i++) {
-        if (g_hash_table_contains(met, roles[i]))
-            continue;
-        add(batch, "tasks_due", roles[i], batch->at, 0);
-        add(batch, "lag_ms", roles[i], batch->at, 0);
-    }
-    return more == 0;
-}
-
-static bool add_load(Db *db, MetricBatch *batch, GError **error)
-{
-    static const char *const names[] = {"tasks_done", "tasks_failed", "tasks_dead", "busy_us"};
-    int64_t last = batch->now / METRIC_MINUTE_MS - LOAD_AFTER;
-    int64_t after = MAX(batch->mark.load_minute, last - LOAD_AT_ONCE);
-    if (last <= after)
-        return true;
-    g_autoptr(DbRows) rows = db_query(db, &SQL_LOAD, DB_ARGS(db_int(after), db_int(last)), error);
-    int more = -1;
-    while (rows && (more = db_rows_next(rows, error)) > 0)
-        for (unsigned i = 0; i < G_N_ELEMENTS(names); i++)
-            add(batch, names[i], db_rows_text(rows, 1), db_rows_int(rows, 0) * METRIC_MINUTE_MS,
-                (double)db_rows_int(rows, i + 2));
-    batch->mark.load_minute = last;
-    return more == 0;
-}
-
-MetricBatch *metric_calculate(Db *db, unsigned shard, unsigned shards, const char *const *roles,
+MetricBatch *metric_calculate(Db *db, unsigned shard, unsigned shards, const GArray *roles,
                               GError **error)
 {
     g_autoptr(MetricBatch) batch = g_new0(MetricBatch, 1);
@@ -212,9 +171,11 @@ MetricBatch *metric_calculate(Db *db, unsigned shard, unsigned shards, const cha
     batch->samples = g_array_new(FALSE, FALSE, sizeof(Sample));
     g_array_set_clear_func(batch->samples, sample_clear);
     if (!read_mark(db, batch, error) || !add_accounts(db, batch, shards, error) ||
-        !add_tasks(db, batch, shards, roles, error) || (shard == 1 && !add_load(db, batch, error)))
+        !metric_add_tasks(db, batch, shards, roles, error) ||
+        (shard == 1 &&
+         (!metric_add_load(db, batch, roles, error) || !metric_add_nodes(db, batch, error))))
         return NULL;
-    add(batch, "accounts_corrected", "", batch->at, (double)batch->mark.corrected);
+    metric_add(batch, "accounts_corrected", "", batch->at, (double)batch->mark.corrected);
     return g_steal_pointer(&batch);
 }
 

@@ -25,7 +25,8 @@
 typedef enum { METRIC_LEVEL, METRIC_COUNT, METRIC_WORST } MetricFold;
 typedef struct {
     const char *name;  /* "messages" */
-    const char *label; /* what its labels are: "role", "domain"; "" none */
+    const char *label; /* what its labels are: "role", "shard" (as "ROLE/N"), "node", "domain";
+                          "" none */
     const char *unit;  /* "bytes", "ms", "us"; "" a number */
     MetricFold fold;
 } MetricSeries;
@@ -45,10 +46,14 @@ typedef struct MetricBatch MetricBatch;
 void metric_batch_free(MetricBatch *batch);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MetricBatch, metric_batch_free)
 
+typedef struct {
+    const char *role; /* borrowed */
+    unsigned shards;  /* in the table in force */
+} MetricRole;
 /* Adds up what the shard is responsible for: its accounts, its tasks, and for the first shard what
- * all nodes have done (load_sample). `roles`, NULL-ended, are those that have a value though they
- * have no task. NULL: an error. (read tx) */
-MetricBatch *metric_calculate(Db *db, unsigned shard, unsigned shards, const char *const *roles,
+ * all nodes have done (load_sample) and tell of themselves. `roles`, of MetricRole, are those that
+ * have a value though they have no task. NULL: an error. (read tx) */
+MetricBatch *metric_calculate(Db *db, unsigned shard, unsigned shards, const GArray *roles,
                               GError **error);
 /* Writes it, with the shard's mark, and rolls up what is due (the first shard, for all). (tx) */
 bool metric_write(Db *db, const MetricBatch *batch, GError **error);

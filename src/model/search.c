@@ -30,6 +30,7 @@
 
 #include "model/blob.h"
 #include "model/email.h"
+#include "model/tally.h"
 
 #define PAGE 500 /* candidates held at once */
 
@@ -334,8 +335,10 @@ GArray *search_find(Db *db, int64_t account, const QueryNode *query, int64_t bef
     bool phrase = query_has_phrase(query);
     g_autoptr(GString) text = write_query(db, account, query, state.languages);
     g_autoptr(GArray) found = g_array_new(FALSE, FALSE, sizeof(int64_t));
-    if (!before)
+    if (!before) { /* else it goes on with one that is counted */
+        tally_add(TALLY_SEARCHES, 1);
         before = INT64_C(1) << 32;
+    }
     while (found->len < limit) {
         unsigned want = phrase ? PAGE : MIN(limit - found->len, DB_ROWS_FETCH_MAX);
         g_autoptr(GArray) page = read_page(db, account, text->str, before, want, error);

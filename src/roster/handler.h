@@ -92,6 +92,9 @@ void run_again(Run *run, unsigned index, int64_t due_at);
 /* Until when the node trusts the lease that the tasks were claimed under (monotonic, the run's
  * clock); 0: it does not. It moves on with each heartbeat. */
 int64_t run_trusted_until_us(const Run *run);
+/* How many shards a role has, in the table that the run's node works by; 1 where it is not known.
+ */
+unsigned run_shards_of(const Run *run, const char *role);
 /* The failure that this run returns is no fault: it is tried again, in the end after the longest
  * wait of its role, however often it has failed, and is not buried. */
 void run_be_patient(Run *run);

@@ -21,6 +21,8 @@
 
 #define LOAD_FLUSH_MAX 256 /* entries of one flush: a heartbeat must stay short */
 #define WIDTH          11
+/* of load_count: deliveries, spam, searches, and some to come */
+#define LOAD_SERIES_MAX 8
 
 typedef struct {
     char key[LOAD_KEY_BYTES];
@@ -35,11 +37,19 @@ typedef struct {
     unsigned slot_count;
 } Entry;
 
+typedef struct {
+    struct {
+        const char *series; /* static; NULL: free */
+        int64_t count;
+    } of[LOAD_SERIES_MAX];
+} Counts;
+
 struct Load {
-    GMutex lock; /* for `entries` and `totals` */
+    GMutex lock; /* for `entries`, `totals` and `counts` */
     GHashTable *entries;
-    GHashTable *totals;  /* "ROLE SHARD" to LoadTotal */
-    GPtrArray *flushing; /* of Entry; the flushing thread's */
+    GHashTable *totals;             /* "ROLE SHARD" to LoadTotal */
+    GPtrArray *flushing;            /* of Entry; the flushing thread's */
+    Counts counts, counts_flushing; /* the second is the flushing thread's */
 };
 
 /* clang-format off */
@@ -57,6 +67,14 @@ static const DbSql SQL_ADD = {
     "  THEN excluded.top_us ELSE load_sample.top_us END,"
     " top_key = CASE WHEN load_sample.top_us < excluded.top_us THEN excluded.top_key"
     "  ELSE load_sample.top_key END", NULL,
+};
+/* A sample of one node; what has been told of this minute before grows. */
+static const DbSql SQL_COUNT = {
+    "INSERT INTO metric_sample (step, series, at, label, shard, count, total, greatest)"
+    " VALUES (60000, $1, rota_now() / 60000 * 60000, '', $2, 1, $3, $3)"
+    " ON CONFLICT (step, series, at, label, shard) DO UPDATE SET"
+    " total = metric_sample.total + excluded.total,"
+    " greatest = metric_sample.greatest + excluded.greatest", NULL,
 };
 /* clang-format on */
 
@@ -228,6 +246,40 @@ static LoadKey find_top(const Entry *entry)
     return top;
 }
 
+/* Under the lock. */
+static void count_under_lock(Load *load, const char *series, int64_t count)
+{
+    unsigned at = 0;
+    while (load->counts.of[at].series && strcmp(load->counts.of[at].series, series) != 0)
+        MUST(++at < LOAD_SERIES_MAX);
+    load->counts.of[at].series = series;
+    load->counts.of[at].count += count;
+}
+
+void load_count(Load *load, const char *series, int64_t count)
+{
+    if (count == 0)
+        return;
+    g_mutex_lock(&load->lock);
+    count_under_lock(load, series, count);
+    g_mutex_unlock(&load->lock);
+}
+
+static bool flush_counts(Load *load, Db *db, int64_t node, GError **error)
+{
+    g_mutex_lock(&load->lock);
+    load->counts_flushing = load->counts;
+    load->counts = (Counts){0};
+    g_mutex_unlock(&load->lock);
+    for (unsigned i = 0; i < LOAD_SERIES_MAX && load->counts_flushing.of[i].series; i++)
+        if (db_exec(db, &SQL_COUNT,
+                    DB_ARGS(db_text(load->counts_flushing.of[i].series), db_int(node),
+                            db_real((double)load->counts_flushing.of[i].count)),
+                    error) < 0)
+            return false;
+    return true;
+}
+
 static void take_entries(Load *load)
 {
     GHashTableIter iter;
@@ -245,6 +297,8 @@ bool load_flush(Load *load, Db *db, int64_t node, GError **error)
 {
     MUST(load->flushing->len == 0);
     take_entries(load);
+    if (!flush_counts(load, db, node, error))
+        return false;
     if (load->flushing->len == 0)
         return true;
     g_autofree DbValue *args = g_new(DbValue, (size_t)load->flushing->len * WIDTH);
@@ -279,4 +333,7 @@ void load_flushed(Load *load, bool done)
                           &(LoadKey){entry->slots[slot].key, entry->slots[slot].busy_us}, 1);
     }
     g_ptr_array_set_size(load->flushing, 0);
+    for (unsigned i = 0; !done && i < LOAD_SERIES_MAX && load->counts_flushing.of[i].series; i++)
+        load_count(load, load->counts_flushing.of[i].series, load->counts_flushing.of[i].count);
+    load->counts_flushing = (Counts){0};
 }

@@ -26,6 +26,9 @@ typedef struct {
 } LoadKey;
 void load_add_keys(Load *load, const char *role, unsigned shard, const LoadKey *keys,
                    unsigned count);
+/* A count of another kind, for the history of metrics (metric_sample): `series` is static. 0 is
+ * nothing. */
+void load_count(Load *load, const char *series, int64_t count);
 /* Adds what has gathered, or a bounded part of it, to the store's current minute, in the open
  * transaction; it is forgotten here only by load_flushed(true). After an unknown outcome say true:
  * a count lost once is better than one counted twice. */

@@ -152,6 +152,12 @@ int64_t run_trusted_until_us(const Run *run)
     return member->incarnation == private->view.owner ? until : 0;
 }
 
+unsigned run_shards_of(const Run *run, const char *role)
+{
+    const RoleTable *table = run->dry ? NULL : private_of(run)->worker->table;
+    return table ? table_shards(table, role) : 1;
+}
+
 void run_be_patient(Run *run)
 {
     private_of(run)->patient = true;

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 
 import jsonschema
 import pytest
@@ -117,6 +118,14 @@ def test_the_document_is_one():
         inside = {p["name"] for p in operation.get("parameters", []) + shared if p["in"] == "path"}
         assert inside == {word[1:-1] for word in path.split("/") if word.startswith("{")}
         assert ("requestBody" in operation) == (method in ("post", "put", "patch"))
+
+
+def test_each_series_is_documented():
+    kept = re.findall(r'^    \{"(\w+)", "\w*", "\w*", METRIC_', (ROOT / "src/model/metric.c").read_text(), re.M)
+    series = next(p for p in DOCUMENT["paths"]["/api/metrics/history"]["get"]["parameters"] if p["name"] == "series")
+    assert len(kept) > 20 and series["schema"]["enum"] == kept
+    told = (ROOT / "docs/http.md").read_text()
+    assert [name for name in kept if f"`{name}`" not in told] == []
 
 
 def test_each_documented_answer(rota_postgresql):

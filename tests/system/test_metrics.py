@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import smtplib
 import subprocess
 import time
 import urllib.parse
@@ -95,6 +96,7 @@ def test_history_is_kept(rota):
     rota.run("account", "add", "ada@example.com")
     door = Door(rota, cluster=SOON)
     door.node.ready()
+    until(lambda: door.api("/api/status")[2]["nodes"][0]["cores"] > 0, "a heartbeat that tells how the node is")
     rota.run("run", "metrics.calculate", settings=door.settings)
 
     def history(what):
@@ -104,5 +106,13 @@ def test_history_is_kept(rota):
     until(lambda: ("accounts", "") in history(f"to={int(time.time() * 1000) + 60000}"), "a round of metrics.calculate")
     to = int(time.time() * 1000) + 60000
     assert history(f"to={to}")["accounts", ""][-1][1] == 2
+    with smtplib.LMTP(str(rota.folder / "lmtp-node")) as client:
+        client.sendmail("carol@example.org", "ada@example.com", "Subject: minutes\r\n\r\nwords\r\n")
+    far = int(time.time() * 1000) + 600000
+    until(lambda: history(f"to={far}&series=deliveries").get(("deliveries", ""), [[0, 0]])[-1][1] == 1,
+          "the heartbeat that tells of a delivery")
+    assert ("spam", "") not in history(f"to={far}&series=spam")
+    assert history(f"to={to}")["nodes", ""][-1][1] == 1
+    until(lambda: history(f"to={far}&series=node_cores").get(("node_cores", "1"), [[0, 0]])[-1][1] >= 1, "its cores")
     domains = {domain: points[-1][1] for (_, domain), points in history(f"to={to}&series=domain_accounts").items()}
     assert domains == {"example.org": 1, "example.com": 1}
