@@ -111,6 +111,7 @@ int command_main(int argc, char **argv);
     X(cmd_reload) \
     X(cmd_export) \
     X(cmd_imip_log) \
+    X(cmd_imip_send) \
     X(cmd_import) \
     X(cmd_mail_delete) \
     X(cmd_mail_folders) \

@@ -57,6 +57,10 @@ const char *itip_outcome_name(ItipOutcome outcome)
         return "noted";
     case ITIP_RESENT:
         return "resent";
+    case ITIP_ASKED:
+        return "asked";
+    case ITIP_DECLINED:
+        return "declined";
     case ITIP_IGNORED:
         return "ignored";
     case ITIP_REFUSED:
@@ -231,6 +235,7 @@ void itip_decision_free(ItipDecision *decision)
     if (!decision)
         return;
     g_free(decision->why);
+    g_free(decision->person);
     if (decision->object)
         g_bytes_unref(decision->object);
     g_free(decision);

@@ -44,7 +44,9 @@ typedef enum {
     ITIP_CANCELLED, /* all of it, or instances */
     ITIP_ANSWERED,  /* an attendee's answer is in it */
     ITIP_NOTED,     /* nothing changes: a person decides (COUNTER), or nothing is to be changed */
-    ITIP_RESENT,    /* nothing changes: the sender asked for what we have, and may get it */
+    ITIP_RESENT,    /* nothing changes: `person` asks for what we have, and may get it: REQUEST */
+    ITIP_ASKED,     /* nothing changes: the organizer, `person`, is to be asked for all: REFRESH */
+    ITIP_DECLINED,  /* nothing changes: a proposal that can only be declined: DECLINECOUNTER */
     ITIP_IGNORED,   /* older than what is there, there already, or none of ours */
     ITIP_REFUSED,   /* from somebody who may not, not to be read, or over a limit */
 } ItipOutcome;
@@ -88,6 +90,7 @@ typedef struct {
     ItipMethod method;
     int64_t sequence, stamp; /* of the message's first item */
     char *why;               /* for people, in one line; "" where the outcome says all */
+    char *person;            /* to whom a message is due (RESENT, ASKED, DECLINED); NULL else */
     GBytes *object;          /* NULL: the calendar stays as it is */
 } ItipDecision;
 void itip_decision_free(ItipDecision *decision);
@@ -125,8 +128,23 @@ GPtrArray *itip_changes(const ItipChange *change);
 /* The stored object with a SCHEDULE-STATUS (RFC 6638 section 3.2.9) at that person's lines; NULL:
  * he is not in it. The object is used up. */
 GBytes *itip_note_status(ItipObject *stored, const char *address, const char *status);
-/* REQUEST of all that the object has for one attendee, who asked for it (REFRESH); NULL: it has
- * nothing for him. */
-ItipMessage *itip_resend(const ItipObject *object, const char *attendee, int64_t now);
+
+/* A message that no change of a calendar means: a person wishes it, or a message that came does. */
+typedef struct {
+    const ItipObject *object;
+    ItipMethod method;             /* PUBLISH, REQUEST, ADD, REFRESH, DECLINECOUNTER */
+    const char *recurrence;        /* as itip_object_recurrence; "": all of it */
+    const char *const *recipients; /* ended by NULL; none: those whom the method is for */
+    const char *comment;           /* DECLINECOUNTER; NULL: none; as a value of a property */
+    ItipOwn own;
+    int64_t now;
+} ItipWish;
+/* PUBLISH: to anybody, without attendees. REQUEST: to one attendee, all that he is in. ADD: an
+ * instance that an RDATE or an override has, to its attendees. REFRESH: to the organizer.
+ * DECLINECOUNTER: to one attendee. ERROR_REJECT: it is not ours to send, or the object has nothing
+ * of it. */
+ItipMessage *itip_wish(const ItipWish *wish, GError **error);
+/* Text as a value of a property (RFC 5545 section 3.3.11); the caller's. */
+char *itip_escape(const char *text);
 
 #endif

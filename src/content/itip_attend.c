@@ -1,6 +1,6 @@
 /* itip_attend: what an organizer sends, and what becomes of it in an attendee's calendar.
  *
- * How it fits: itip.c calls these for REQUEST, PUBLISH, ADD, CANCEL and DECLINECOUNTER (RFC 5546
+ * How it fits: itip.c calls these for REQUEST, PUBLISH, CANCEL and DECLINECOUNTER (RFC 5546
  * sections 3.2.1 to 3.2.8 and those of to-dos and journals, which are the same). A stored object is
  * changed item by item: an instance that is newer than the message stays.
  *
@@ -10,8 +10,7 @@
 
 #include "content/itip_private.h"
 
-/* The organizer of what is stored, or else of the message; true: the message is his. */
-static bool is_from_organizer(ItipWork *work)
+bool itip_is_from_organizer(ItipWork *work)
 {
     const char *claimed = itip_organizer(work->message);
     const char *organizer = work->stored ? itip_organizer(work->stored) : claimed;
@@ -53,9 +52,8 @@ static void remove_alarms(ItipPart *part)
             g_ptr_array_remove_index(part->parts, i);
 }
 
-/* Our answer, alarms and TRANSP from what we have. `had` is NULL where we had nothing. */
-static void carry_over(ItipWork *work, ItipPart *part, const ItipPart *had,
-                       const IcalendarAttendee *had_own, bool same_times)
+void itip_carry_over(const ItipWork *work, ItipPart *part, const ItipPart *had,
+                     const IcalendarAttendee *had_own, bool same_times)
 {
     remove_alarms(part);
     for (guint i = 0; i < part->lines->len; i++) {
@@ -122,7 +120,7 @@ static void replace_part(ItipPart *root, ItipPart *old, ItipPart *take_new)
     }
 }
 
-static void add_zones(ItipPart *root, const ItipPart *from)
+void itip_add_zones(ItipPart *root, const ItipPart *from)
 {
     for (guint i = 0; i < from->parts->len; i++) {
         const ItipPart *zone = from->parts->pdata[i];
@@ -165,7 +163,7 @@ static void update_item(ItipWork *work, guint index)
         found ? itip_own_attendee(itip_item(stored, at), &work->ask->own) : NULL;
     bool times = found && (same ? itip_same_times(stored, at, work->message, index)
                                 : override_same(work, item));
-    carry_over(work, part, had, own, times);
+    itip_carry_over(work, part, had, own, times);
     if (item->recurrence.set)
         itip_include(stored, item);
     replace_part(stored->root, same ? had : NULL, part);
@@ -189,7 +187,7 @@ static void update(ItipWork *work)
     for (guint i = 0; i < message->parts->len; i++)
         if (take[i])
             update_item(work, i);
-    add_zones(work->stored->root, message->root);
+    itip_add_zones(work->stored->root, message->root);
     work->decision->object = itip_part_format(work->stored->root);
     itip_end(work, ITIP_UPDATED, "%u of %u components are newer", fresh, message->parts->len);
 }
@@ -200,12 +198,12 @@ static void add(ItipWork *work)
     itip_lines_remove(root, "METHOD");
     for (guint i = 0; i < root->parts->len; i++)
         if (icalendar_kind_of_name(((ItipPart *)root->parts->pdata[i])->name))
-            carry_over(work, root->parts->pdata[i], NULL, NULL, false);
+            itip_carry_over(work, root->parts->pdata[i], NULL, NULL, false);
     work->decision->object = itip_part_format(root);
     itip_end(work, ITIP_ADDED, "%s", "");
 }
 
-static bool has_starts(ItipWork *work)
+bool itip_has_starts(ItipWork *work)
 {
     for (guint i = 0; i < work->message->parts->len; i++) {
         const IcalendarItem *item = itip_item(work->message, i);
@@ -226,8 +224,8 @@ static bool is_invited(ItipWork *work)
 void itip_decide_request(ItipWork *work)
 {
     bool publish = work->decision->method == ITIP_PUBLISH;
-    if (!has_starts(work) ||
-        (!is_from_organizer(work) &&
+    if (!itip_has_starts(work) ||
+        (!itip_is_from_organizer(work) &&
          (publish || work->decision->outcome == ITIP_IGNORED || !is_delegated(work))))
         return;
     if (itip_is_own(&work->ask->own, itip_organizer(work->message))) {
@@ -243,48 +241,6 @@ void itip_decide_request(ItipWork *work)
     } else {
         add(work);
     }
-}
-
-/* ---- ADD */
-
-void itip_decide_add(ItipWork *work)
-{
-    const ItipObject *message = work->message;
-    const IcalendarItem *item = itip_item(message, 0);
-    if (!has_starts(work))
-        return;
-    if (!work->stored || !work->stored->facts->has_master) {
-        itip_end(work, ITIP_IGNORED, "the calendar has no event that it could be added to");
-        return;
-    }
-    if (!is_from_organizer(work))
-        return;
-    if (message->parts->len != 1 || item->recurrence.set || item->rules->len) {
-        itip_end(work, ITIP_REFUSED, "an ADD has one instance to add");
-        return;
-    }
-    IcalendarItem named = *item; /* the new instance is known by its start */
-    named.recurrence = item->start;
-    g_autofree char *key = itip_key(&named);
-    guint at;
-    if (item->sequence < itip_item(work->stored, 0)->sequence ||
-        itip_find(work->stored, key, &at) ||
-        itip_has_instance(work->stored, &named, work->ask->expansions_max)) {
-        itip_end(work, ITIP_IGNORED, "the calendar has this, or a newer one");
-        return;
-    }
-    ItipPart *series = itip_part(work->stored, 0), *part = itip_part_copy(itip_part(message, 0));
-    g_autofree char *instance = itip_instance_line(work->stored, &named, "RECURRENCE-ID");
-    g_autofree char *date = itip_instance_line(work->stored, &named, "RDATE");
-    g_autofree char *sequence = g_strdup_printf("%" G_GINT64_FORMAT, item->sequence);
-    carry_over(work, part, series, NULL, false);
-    itip_line_add(part, instance);
-    itip_line_add(series, date);
-    itip_line_set(series, "SEQUENCE", sequence);
-    g_ptr_array_add(work->stored->root->parts, part);
-    add_zones(work->stored->root, message->root);
-    work->decision->object = itip_part_format(work->stored->root);
-    itip_end(work, ITIP_UPDATED, "the instance of %s is new", key);
 }
 
 /* ---- CANCEL */
@@ -360,7 +316,7 @@ void itip_decide_cancel(ItipWork *work)
         itip_end(work, ITIP_IGNORED, "the calendar has no such event");
         return;
     }
-    if (!is_from_organizer(work))
+    if (!itip_is_from_organizer(work))
         return;
     unsigned done = 0, others = 0;
     for (guint i = 0; i < work->message->parts->len; i++) {
@@ -384,6 +340,6 @@ void itip_decide_decline_counter(ItipWork *work)
 {
     if (!work->stored)
         itip_end(work, ITIP_IGNORED, "the calendar has no such event");
-    else if (is_from_organizer(work))
+    else if (itip_is_from_organizer(work))
         itip_end(work, ITIP_NOTED, "the organizer keeps to what is in the calendar");
 }

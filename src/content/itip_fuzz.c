@@ -44,6 +44,20 @@ static void changes(const ItipObject *before, const ItipObject *after, const cha
     }
 }
 
+/* Whatever is wished of it, what goes out can be read. */
+static void wishes(const ItipObject *object, const char *own, const char *other)
+{
+    const char *const to[] = {other, NULL};
+    g_autofree char *recurrence = itip_object_recurrence(object);
+    for (ItipMethod method = ITIP_PUBLISH; method <= ITIP_DECLINECOUNTER; method++) {
+        ItipWish wish = {object, method, recurrence, to, "x", {&own, 1}, 1769904000};
+        ItipMessage *message = itip_wish(&wish, NULL);
+        if (message)
+            check_bytes(message->calendar);
+        itip_message_free(message);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     const uint8_t *end = memchr(bytes, 0, size);
@@ -55,6 +69,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     for (unsigned i = 0; i < G_N_ELEMENTS(own_addresses); i++) {
         if (message)
             decide(message, stored, rest, own_addresses[i], own_addresses[!i]);
+        if (message)
+            wishes(message, own_addresses[i], own_addresses[!i]);
         if (message || had)
             changes(had, message, own_addresses[i]);
     }

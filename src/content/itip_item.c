@@ -7,6 +7,7 @@
  * Failures: none. Known weak point: RDATEs with a list of periods are not shortened by
  * RANGE=THISANDFUTURE of a CANCEL.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "content/civil.h"
@@ -38,6 +39,27 @@ char *itip_key(const IcalendarItem *item)
     if (time->is_date || !time->zone)
         return format_wall(time->wall, time->is_date, false);
     return itip_utc_format(icalendar_utc(time, time->zone));
+}
+
+bool itip_key_parse(const char *key, IcalendarTime *ret)
+{
+    int year, month, day, hour = 0, minute = 0, second = 0, used = 0;
+    bool is_date = strlen(key) == 8;
+    if (!is_date && strlen(key) != 15 && strlen(key) != 16)
+        return false;
+    if (is_date ? sscanf(key, "%4d%2d%2d%n", &year, &month, &day, &used) != 3
+                : sscanf(key, "%4d%2d%2dT%2d%2d%2d%n", &year, &month, &day, &hour, &minute, &second,
+                         &used) != 6)
+        return false;
+    bool is_utc = !is_date && key[used] == 'Z';
+    if (key[used + is_utc] || !civil_is_valid(year, month, day, hour, minute, second))
+        return false;
+    *ret = (IcalendarTime){.set = true,
+                           .is_date = is_date,
+                           .wall = civil_day(year, month, day) * CIVIL_DAY + hour * 3600 +
+                                   minute * 60 + second,
+                           .zone = is_utc ? zone_utc() : NULL};
+    return true;
 }
 
 bool itip_find(const ItipObject *object, const char *key, guint *ret_index)

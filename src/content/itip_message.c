@@ -59,12 +59,12 @@ static void stamp(const ItipDraft *draft, ItipPart *part, int64_t sequence)
     g_autofree char *number = g_strdup_printf("%" G_GINT64_FORMAT, sequence);
     g_autofree char *now = itip_utc_format(draft->now);
     itip_line_set(part, "DTSTAMP", now);
-    itip_line_set(part, "SEQUENCE", number);
+    if (sequence >= 0)
+        itip_line_set(part, "SEQUENCE", number);
 }
 
-ItipPart *itip_draft_whole(const ItipDraft *draft, guint index, int64_t sequence)
+void itip_draft_strip(const ItipDraft *draft, ItipPart *part, int64_t sequence)
 {
-    ItipPart *part = itip_part_copy(itip_part(draft->object, index));
     for (guint i = part->parts->len; i-- > 0;)
         g_ptr_array_remove_index(part->parts, i);
     for (guint i = part->lines->len; i-- > 0;) {
@@ -74,6 +74,27 @@ ItipPart *itip_draft_whole(const ItipDraft *draft, guint index, int64_t sequence
         else if (g_str_has_prefix(line->name, "X-MOZ-") ||
                  strcmp(line->name, "REQUEST-STATUS") == 0)
             g_ptr_array_remove_index(part->lines, i);
+    }
+    stamp(draft, part, sequence);
+}
+
+ItipPart *itip_draft_whole(const ItipDraft *draft, guint index, int64_t sequence)
+{
+    ItipPart *part = itip_part_copy(itip_part(draft->object, index));
+    itip_draft_strip(draft, part, sequence);
+    return part;
+}
+
+ItipPart *itip_draft_name(const ItipDraft *draft, guint index, int64_t sequence)
+{
+    const ItipPart *whole = itip_part(draft->object, index);
+    ItipPart *part = itip_part_new(whole->name);
+    for (guint i = 0; i < whole->lines->len; i++) {
+        const ItipLine *line = whole->lines->pdata[i];
+        if (strcmp(line->name, "ORGANIZER") == 0)
+            itip_draft_add_person(part, line);
+        else if (strcmp(line->name, "UID") == 0 || strcmp(line->name, "RECURRENCE-ID") == 0)
+            itip_line_add_copy(part, line);
     }
     stamp(draft, part, sequence);
     return part;

@@ -3,7 +3,7 @@
  * How it fits: itip.c calls these for REPLY, COUNTER and REFRESH (RFC 5546 sections 3.2.3, 3.2.6,
  * 3.2.7). An answer changes the line of its attendee and nothing else: PARTSTAT, whom he delegates
  * to, and in SCHEDULE-STATUS how it went (RFC 6638 section 3.2.9). An answer for one instance of a
- * series makes an override of it.
+ * series makes an override of it, one for an instance and all that follow an override for these.
  *
  * Who is not among the attendees is not let in by an answer; a delegate is, by the answer of the
  * attendee who delegates to him. Failures: none; each outcome says why.
@@ -53,6 +53,13 @@ static char *reply_status(const ItipPart *part)
     return size && size < 16 ? g_strndup(value, size) : g_strdup("2.0");
 }
 
+/* RFC 5546 section 3.6: classes 3 and 5 say that it went wrong. */
+static bool is_failure(const ItipPart *message)
+{
+    g_autofree char *status = reply_status(message);
+    return *status == '3' || *status == '5';
+}
+
 static bool answer_part(ItipPart *part, const ItipPart *message, const IcalendarAttendee *attendee)
 {
     ItipLine *line = itip_person_find(part, "ATTENDEE", attendee->address);
@@ -61,14 +68,28 @@ static bool answer_part(ItipPart *part, const ItipPart *message, const Icalendar
         return false;
     g_autofree char *status = reply_status(message);
     g_autofree char *to = itip_line_parameter(answer, "DELEGATED-TO");
-    itip_line_set_parameter(line, "PARTSTAT", attendee->status);
-    itip_line_set_parameter(line, "RSVP", NULL);
+    if (*attendee->status) { /* else there is no answer: it went wrong */
+        itip_line_set_parameter(line, "PARTSTAT", attendee->status);
+        itip_line_set_parameter(line, "RSVP", NULL);
+    }
     itip_line_set_parameter(line, "SCHEDULE-STATUS", status);
     if (strcmp(attendee->status, "DELEGATED") == 0 && to)
         itip_line_set_parameter(line, "DELEGATED-TO", to);
     if (strcmp(attendee->status, "DELEGATED") == 0)
         add_delegate(part, answer, attendee->address);
     return true;
+}
+
+/* The overrides of instances that come later hear it too. */
+static void answer_later(ItipWork *work, guint index)
+{
+    const IcalendarItem *item = itip_item(work->message, index);
+    const ItipObject *stored = work->stored;
+    int64_t from = icalendar_utc(&item->recurrence, zone_utc());
+    for (guint i = stored->facts->has_master; i < stored->parts->len; i++)
+        if (icalendar_utc(&itip_item(stored, i)->recurrence, zone_utc()) > from)
+            answer_part(itip_part(stored, i), itip_part(work->message, index),
+                        item->attendees->pdata[0]);
 }
 
 /* One item of an answer. True: it is in the stored object now. */
@@ -89,9 +110,13 @@ static bool answer_item(ItipWork *work, guint index)
     if (item->sequence < had->sequence)
         return itip_end(work, ITIP_IGNORED, "it answers an older version, SEQUENCE %d of %d",
                         (int)item->sequence, (int)had->sequence);
+    if (item->and_future)
+        answer_later(work, index);
     if (found)
         return answer_part(itip_part(stored, at), itip_part(work->message, index), attendee);
     ItipPart *part = itip_override_new(stored, item);
+    if (item->and_future)
+        itip_line_set_parameter(itip_line_find(part, "RECURRENCE-ID"), "RANGE", "THISANDFUTURE");
     g_ptr_array_add(stored->root->parts, part);
     return answer_part(part, itip_part(work->message, index), attendee);
 }
@@ -111,7 +136,8 @@ static bool is_answer(ItipWork *work)
             !itip_speaks_for(work, attendee->address, "ATTENDEE"))
             return itip_end(work, ITIP_REFUSED, "it is from %.100s, the answer of %.100s",
                             work->ask->sender, attendee->address);
-        if (!is_status(attendee->status))
+        bool failed = !*attendee->status && is_failure(itip_part(work->message, i));
+        if (!failed && !is_status(attendee->status))
             return itip_end(work, ITIP_REFUSED, "it has no answer that is known (PARTSTAT)");
     }
     return true;
@@ -128,7 +154,24 @@ void itip_decide_reply(ItipWork *work)
         return;
     const IcalendarAttendee *attendee = itip_item(work->message, 0)->attendees->pdata[0];
     work->decision->object = itip_part_format(work->stored->root);
-    itip_end(work, ITIP_ANSWERED, "%.100s: %s", attendee->address, attendee->status);
+    itip_end(work, ITIP_ANSWERED, "%.100s: %s", attendee->address,
+             *attendee->status ? attendee->status : "could not take it");
+}
+
+/* A proposal for what is not so any more: declined, and the organizer need not look. */
+static bool is_stale(ItipWork *work)
+{
+    const IcalendarItem *item = itip_item(work->message, 0);
+    g_autofree char *key = itip_key(item);
+    guint at = 0;
+    itip_find(work->stored, key, &at);
+    const IcalendarItem *had = itip_item(work->stored, at);
+    if (had->is_cancelled)
+        return !itip_end(work, ITIP_DECLINED, "it is cancelled");
+    if (item->sequence < had->sequence)
+        return !itip_end(work, ITIP_DECLINED, "it is about an older version, SEQUENCE %d of %d",
+                         (int)item->sequence, (int)had->sequence);
+    return false;
 }
 
 void itip_decide_question(ItipWork *work)
@@ -143,11 +186,12 @@ void itip_decide_question(ItipWork *work)
             if (!itip_attendee(itip_item(work->message, 0), attendee->address) ||
                 !itip_speaks_for(work, attendee->address, "ATTENDEE"))
                 continue;
-            if (counter)
+            work->decision->person = g_strdup(attendee->address);
+            if (!counter)
+                itip_end(work, ITIP_RESENT, "%.100s asks for the event", attendee->address);
+            else if (!is_stale(work))
                 itip_end(work, ITIP_NOTED, "%.100s proposes other times: the organizer decides",
                          attendee->address);
-            else
-                itip_end(work, ITIP_RESENT, "%.100s asks for the event", attendee->address);
             return;
         }
     }

@@ -158,17 +158,93 @@ static void changes(void **state)
     }
 }
 
-static void resent(void **state)
+#define SERIES                                                                                     \
+    OBJECT(EVENT(MINE BOB CLEO SEQ(1) NINE WEEKLY "RDATE:20260601T090000Z\r\n" ALARM)              \
+               EVENT(MINE CLEO SEQ(2) THIRD THIRD_AT))
+#define INVITED ONE(THEIRS SAYS("ACCEPTED") NINE WEEKLY)
+
+/* What is wished, and what comes of it: as Case, or the reason why not. */
+typedef struct {
+    const char *what, *own, *object;
+    ItipMethod method;
+    const char *recurrence, *to, *want, *has;
+} Wished;
+
+static const Wished wishes[] = {
+    {"4.1.1 published", A, SERIES, ITIP_PUBLISH, "", D, "PUBLISH 1  to " D,
+     "METHOD:PUBLISH|RRULE|ORGANIZER;CN=Ada:mailto:" A "|!ATTENDEE|!VALARM|RECURRENCE-ID"},
+    {"one instance of it", A, SERIES, ITIP_PUBLISH, "20260315T090000Z", D,
+     "PUBLISH 2 20260315T090000Z to " D, "RECURRENCE-ID|!RRULE|!ATTENDEE"},
+    {"4.1.4 what has no people", A, ONE(UID CALLED NINE), ITIP_PUBLISH, "", D, "PUBLISH 0  to " D,
+     "ORGANIZER:mailto:" A},
+    {"published to nobody", A, SERIES, ITIP_PUBLISH, "", NULL, "!needs somebody", ""},
+    {"what is another's", B, INVITED, ITIP_PUBLISH, "", D, "!the organizer is " A, ""},
+    {"4.4.8 all that he is in", A, SERIES, ITIP_REQUEST, "", B, "REQUEST 1  to " B,
+     "METHOD:REQUEST|RRULE|!RECURRENCE-ID|!VALARM"},
+    {"to who is not invited", A, SERIES, ITIP_REQUEST, "", D, "!" D " is not among", ""},
+    {"4.4.6 an RDATE", A, SERIES, ITIP_ADD, "20260601T090000Z", NULL, "ADD 1  to " B "," C,
+     "METHOD:ADD|DTSTART:20260601T090000Z|DURATION|!RECURRENCE-ID|!RRULE"
+     "|!RDATE|!VALARM"},
+    {"an override", A, SERIES, ITIP_ADD, "20260315T090000Z", NULL, "ADD 2 20260315T090000Z to " C,
+     "DTSTART:20260315T090000Z|!RECURRENCE-ID"},
+    {"what the rule has", A, SERIES, ITIP_ADD, "20260308T090000Z", NULL, "!no RDATE or override",
+     ""},
+    {"nothing in particular", A, SERIES, ITIP_ADD, "", NULL, "!no RDATE or override", ""},
+    {"4.7.1 a refresh", B, INVITED, ITIP_REFRESH, "", NULL, "REFRESH 3  to " A,
+     "METHOD:REFRESH|ATTENDEE;RSVP=TRUE;PARTSTAT=ACCEPTED:mailto:" B
+     "|!SEQUENCE|!DTSTART|!SUMMARY|DTSTAMP:20260201T000000Z"},
+    {"a refresh of what is ours", A, SERIES, ITIP_REFRESH, "", NULL, "!a REFRESH is an attendee's",
+     ""},
+    {"4.2.4 declined", A, SERIES, ITIP_DECLINECOUNTER, "", B, "DECLINECOUNTER 1  to " B,
+     "METHOD:DECLINECOUNTER|SEQUENCE:1|mailto:" B "|COMMENT:No\\, thanks|!DTSTART|!mailto:" C},
+    {"4.4.9 of an instance", A, SERIES, ITIP_DECLINECOUNTER, "20260315T090000Z", C,
+     "DECLINECOUNTER 2 20260315T090000Z to " C, "RECURRENCE-ID:20260315T090000Z"},
+    {"of one that the series has", A, SERIES, ITIP_DECLINECOUNTER, "20260308T090000Z", B,
+     "DECLINECOUNTER 1 20260308T090000Z to " B, "RECURRENCE-ID:20260308T090000Z"},
+    {"of what is no instance", A, SERIES, ITIP_DECLINECOUNTER, "20261308T090000Z", B,
+     "!names no instance", ""},
+    {"declined to all", A, SERIES, ITIP_DECLINECOUNTER, "", NULL, "!to one attendee", ""},
+    {"a reply is no wish", B, INVITED, ITIP_REPLY, "", A, "!by a change of the calendar", ""},
+    {"to what is no address", A, SERIES, ITIP_PUBLISH, "", "x y", "!is no address", ""},
+};
+
+static void check_wish(const Wished *c)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(ItipObject) object = object_of(c->what, c->object);
+    const char *const to[] = {c->to, NULL};
+    ItipWish wish = {.object = object,
+                     .method = c->method,
+                     .recurrence = c->recurrence,
+                     .recipients = to,
+                     .comment = "No\\, thanks",
+                     .own = {&c->own, 1},
+                     .now = 1769904000};
+    g_autoptr(GPtrArray) messages =
+        g_ptr_array_new_with_free_func((GDestroyNotify)itip_message_free);
+    ItipMessage *message = itip_wish(&wish, &error);
+    if (c->want[0] == '!') {
+        if (message || !strstr(error->message, c->want + 1))
+            fail_msg("%s: got %s, want \"%s\"", c->what, error ? error->message : "a message",
+                     c->want + 1);
+        return;
+    }
+    if (!message)
+        fail_msg("%s: %s", c->what, error->message);
+    g_ptr_array_add(messages, message);
+    g_autofree char *got = tell(messages), *text = unfolded(message->calendar);
+    if (strcmp(got, c->want) != 0 || strcmp(message->from, c->own) != 0)
+        fail_msg("%s: got \"%s\" from %s, want \"%s\"", c->what, got, message->from, c->want);
+    check_text(c->what, text, c->has);
+    g_autoptr(ItipObject) read = object_of(c->what, text);
+    assert_non_null(read);
+}
+
+static void wished(void **state)
 {
     (void)state;
-    g_autoptr(ItipObject) object =
-        object_of("resent", OBJECT(EVENT(MINE BOB SEQ(1) NINE WEEKLY ALARM)
-                                       EVENT(MINE CLEO SEQ(2) THIRD THIRD_AT)));
-    ItipMessage *all = itip_resend(object, B, 1769904000);
-    g_autofree char *text = unfolded(all->calendar);
-    check_text("to bob", text, "METHOD:REQUEST|RRULE|!RECURRENCE-ID|!VALARM");
-    itip_message_free(all);
-    assert_null(itip_resend(object, D, 1769904000));
+    for (size_t i = 0; i < G_N_ELEMENTS(wishes); i++)
+        check_wish(&wishes[i]);
 }
 
 static void noted(void **state)
@@ -185,7 +261,7 @@ static void noted(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(changes), cmocka_unit_test(resent),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(changes), cmocka_unit_test(wished),
                                        cmocka_unit_test(noted)};
     return cmocka_run_group_tests_name("itip_out", tests, NULL, NULL);
 }

@@ -38,6 +38,8 @@ bool itip_speaks_for(const ItipWork *work, const char *person, const char *line_
 
 /* itip_item.c: instances and times. An instance's key, the caller's: "" for the series. */
 char *itip_key(const IcalendarItem *item);
+/* And back; false: it is none. */
+bool itip_key_parse(const char *key, IcalendarTime *ret);
 /* The stored item of that key, its index; false: there is none. */
 bool itip_find(const ItipObject *object, const char *key, guint *ret_index);
 /* Less, equal, more: by SEQUENCE, then by DTSTAMP. */
@@ -58,7 +60,16 @@ void itip_end_before(ItipObject *object, const IcalendarItem *item);
 /* "20261125T090000Z". */
 char *itip_utc_format(int64_t seconds);
 
-/* itip_attend.c, itip_organize.c: the methods. */
+/* itip_attend.c: what the methods of an organizer share. The sender is the organizer of what is
+ * stored, or else of the message; events have a start: else the outcome is set, and false. */
+bool itip_is_from_organizer(ItipWork *work);
+bool itip_has_starts(ItipWork *work);
+/* Our answer, alarms and TRANSP from what we have. `had` is NULL where we had nothing. */
+void itip_carry_over(const ItipWork *work, ItipPart *part, const ItipPart *had,
+                     const IcalendarAttendee *had_own, bool same_times);
+void itip_add_zones(ItipPart *root, const ItipPart *from);
+
+/* itip_attend.c, itip_add.c, itip_organize.c: the methods. */
 void itip_decide_request(ItipWork *work);
 void itip_decide_add(ItipWork *work);
 void itip_decide_cancel(ItipWork *work);
@@ -74,10 +85,14 @@ typedef struct {
 } ItipDraft;
 /* A VCALENDAR with its METHOD and the object's zones. */
 ItipPart *itip_draft_root(const ItipDraft *draft);
-/* The item as it goes out whole: without alarms and what is a client's own. */
+/* A part as it goes out whole: without alarms and what is a client's own. */
+void itip_draft_strip(const ItipDraft *draft, ItipPart *part, int64_t sequence);
+/* The item so. */
 ItipPart *itip_draft_whole(const ItipDraft *draft, guint index, int64_t sequence);
 /* The item as a REPLY or CANCEL has it: what names it, and no attendees. */
 ItipPart *itip_draft_bare(const ItipDraft *draft, guint index, int64_t sequence);
+/* What names the item alone: UID, RECURRENCE-ID, ORGANIZER, DTSTAMP; SEQUENCE from 0 up. */
+ItipPart *itip_draft_name(const ItipDraft *draft, guint index, int64_t sequence);
 /* Takes root. */
 ItipMessage *itip_draft_end(const ItipDraft *draft, ItipPart *root, const IcalendarItem *first,
                             int64_t sequence);

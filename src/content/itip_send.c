@@ -316,23 +316,3 @@ void itip_changes_of_organizer(const ItipChange *change, GPtrArray *messages)
         plan_before(&planning);
     send_groups(&planning, messages);
 }
-
-ItipMessage *itip_resend(const ItipObject *object, const char *attendee, int64_t now)
-{
-    ItipDraft draft = {object, ITIP_REQUEST, now};
-    ItipPart *root = NULL;
-    const IcalendarItem *first = NULL;
-    for (guint i = 0; i < object->parts->len; i++) {
-        const IcalendarItem *item = itip_item(object, i);
-        if (item->is_cancelled || !itip_attendee(item, attendee))
-            continue;
-        first = first ? first : item;
-        root = root ? root : itip_draft_root(&draft);
-        g_ptr_array_add(root->parts, itip_draft_whole(&draft, i, item->sequence));
-    }
-    if (!root)
-        return NULL;
-    ItipMessage *message = itip_draft_end(&draft, root, first, first->sequence);
-    g_ptr_array_add(message->recipients, g_strdup(attendee));
-    return message;
-}

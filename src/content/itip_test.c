@@ -131,6 +131,9 @@ static const Step group[] = {
     {"4.2.10 others are removed", C,
      MESSAGE("CANCEL", EVENT(UID("meeting") "ORGANIZER:mailto:" C "\r\n" CLEO SEQ(3) AT(5))),
      ITIP_IGNORED, "!CANCELLED"},
+    {"4.2.8 forwarded by an attendee, to whom nobody invited", B,
+     REQUEST(UID("meeting") "ORGANIZER:mailto:" C "\r\n" CLEO SEQ(3) AT(5) TEN), ITIP_REFUSED,
+     "SEQUENCE:2"},
     {"4.2.9 cancelled", C,
      MESSAGE("CANCEL", EVENT(UID("meeting") "ORGANIZER:mailto:" C "\r\n" BOB SEQ(3)
                                  AT(5) "STATUS:CANCELLED\r\n")),
@@ -247,7 +250,21 @@ static const Step series_answers[] = {
     {"an answer for all", C, REPLY(ANSWER("ACCEPTED", C) SEQ(2) AT(3)), ITIP_ANSWERED, ""},
     {"again for the one", B, REPLY(ANSWER("DECLINED", B) SEQ(2) AT(4) THIRD), ITIP_ANSWERED,
      "PARTSTAT=DECLINED|!TENTATIVE"},
-    {"4.4.8 a counter for an instance", C,
+    {"an answer for one and all that follow", C,
+     REPLY(ANSWER("DECLINED", C) SEQ(2)
+               AT(4) "RECURRENCE-ID;RANGE=THISANDFUTURE:19970708T090000Z\r\n"),
+     ITIP_ANSWERED,
+     "RECURRENCE-ID;TZID=Europe/Berlin;RANGE=THISANDFUTURE:19970708T110000|PARTSTAT=DECLINED;"
+     "SCHEDULE-STATUS=2.0:MAILTO:Cleo@Example.COM|PARTSTAT=ACCEPTED"},
+    {"4.4.10 it could not be taken", B,
+     REPLY("ATTENDEE:mailto:" B "\r\nREQUEST-STATUS:3.7;Invalid calendar user\r\n" SEQ(2) AT(5)),
+     ITIP_ANSWERED, "SCHEDULE-STATUS=3.7:mailto:" B},
+    {"nothing said, and nothing went wrong", B,
+     REPLY("ATTENDEE:mailto:" B "\r\nREQUEST-STATUS:2.0;Success\r\n" SEQ(2) AT(6)), ITIP_REFUSED,
+     ""},
+    {"a counter of an older version", C, MESSAGE("COUNTER", EVENT(MEETING SEQ(1) AT(3) TEN)),
+     ITIP_DECLINED, ""},
+    {"4.4.9 a counter for an instance", C,
      MESSAGE("COUNTER", EVENT(MEETING SEQ(2) AT(4) THIRD
                               "DTSTART:19970715T130000Z\r\nDTEND:19970715T140000Z\r\n")),
      ITIP_NOTED, ""},
@@ -261,8 +278,75 @@ static const Step lone[] = {
      REQUEST(MEETING SEQ(1) AT(1) "RECURRENCE-ID:19970722T090000Z\r\n"
                                   "DTSTART:19970722T090000Z\r\nDTEND:19970722T100000Z\r\n"),
      ITIP_UPDATED, "19970715|19970722"},
+    {"an instance is added to what is not here", A,
+     MESSAGE("ADD", EVENT(MEETING SEQ(2) AT(2) "DTSTART:19971001T090000Z\r\n")), ITIP_ASKED,
+     "!19971001"},
     {"then to all", A, SERIES, ITIP_UPDATED, "RRULE"},
 };
+
+/* 4.4.1 has its times in a zone, over the end of summer; 4.4.5 and 4.4.7 change and add many. */
+#define NEW_YORK                                                                                   \
+    "BEGIN:VTIMEZONE\r\nTZID:Ours\r\nX-LIC-LOCATION:America/New_York\r\nBEGIN:STANDARD\r\n"        \
+    "DTSTART:19971026T020000\r\nTZOFFSETFROM:-0400\r\nTZOFFSETTO:-0500\r\n"                        \
+    "RRULE:FREQ=YEARLY;BYMONTH=10;BYDAY=-1SU\r\nEND:STANDARD\r\nBEGIN:DAYLIGHT\r\n"                \
+    "DTSTART:19970406T020000\r\nTZOFFSETFROM:-0500\r\nTZOFFSETTO:-0400\r\n"                        \
+    "RRULE:FREQ=YEARLY;BYMONTH=4;BYDAY=1SU\r\nEND:DAYLIGHT\r\nEND:VTIMEZONE\r\n"
+#define ZONED_CALL                                                                                 \
+    "DTSTART;TZID=Ours:19970701T090000\r\nDTEND;TZID=Ours:19970701T100000\r\n"                     \
+    "RRULE:FREQ=WEEKLY;COUNT=30\r\n"
+
+static const Step more_instances[] = {
+    {"4.4.1 over the end of summer", A,
+     MESSAGE("REQUEST", NEW_YORK EVENT(MEETING SEQ(0) AT(1) ZONED_CALL)), ITIP_ADDED,
+     "BEGIN:VTIMEZONE|DTSTART;TZID=Ours:19970701T090000"},
+    {"4.4.5 all that follow", A,
+     MESSAGE("REQUEST",
+             NEW_YORK EVENT(MEETING SEQ(1) AT(
+                 2) "RECURRENCE-ID;RANGE=THISANDFUTURE;TZID=Ours:19971104T090000\r\n"
+                    "DTSTART;TZID=Ours:19971104T140000\r\nDTEND;TZID=Ours:19971104T150000\r\n")),
+     ITIP_UPDATED, "RANGE=THISANDFUTURE|DTSTART;TZID=Ours:19971104T140000|RRULE:FREQ=WEEKLY"},
+    {"the same again, older", A,
+     MESSAGE("REQUEST", NEW_YORK EVENT(MEETING SEQ(1) AT(
+                            1) "RECURRENCE-ID;RANGE=THISANDFUTURE;TZID=Ours:19971104T090000\r\n"
+                               "DTSTART;TZID=Ours:19971104T160000\r\n")),
+     ITIP_IGNORED, "!T160000"},
+    {"4.4.7 a series more", A,
+     MESSAGE("ADD", NEW_YORK EVENT(MEETING SEQ(2) AT(
+                        3) "DTSTART;TZID=Ours:19970703T150000\r\nDURATION:PT30M\r\n"
+                           "RRULE:FREQ=WEEKLY;COUNT=3\r\nLOCATION:Upstairs\r\n")),
+     ITIP_UPDATED,
+     "RDATE;TZID=Ours:19970703T150000|RDATE;TZID=Ours:19970717T150000|DURATION:P0DT1800S|"
+     "RECURRENCE-ID;TZID=Ours:19970710T150000|Upstairs|!COUNT=3\r|SEQUENCE:2"},
+    {"the same again", A,
+     MESSAGE("ADD", NEW_YORK EVENT(MEETING SEQ(2) AT(
+                        3) "DTSTART;TZID=Ours:19970703T150000\r\nDURATION:PT30M\r\n"
+                           "RRULE:FREQ=WEEKLY;COUNT=3\r\nLOCATION:Upstairs\r\n")),
+     ITIP_IGNORED, ""},
+    {"one without an end", A,
+     MESSAGE("ADD", EVENT(MEETING SEQ(3) AT(4) "DTSTART:19970704T150000Z\r\n"
+                                               "RRULE:FREQ=SECONDLY\r\n")),
+     ITIP_REFUSED, "!SECONDLY"},
+    {"one by its name", A,
+     MESSAGE("ADD", EVENT(MEETING SEQ(3) AT(4) THIRD "DTSTART:19970704T150000Z\r\n")), ITIP_REFUSED,
+     "!19970704"},
+    {"one of a stranger", E,
+     MESSAGE("ADD", EVENT(MEETING SEQ(3) AT(4) "DTSTART:19970704T150000Z\r\n")), ITIP_REFUSED,
+     "!19970704"},
+};
+
+static const Step journals[] = {
+    {"4.6.1 a journal, published", A,
+     MESSAGE("PUBLISH", "BEGIN:VJOURNAL\r\nUID:log@example.com\r\n" ORG SEQ(1)
+                            AT(2) "SUMMARY:Notes, again\r\nEND:VJOURNAL\r\n"),
+     ITIP_UPDATED, "Notes, again"},
+    {"cancelled", A,
+     MESSAGE("CANCEL", "BEGIN:VJOURNAL\r\nUID:log@example.com\r\n" ORG SEQ(2)
+                           AT(3) "STATUS:CANCELLED\r\nEND:VJOURNAL\r\n"),
+     ITIP_CANCELLED, "STATUS:CANCELLED"},
+};
+#define JOURNAL                                                                                    \
+    OBJECT("BEGIN:VJOURNAL\r\nUID:log@example.com\r\n" ORG SEQ(0)                                  \
+               AT(1) "SUMMARY:Notes\r\nEND:VJOURNAL\r\n")
 
 static const Step kept[] = {
     {"what is ours stays where the times do", A,
@@ -279,6 +363,22 @@ static const Step kept[] = {
     OBJECT(EVENT(UID("meeting") ORG OWN ANSWER("TENTATIVE", B) CALLED SEQ(2) AT(1) NINE            \
                  "TRANSP:TRANSPARENT\r\nBEGIN:VALARM\r\nACTION:DISPLAY\r\nTRIGGER:-PT7M\r\n"       \
                  "DESCRIPTION:go\r\nEND:VALARM\r\n"))
+
+/* 4.1.5 */
+static const Step whole_days[] = {
+    {"4.1.5 a day of the year", A,
+     REQUEST(UID("day") ORG BOB SEQ(0) AT(1) "DTSTART;VALUE=DATE:19970714\r\n"
+                                             "RRULE:FREQ=YEARLY;COUNT=4\r\n"),
+     ITIP_ADDED, "VALUE=DATE:19970714"},
+    {"one of them falls out", A,
+     MESSAGE("CANCEL",
+             EVENT(UID("day") ORG BOB SEQ(1) AT(2) "RECURRENCE-ID;VALUE=DATE:19980714\r\n")),
+     ITIP_CANCELLED, "EXDATE;VALUE=DATE:19980714"},
+    {"and all from one on", A,
+     MESSAGE("CANCEL", EVENT(UID("day") ORG BOB SEQ(2) AT(
+                           3) "RECURRENCE-ID;RANGE=THISANDFUTURE;VALUE=DATE:19990714\r\n")),
+     ITIP_CANCELLED, "UNTIL=19990713"},
+};
 
 #define PUBLISHED "UID:party@example.com\r\n" ORG "SUMMARY:Party\r\nDTSTART:19970701T200000Z\r\n"
 static const Step published[] = {
@@ -368,7 +468,10 @@ static const Scene scenes[] = {
     {"answers to a series", A, OBJECT(EVENT(MEETING SEQ(2) AT(1) ZONED WEEKLY)), series_answers,
      G_N_ELEMENTS(series_answers)},
     {"instances alone", B, NULL, lone, G_N_ELEMENTS(lone)},
+    {"many instances", B, NULL, more_instances, G_N_ELEMENTS(more_instances)},
+    {"journals", B, JOURNAL, journals, G_N_ELEMENTS(journals)},
     {"what is ours", B, ANSWERED, kept, G_N_ELEMENTS(kept)},
+    {"whole days", B, NULL, whole_days, G_N_ELEMENTS(whole_days)},
     {"published", B, OBJECT(EVENT(PUBLISHED SEQ(0) AT(1))), published, G_N_ELEMENTS(published)},
     {"to-dos", B, NULL, todos, G_N_ELEMENTS(todos)},
     {"answers to a to-do", A, OBJECT(TASK_OF(TASK SEQ(0) AT(1))), todo_answers,

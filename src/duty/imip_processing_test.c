@@ -419,6 +419,41 @@ static void asked_for(void **state)
     post_end(&post);
 }
 
+/* What a letter asks for is said back: once, and to nobody else. */
+static void told_back(void **state)
+{
+    Post post = {0};
+    post_start(&post, *state, NULL);
+    Db *db = post.store->db;
+    imip_client_puts(db, post.account, "a", CAL("", BY_ADA SEQ(2) TEN));
+    steps(&post.lane, 20);
+    const char *stale =
+        CAL("METHOD:COUNTER\r\n", "UID:a1\r\nORGANIZER:mailto:" ADA "\r\n" FOR(BOB) SEQ(1) NINE);
+    const char *add = CAL("METHOD:ADD\r\n", BY_BOB SEQ(2) TEN);
+    imip_deliver(db, post.account, BOB, "COUNTER", stale);
+    imip_deliver(db, post.account, BOB, "COUNTER", stale);
+    imip_deliver(db, post.account, DORA, "COUNTER", stale);
+    imip_deliver(db, post.account, BOB, "ADD", add); /* there is nothing to add it to */
+    imip_deliver(
+        db, post.account, BOB, "REQUEST",
+        CAL("METHOD:REQUEST\r\n", BY_BOB "RECURRENCE-ID:20360301T090000Z\r\n" SEQ(1) NINE));
+    imip_deliver(db, post.account, BOB, "ADD", add);
+    imip_deliver(db, post.account, BOB, "ADD", add);
+    steps(&post.lane, 30);
+    check_log(db, post.account,
+              "out REQUEST sent " BOB "\n"
+              "in COUNTER declined: it is about an older version, SEQUENCE 1 of 2\n"
+              "in COUNTER ignored: it has come before\n"
+              "in COUNTER refused: " DORA " is not among the attendees\n"
+              "in ADD ignored: the calendar has no event that it could be added to\n"
+              "in REQUEST added: \n"
+              "in ADD asked: the series is not here: its organizer is asked for it\n"
+              "in ADD ignored: it has come before\n"
+              "out DECLINECOUNTER sent " BOB "\nout REFRESH sent " BOB "\n");
+    assert_int_equal(relay_count(&post.relay, DORA, NULL), 0);
+    post_end(&post);
+}
+
 int main(void)
 {
     message_library_init();
@@ -428,6 +463,7 @@ int main(void)
         cmocka_unit_test(not_everything),    cmocka_unit_test(refusals),
         cmocka_unit_test(fate_unknown),      cmocka_unit_test(relay_away),
         cmocka_unit_test(too_many),          cmocka_unit_test(asked_for),
+        cmocka_unit_test(told_back),
     };
     return test_on_both_stores("imip_processing", tests, G_N_ELEMENTS(tests));
 }

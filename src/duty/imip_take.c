@@ -199,23 +199,6 @@ bool imip_store(Run *run, ImipStore *store, char **ret_why, GError **error)
 
 /* ---- deciding */
 
-static bool resend(Run *run, int64_t account, const char *uid, const CalendarObject *had,
-                   const char *sender, GError **error)
-{
-    gsize size;
-    const char *data = g_bytes_get_data(had->data, &size);
-    g_autoptr(ItipObject) object = itip_object_parse(data, size, &icalendar_stored, error);
-    int64_t stamp = object ? imip_out_stamp(run->db, account, uid, error) : -1;
-    if (stamp < 0)
-        return false;
-    g_autoptr(GPtrArray) messages =
-        g_ptr_array_new_with_free_func((GDestroyNotify)itip_message_free);
-    ItipMessage *message = itip_resend(object, sender, stamp);
-    if (message)
-        g_ptr_array_add(messages, message);
-    return imip_out_add(run->db, account, uid, stamp, messages, error);
-}
-
 /* What the letters of one transaction share. */
 typedef struct {
     ImipTake *take;
@@ -277,6 +260,22 @@ static bool keep_object(Deciding *deciding, const ItipDecision *decision, const 
     return true;
 }
 
+/* What a decision has to say to somebody; what cannot be said is the letter's outcome. */
+static bool say(const Deciding *deciding, const ItipDecision *decision, GError **error)
+{
+    const Batch *batch = deciding->batch;
+    const char *const to[] = {decision->person, NULL};
+    ItipWish wish = {.method = ITIP_REQUEST, .recurrence = "", .recipients = to};
+    if (decision->outcome == ITIP_ASKED) {
+        wish.method = ITIP_REFRESH;
+        wish.recipients = NULL;
+    } else if (decision->outcome == ITIP_DECLINED) {
+        wish.method = ITIP_DECLINECOUNTER;
+        wish.recurrence = deciding->decided.recurrence;
+    }
+    return imip_out_wish(batch->take->run->db, batch->account, deciding->uid, &wish, NULL, error);
+}
+
 static bool weigh(Deciding *deciding, const CalendarObject *had, GError **error)
 {
     const Batch *batch = deciding->batch;
@@ -302,8 +301,9 @@ static bool weigh(Deciding *deciding, const CalendarObject *had, GError **error)
     deciding->decided.sequence = decision->sequence;
     deciding->decided.stamp = decision->stamp;
     set_why(deciding, decision->outcome, g_strdup(decision->why));
-    if (decision->outcome == ITIP_RESENT && had)
-        return resend(run, batch->account, deciding->uid, had, arrived->sender, error);
+    if (decision->outcome == ITIP_RESENT || decision->outcome == ITIP_ASKED ||
+        decision->outcome == ITIP_DECLINED)
+        return say(deciding, decision, error);
     return !decision->object || keep_object(deciding, decision, had, error);
 }
 

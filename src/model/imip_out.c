@@ -36,7 +36,8 @@ void imip_out_free(ImipOut *out)
 
 /* ---- adding */
 
-int64_t imip_out_stamp(Db *db, int64_t account, const char *uid, GError **error)
+/* A DTSTAMP for a new message of a UID: now, or a second later than the last; -1 on error. */
+static int64_t next_stamp(Db *db, int64_t account, const char *uid, GError **error)
 {
     static const DbSql sql = {
         "SELECT CASE WHEN last >= now THEN last + 1 ELSE now END FROM (SELECT rota_now() / 1000 AS"
@@ -82,8 +83,8 @@ static bool add_letter(Db *db, const OutLetter *of, const ItipMessage *message, 
     return db_exec_many(db, &out, args, 3, message->recipients->len, NULL, error);
 }
 
-bool imip_out_add(Db *db, int64_t account, const char *uid, int64_t stamp,
-                  const GPtrArray *messages, GError **error)
+static bool add_messages(Db *db, int64_t account, const char *uid, int64_t stamp,
+                         const GPtrArray *messages, GError **error)
 {
     static const DbSql last = {"SELECT coalesce(max(id), 0) FROM imip_letter WHERE account = $1",
                                NULL};
@@ -130,7 +131,7 @@ bool imip_change(Db *db, const Calendar *calendar, const char *name, GBytes *aft
         return true;
     const char *uid = itip_object_facts(object)->uid;
     g_autoptr(GPtrArray) own = imip_addresses(db, account, error);
-    int64_t stamp = own ? imip_out_stamp(db, account, uid, error) : -1;
+    int64_t stamp = own ? next_stamp(db, account, uid, error) : -1;
     if (stamp < 0)
         return false;
     ItipChange change = {.before = before,
@@ -138,7 +139,37 @@ bool imip_change(Db *db, const Calendar *calendar, const char *name, GBytes *aft
                          .own = {(const char *const *)own->pdata, own->len},
                          .now = stamp};
     g_autoptr(GPtrArray) messages = itip_changes(&change);
-    return imip_out_add(db, account, uid, stamp, messages, error);
+    return add_messages(db, account, uid, stamp, messages, error);
+}
+
+bool imip_out_wish(Db *db, int64_t account, const char *uid, const ItipWish *wish,
+                   unsigned *ret_count, GError **error)
+{
+    if (!account_lock_row(db, account, error))
+        return false;
+    g_autoptr(GPtrArray) own = imip_addresses(db, account, error);
+    g_autoptr(GPtrArray) had = own ? calendar_object_by_uid(db, account, uid, error) : NULL;
+    if (had && !had->len)
+        return fail(error, ERROR_GONE, "the calendar has no event \"%.100s\"", uid);
+    int64_t stamp = had ? next_stamp(db, account, uid, error) : -1;
+    if (stamp < 0)
+        return false;
+    g_autoptr(ItipObject) object = parse_bytes(((const CalendarObject *)had->pdata[0])->data);
+    if (!object)
+        return fail(error, ERROR_REJECT, "the event \"%.100s\" cannot be read", uid);
+    ItipWish whole = *wish;
+    whole.object = object;
+    whole.own = (ItipOwn){(const char *const *)own->pdata, own->len};
+    whole.now = stamp;
+    ItipMessage *message = itip_wish(&whole, error);
+    if (!message)
+        return false;
+    g_autoptr(GPtrArray) messages =
+        g_ptr_array_new_with_free_func((GDestroyNotify)itip_message_free);
+    g_ptr_array_add(messages, message);
+    if (ret_count)
+        *ret_count = message->recipients->len;
+    return add_messages(db, account, uid, stamp, messages, error);
 }
 
 void imip_wake(void)

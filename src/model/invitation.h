@@ -61,11 +61,11 @@ bool imip_in_seen(Db *db, int64_t account, const ImipDecided *of, ItipSeen *ret,
  * nothing. After the commit: imip_wake. */
 bool imip_change(Db *db, const Calendar *calendar, const char *name, GBytes *after, GError **error);
 void imip_wake(void);
-/* Adds messages (GPtrArray of ItipMessage) about a UID that were made with this stamp. */
-bool imip_out_add(Db *db, int64_t account, const char *uid, int64_t stamp,
-                  const GPtrArray *messages, GError **error);
-/* A DTSTAMP for a new message of a UID: now, or a second later than the last, -1 on error. */
-int64_t imip_out_stamp(Db *db, int64_t account, const char *uid, GError **error);
+/* Adds what is wished about the object that the account's calendar has for a UID; `object`, `own`
+ * and `now` of the wish are found here. *ret_count (may be NULL): to how many it goes. ERROR_GONE:
+ * there is no such object; ERROR_REJECT: as itip_wish. After the commit: imip_wake. */
+bool imip_out_wish(Db *db, int64_t account, const char *uid, const ItipWish *wish,
+                   unsigned *ret_count, GError **error);
 
 typedef enum { IMIP_WAITS, IMIP_UNDER_WAY, IMIP_SENT, IMIP_FAILED } ImipState;
 typedef struct {
