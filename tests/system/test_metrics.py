@@ -3,31 +3,14 @@
 import json
 import shutil
 import smtplib
-import subprocess
 import time
-import urllib.parse
-import urllib.request
 
-import pytest
 from conftest import ROOT, until
-from door import Door, free_port
+from door import Door
+from prometheus import Prometheus, promtool
 
-PACKAGES = ROOT / "var" / "packages" / "usr" / "bin"
 EXAMPLES = ROOT / "examples"
 SOON = 'lease = "2s"\nheartbeat = "300ms"\n'
-
-
-def program(name):
-    """Unpacked by ./test; a machine that has it installed is as good."""
-    found = PACKAGES / name if (PACKAGES / name).exists() else shutil.which(name)
-    if not found:
-        pytest.fail(f"{name} is not there; ./test system unpacks it")
-    return str(found)
-
-
-def promtool(*args, text=None):
-    return subprocess.run([program("promtool"), *map(str, args)], input=text, capture_output=True, text=True,
-                          check=False)
 
 
 def test_examples_are_good():
@@ -52,42 +35,27 @@ def names_of(expression, known):
 def test_prometheus_scrapes_and_judges(rota_sqlite, tmp_path):
     doors = [Door(rota_sqlite, cluster=SOON)]
     doors[0].node.ready()
-    port = free_port()
     targets = json.dumps([f"127.0.0.1:{door.port}" for door in doors])
     shutil.copy(EXAMPLES / "prometheus" / "rota.rules.yml", tmp_path)
-    (tmp_path / "prometheus.yml").write_text(
-        "global: {scrape_interval: 300ms, evaluation_interval: 300ms}\nrule_files: [rota.rules.yml]\n"
-        f"scrape_configs: [{{job_name: rota, static_configs: [{{targets: {targets}}}]}}]\n")
-    with open(tmp_path / "log", "w", encoding="utf-8") as log:
-        server = subprocess.Popen(
-            [program("prometheus"), f"--config.file={tmp_path}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/data",
-             f"--web.listen-address=127.0.0.1:{port}"], stdout=log, stderr=log)
-    try:
-        def api(path):
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/{path}", timeout=10) as answer:
-                    return json.load(answer)["data"]
-            except OSError:
-                return None
-
-        def ask(expression):
-            data = api("query?" + urllib.parse.urlencode({"query": expression}))
-            return data["result"] if data else []
+    with Prometheus(tmp_path, "global: {scrape_interval: 300ms, evaluation_interval: 300ms}\n"
+                    "rule_files: [rota.rules.yml]\n"
+                    f"scrape_configs: [{{job_name: rota, static_configs: [{{targets: {targets}}}]}}]\n") as prometheus:
+        ask = prometheus.ask
         until(lambda: ask('up{job="rota"} == 1'), "a scrape")
         until(lambda: ask("rota_cluster_shard_covered == 1"), "the cluster's state")
         # What the examples ask for is there, but for what this node has no reason to tell.
-        known = set(api("label/__name__/values"))
-        rules = [rule for group in api("rules")["groups"] for rule in group["rules"]]
+        known = set(prometheus.api("label/__name__/values"))
+        rules = [rule for group in prometheus.api("rules")["groups"] for rule in group["rules"]]
         assert {rule["health"] for rule in rules} <= {"ok", "unknown"} and len(rules) >= 9
         dashboard = json.loads((EXAMPLES / "grafana" / "rota.json").read_text())
         asked = [rule["query"] for rule in rules] + [
             target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
         missing = {name for expression in asked for name in names_of(expression, known)}
         assert missing <= {"rota_certificate_not_after_seconds", "rota_certificate_failures",
-                           "rota_run_duration_seconds_bucket", "rota_tasks_total"}
-    finally:
-        server.terminate()
-        server.wait(timeout=30)
+                           "rota_certificate_renewal_seconds",
+                           "rota_run_duration_seconds_bucket", "rota_tasks_total", "rota_cluster_push_failures",
+                           "rota_cluster_push_waiting_snapshots", "rota_cluster_push_dropped_snapshots_total",
+                           "rota_cluster_push_refused_snapshots_total"}
 
 
 def test_history_is_kept(rota):
