@@ -2,12 +2,13 @@
 # guest.sh: what is done in the bare tree of package.sh, as root of it; one part for each call.
 #
 #   install [before]   the packages (those of the version before), and Postfix
-#   first              a node runs, a mail goes through Postfix and is found
-#   again              a node runs on what is there, and the first mail is still found
+#   before             a node of the version before makes a store with an account
+#   first              docs/getting-started.md, command by command, on that store
+#   again              a node runs on what is there, and the mail is still found
 #   remove / purge     what the two keep and take
 set -eu
 export DEBIAN_FRONTEND=noninteractive
-mark=zilverreiger
+mark=dredging
 
 fail() { echo "guest: $*" >&2; [ ! -e /tmp/rota.log ] || tail -n 20 /tmp/rota.log >&2; exit 1; }
 quietly() { "$@" >/tmp/apt.log 2>&1 || { tail -n 20 /tmp/apt.log >&2; fail "$* failed"; }; }
@@ -43,8 +44,41 @@ stop_node()
     wait "$node" || fail "the node ended with $?"
 }
 
-# found: a search says the mail's mark.
-found() { rota search -a ada@example.org "$mark" | grep -q Subject-of-the-package; }
+# found: a search says the mail's subject.
+found() { rota search -a ada@example.org "$mark" | grep -q "The harbour"; }
+
+# ---- what a command of the page means in a tree without systemd, and on a machine that is busy
+
+systemctl()
+{
+    case "$*" in
+    "start rota") start_node ;;
+    "restart postfix")
+        postfix stop >/dev/null 2>&1 || true
+        quietly postfix start
+        ;;
+    *) fail "the page says: systemctl $*" ;;
+    esac
+}
+
+sleep()
+{
+    [ "$1" = 5 ] || { command sleep "$@"; return; }
+    eventually "mail that a search finds" found
+}
+
+# follow PAGE: runs its blocks marked sh, one after the other; the first that fails ends it.
+follow()
+{
+    page=$(dpkg -L rota-doc | grep "/$1\(.gz\)\?$")
+    # shellcheck disable=SC2016
+    zcat -f "$page" | sed -n '/^```sh$/,/^```$/p' | sed '/^```/d' >/tmp/page.sh
+    [ -s /tmp/page.sh ] || fail "$1 has no commands"
+    cd /packages
+    # shellcheck disable=SC1091
+    . /tmp/page.sh
+    cd /
+}
 
 install_packages()
 {
@@ -52,8 +86,11 @@ install_packages()
     # The tree has no host of its own; Postfix is told all it would ask. No service is started in a chroot.
     printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
     chmod 755 /usr/sbin/policy-rc.d
-    echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections
-    quietly apt-get -y -qq install --no-install-recommends postfix iproute2 procps
+    {
+        echo 'postfix postfix/main_mailer_type select Internet Site'
+        echo 'postfix postfix/mailname string mail.example.org'
+    } | debconf-set-selections
+    quietly apt-get -y -qq install --no-install-recommends postfix iproute2 procps curl
     quietly apt-get -y -qq install --no-install-recommends "$@"
 }
 
@@ -64,23 +101,15 @@ install)
     [ -e /usr/share/man/man1/rota.1.gz ] || fail "no manual"
     rota check >/dev/null || fail "rota check has something against the settings as installed"
     ;;
-first)
+before)
     start_node
-    rota account add ada@example.org --generate >/dev/null
-    cat >/etc/postfix/main.cf <<'EOF'
-compatibility_level = 3.6
-myhostname = mail.example.org
-mydestination =
-inet_interfaces = loopback-only
-virtual_mailbox_domains = example.org
-virtual_transport = lmtp:inet:127.0.0.1:11024
-EOF
-    quietly postfix start
-    {
-        printf 'From: bob@example.org\nTo: ada@example.org\nSubject: Subject-of-the-package\n\n'
-        echo "A $mark by the water."
-    } | sendmail -f bob@example.org ada@example.org
-    eventually "mail that a search finds" found
+    rota account add bob@example.org --generate >/dev/null
+    stop_node
+    ;;
+first)
+    follow getting-started.md >/tmp/page.out 2>&1 || { tail -n 20 /tmp/page.out >&2; fail "the page failed"; }
+    grep -q "The harbour" /tmp/page.out || fail "the page's search has not shown the mail"
+    rota account list | grep -q bob@example.org || fail "the account of the version before is gone"
     postfix stop >/dev/null 2>&1
     stop_node
     ;;

@@ -82,9 +82,9 @@ inside()
             http_proxy="${http_proxy:-}" https_proxy="${https_proxy:-}" /packages/guest.sh "$@"' "$tree" "$@"
 }
 inside install before
-inside first
+inside before
 inside install
-inside again
+inside first
 inside remove
 inside install
 inside again
