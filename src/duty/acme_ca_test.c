@@ -244,6 +244,8 @@ static FetchAnswer *find_path(Ca *ca, const char *path, const json_t *payload)
         add_header(answer, "Location", BASE "/account/1");
         return answer;
     }
+    if (strcmp(path, "/account/1") == 0 && payload) /* an update, of nothing */
+        return problem(400, "malformed");
     if (strcmp(path, "/account/1") == 0)
         return answer_new(200,
                           g_strdup(ca->bad.no_list ? "{}" : "{\"orders\":\"" BASE "/orders\"}"));

@@ -350,8 +350,8 @@ bool acme_order_look(Acme *acme, const char *url, AcmeOrder *ret, GError **error
 /* Where the account's orders are listed; NULL: nowhere, or an error. */
 static char *find_list(Acme *acme, GError **error)
 {
-    Say say = {.url = acme->account, .payload = "{}", .what = "to show the account"};
-    g_autoptr(FetchAnswer) answer = post(acme, &say, error);
+    /* Read it, as all else is read: an update of nothing is refused by some (RFC 8555 7.3.2). */
+    g_autoptr(FetchAnswer) answer = post_read(acme, acme->account, "to show the account", error);
     if (!answer)
         return NULL;
     g_autoptr(json_t) root = answer->body_size <= ACME_ANSWER_BYTES_MAX

@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 
+import certificates
 import checks
 import cluster
 import failover
@@ -81,7 +82,17 @@ def pair(world, options, verdict):
 PARTS = {"faults": faults, "takeover": takeover, "change": change, "failover": pair, "push": pushing.push}
 
 
+def run_certificates(options):
+    print(f"-- acme: {certificates.renewals.__doc__}", flush=True)
+    verdict = checks.Verdict()
+    certificates.renewals(options, verdict)
+    verdict.print()
+    return verdict.good()
+
+
 def run_part(name, options):
+    if name == "acme":
+        return run_certificates(options)
     print(f"-- {name}: {PARTS[name].__doc__}", flush=True)
     verdict, world = checks.Verdict(), World(options.keep)
     try:
@@ -100,7 +111,8 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, default=1.2, help="of faults; from 5 on all parts are long")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 16))
-    parser.add_argument("--part", choices=PARTS, action="append", help="this one alone; may come again")
+    parser.add_argument("--part", choices=[*PARTS, "acme"], action="append",
+                        help="this one alone; may come again")
     parser.add_argument("--kinds", help="only faults whose name has one of these words")
     parser.add_argument("--nodes", default=list(NODES), help="faults at these nodes only",
                         type=lambda text: [int(word) for word in text.split(",")])
@@ -108,6 +120,7 @@ def main():
     parser.add_argument("--tasks", type=int, help="of the part change")
     parser.add_argument("--turns", type=int, help="of the part failover")
     parser.add_argument("--accounts", type=int, help="of the part push")
+    parser.add_argument("--renewals", type=int, default=50, help="of the part acme, which comes only if it is named")
     parser.add_argument("--people", type=int, default=24)
     parser.add_argument("--sessions", type=int, default=5)
     parser.add_argument("--rate", type=float, default=40, help="messages a second")
