@@ -1,16 +1,13 @@
 #!/usr/bin/env bash
 # tls: handshakes a second through rota's HTTPS beside `openssl s_server`, with the same certificate and the same
-# client, `openssl s_time`: new sessions and resumed ones, TLS 1.3 and 1.2, ECDSA P-256; two clients at a time. Then a
-# night in which many certificates are due at once, against pebble: how long, how much memory, how many connections,
-# how much processor time and how many requests each (benches/tls_night.py).
+# client, `openssl s_time`: new sessions and resumed ones, TLS 1.3 and 1.2, ECDSA P-256; two clients at a time.
 #
 # s_server does one connection after the other on one thread; rota has two threads for TLS and hands each connection on
 # to the HTTP door. Both close after the handshake, since s_time says nothing.
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 
 seconds=5
-night=1000
-[ -z "$BENCH_SMOKE" ] || seconds=1 night=5
+[ -z "$BENCH_SMOKE" ] || seconds=1
 folder=$(mktemp -d "${TMPDIR:-/tmp}/rota-tls.XXXXXX")
 trap 'stop_serving; rm -rf "$folder"; bench_end' EXIT
 
@@ -70,6 +67,3 @@ C
     serving=$!
     measure rota "$port"
 done
-
-setup_packages pebble python3-pytest
-python3 benches/tls_night.py "$BENCH_BUILD/rota" "$night" "$folder"
