@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # acme: certificates from pebble, Debian's ACME server for tests, which refuses one nonce of twenty.
 #
-# One renewal by a node of rota, and by Debian's uacme with the same names, key type and challenge (http-01): requests at
-# the CA and processor time, of uacme with the shell of its hook. Then a night in which many certificates are due at once,
-# first to be got and then to be renewed: time, processor time and requests for each, the most memory and the most
-# connections to the CA, and the time for one at the beginning and at the end, which says whether it is steady. Each is
-# got and renewed once, or it fails. How long the exchange of a certificate takes on six nodes is printed by
+# One renewal by a node of rota, and by Debian's uacme with the same names, key type and challenge (http-01): requests
+# at the CA and processor time, of uacme with the shell of its hook. Then a night in which many certificates are due at
+# once, first to be got and then to be renewed: time, processor time and requests for each, the most memory and the
+# most connections to the CA, and the time for one at the beginning and at the end, which says whether it is steady.
+# Each is got and renewed once, or it fails. How long the exchange of a certificate takes on six nodes is printed by
 # tests/system/test_acme_cluster.py.
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 

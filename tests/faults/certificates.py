@@ -1,5 +1,5 @@
-"""Renewals of a certificate by six nodes, each with the death of the one that works at it: the system test, as long as is
-wished. Not part of a run of all parts: its short form is among the system tests."""
+"""Renewals of a certificate by six nodes, each with the death of the one that works at it: the system test, as long as
+is wished. Not part of a run of all parts: its short form is among the system tests."""
 
 import os
 import pathlib

@@ -12,7 +12,7 @@ NOT_PASSED_ON = {"connection", "transfer-encoding", "content-length", "keep-aliv
 
 
 class Gate:
-    """Speaks for the pebble behind it, whose certificate it has; pebble makes its URLs of the name that it is asked by."""
+    """Speaks for the pebble behind it, with its certificate; pebble makes its URLs of the name that it is asked by."""
 
     def __init__(self, pebble, kill):
         """`kill` kills the node that asks now; False: it could not tell which one does."""

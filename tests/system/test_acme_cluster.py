@@ -2,7 +2,8 @@
 
 ROTA_ACME_RENEWALS is how many renewals are made (default 4; `./test faults --part acme` makes 50). In each of them the
 node that works is killed with SIGKILL at another step of the order, before the CA hears a request or when the node has
-not heard its answer. Node 6 has no part in the role and answers the challenges; clients shake hands with it all the time.
+not heard its answer. Node 6 has no part in the role and answers the challenges; clients shake hands with it all the
+time.
 """
 
 import os
