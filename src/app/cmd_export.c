@@ -24,13 +24,15 @@
 #include "app/command.h"
 #include "app/command_account.h"
 #include "app/command_mail.h"
+#include "app/export_calendar.h"
 #include "app/maildir_out.h"
 #include "app/ui.h"
 
 #define PAGE_EMAILS    500                /* rows held at once */
 #define READ_BYTES_MAX (16 * 1024 * 1024) /* of one transaction, and the message that goes over */
 
-static char *option_account, *option_folder;
+static char *option_account, *option_folder, *option_calendar;
+static gboolean option_calendars;
 
 typedef struct {
     Db *db;
@@ -292,6 +294,14 @@ static int run(CommandContext *context, int argc, char **argv)
     g_autoptr(GError) error = NULL;
     g_autoptr(Db) db = NULL;
     g_autoptr(Account) account = command_open_account(context, option_account, &db, &error);
+    if (account && (option_calendars || option_calendar)) {
+        CalendarExportConfig of_calendars = {.context = context,
+                                             .db = db,
+                                             .account = account->id,
+                                             .folder = argv[0],
+                                             .calendar = option_calendar};
+        return calendar_export_run(&of_calendars);
+    }
     int root = account ? open_root(argv[0], &error) : -1;
     if (root < 0)
         return command_fail(error);
@@ -314,14 +324,19 @@ static const GOptionEntry OPTIONS[] = {
      "ADDRESS"},
     {"folder", 0, 0, G_OPTION_ARG_STRING, &option_folder, "only this mailbox, and those below it",
      "NAME"},
+    {"calendars", 0, 0, G_OPTION_ARG_NONE, &option_calendars,
+     "the calendars, a .ics file for each, instead of the mail", NULL},
+    {"calendar", 0, 0, G_OPTION_ARG_STRING, &option_calendar, "only this calendar", "NAME"},
     {0},
 };
 
 const Command cmd_export = {
     .name = "export",
     .usage = "DIR",
-    .summary = "writes an account's mail into a Maildir, byte for byte; again adds what is missing",
-    .example = "rota export -a ada@example.org ada-mail",
+    .summary = "writes an account's mail into a Maildir, byte for byte, and again adds what is "
+               "missing; or its calendars into .ics files",
+    .example = "rota export -a ada@example.org ada-mail\n"
+               "rota export -a ada@example.org --calendars ada-calendars",
     .options = OPTIONS,
     .args_min = 1,
     .args_max = 1,

@@ -1,4 +1,4 @@
-/* cmd_import: takes mail out of files into an account.
+/* cmd_import: takes mail, or calendars, out of files into an account.
  *
  * How it fits: app/import_source finds and reads it, app/intake parses it on threads at the edge
  * and delivers; indexing is the nodes' work, by the tasks that each delivery adds. It may run
@@ -17,13 +17,14 @@
 #include "app/command.h"
 #include "app/command_account.h"
 #include "app/command_mail.h"
+#include "app/import_calendar.h"
 #include "app/import_source.h"
 #include "app/import_walk.h"
 #include "app/ui.h"
 
 #define PROBLEMS_SHOWN_MAX 100 /* lines on the screen; all are counted, and are in --json */
 
-static char *option_account, *option_folder, *option_quoting;
+static char *option_account, *option_folder, *option_quoting, *option_calendar;
 
 typedef struct {
     char *place, *text;
@@ -269,6 +270,9 @@ static int run(CommandContext *context, int argc, char **argv)
         return command_misuse(context, "whose mail? -a ADDRESS");
     if (!read_quoting(&config.quoting))
         return command_misuse(context, "--mbox is rd, o or none");
+    bool calendars = calendar_import_fits(argv, argc);
+    if (option_calendar && !calendars)
+        return command_misuse(context, "--calendar is for files that end in .ics alone");
     message_library_init();
     g_autoptr(GError) error = NULL;
     const Settings *settings = command_settings(context, &error);
@@ -276,6 +280,16 @@ static int run(CommandContext *context, int argc, char **argv)
     g_autoptr(Account) account = db ? command_find_account(db, option_account, &error) : NULL;
     if (!account)
         return command_fail(error);
+    if (calendars) {
+        CalendarImportConfig of_calendars = {.context = context,
+                                             .settings = settings,
+                                             .db = db,
+                                             .account = account->id,
+                                             .paths = argv,
+                                             .count = argc,
+                                             .calendar = option_calendar};
+        return calendar_import_run(&of_calendars);
+    }
     config.account = account->id;
     config.bytes_max = (size_t)settings->lmtp.message_bytes_max;
     config.now = clock_wall_ms(context->clock);
@@ -288,9 +302,12 @@ static int run(CommandContext *context, int argc, char **argv)
 
 static const GOptionEntry OPTIONS[] = {
     {"account", 'a', 0, G_OPTION_ARG_STRING, &option_account,
-     "whose mail it becomes, by address or alias", "ADDRESS"},
+     "whose it becomes, by address or alias", "ADDRESS"},
     {"folder", 0, 0, G_OPTION_ARG_STRING, &option_folder,
      "the mailbox it goes to and its folders go below (the inbox)", "NAME"},
+    {"calendar", 0, 0, G_OPTION_ARG_STRING, &option_calendar,
+     "the calendar that .ics files go to, made where there is none (the name of each file)",
+     "NAME"},
     {"mbox", 0, 0, G_OPTION_ARG_STRING, &option_quoting,
      "how an mbox quotes lines that begin with \"From \": rd (default), o, none", "KIND"},
     {0},
@@ -299,10 +316,11 @@ static const GOptionEntry OPTIONS[] = {
 const Command cmd_import = {
     .name = "import",
     .usage = "PATH…",
-    .summary = "takes in mail from Maildirs, mbox files and single messages; again takes nothing "
-               "twice",
+    .summary = "takes in mail from Maildirs, mbox files and single messages, or calendars from "
+               ".ics files; again takes nothing twice",
     .example = "rota import -a ada@example.org ~/Maildir\n"
-               "rota import -a ada@example.org --folder Old archive.mbox letters/",
+               "rota import -a ada@example.org --folder Old archive.mbox letters/\n"
+               "rota import -a ada@example.org --calendar Work meetings.ics",
     .options = OPTIONS,
     .args_min = 1,
     .args_max = G_MAXUINT,

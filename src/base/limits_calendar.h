@@ -7,6 +7,8 @@
 
 /* calendar.max-size: of one object as a client stores it; a day's minutes with a picture fit */
 #define CALENDAR_OBJECT_BYTES_MAX (512 * 1024)
+/* one VCALENDAR of a file that is imported: some 100,000 events; all of it is in memory as lines */
+#define CALENDAR_FILE_BYTES_MAX (64 * 1024 * 1024)
 /* components of one object: a series with an override for each day of a year, with alarms */
 #define ICALENDAR_COMPONENTS_MAX 2000
 /* VCALENDAR, VEVENT, VALARM, and what others may put into that */

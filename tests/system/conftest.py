@@ -160,11 +160,12 @@ class Rota:
 
     def run(self, *words, settings=None, status=0, text=None):
         """Runs a command; its standard output."""
-        got = subprocess.run([PROGRAM, *words, "-c", str(settings or self.settings)],
+        got = subprocess.run([PROGRAM, *map(str, words), "-c", str(settings or self.settings)],
                              capture_output=True, text=True, input=text,
                              timeout=PATIENCE * 2, cwd=self.folder)
         if status is not None:
-            assert got.returncode == status, f"rota {' '.join(words)}: {got.returncode}\n{got.stdout}\n{got.stderr}"
+            said = f"rota {' '.join(map(str, words))}: {got.returncode}\n{got.stdout}\n{got.stderr}"
+            assert got.returncode == status, said
         return got.stdout
 
     def serve(self, settings=None, name="node"):
