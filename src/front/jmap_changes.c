@@ -6,8 +6,7 @@
  * Failures: a state that the log does not reach any more, or that never was, is
  * cannotCalculateChanges: the client reads all anew. Known weak point: the log does not say whose
  * counts an email changed, so with any change of mail all mailboxes are told, with the counts as
- * updatedProperties; and threads are those of living emails, so one that is gone is told by its
- * emails alone.
+ * updatedProperties.
  */
 #include "front/jmap.h"
 
@@ -15,18 +14,21 @@
 #include "base/limits_jmap.h"
 #include "model/change.h"
 #include "model/email.h"
+#include "model/email_query.h"
 #include "model/mailbox.h"
 
 typedef struct {
     int64_t since, reached;
     bool more;
     GHashTable *emails, *mailboxes; /* id → bits of 1 << ChangeAction */
+    GHashTable *lost;               /* threads that lost an email */
 } Log;
 
 static void log_clear(Log *log)
 {
     g_clear_pointer(&log->emails, g_hash_table_unref);
     g_clear_pointer(&log->mailboxes, g_hash_table_unref);
+    g_clear_pointer(&log->lost, g_hash_table_unref);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Log, log_clear)
 
@@ -60,9 +62,12 @@ static bool read_log(const JmapCall *call, unsigned most, Log *log, json_t **ret
     }
     log->emails = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
     log->mailboxes = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+    log->lost = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
     for (guint i = 0; i < changes->len; i++) {
         const Change *change = &g_array_index(changes, Change, i);
         log->reached = change->seq;
+        if (change->thread)
+            g_hash_table_add(log->lost, g_memdup2(&change->thread, sizeof change->thread));
         if (change->kind == CHANGE_EMAIL)
             note(log->emails, change);
         else if (change->kind == CHANGE_MAILBOX)
@@ -144,7 +149,28 @@ static bool thread_came(const Log *log, int64_t thread)
     return bits & 1u << CHANGE_CREATED;
 }
 
-/* The threads of emails that live. */
+/* Threads that lost an email, and have none that was told: they live, or are gone too. */
+static bool add_lost(const JmapCall *call, const Log *log, GHashTable *seen, json_t *lists[3],
+                     GError **error)
+{
+    GHashTableIter iter;
+    void *key;
+    g_hash_table_iter_init(&iter, log->lost);
+    while (g_hash_table_iter_next(&iter, &key, NULL)) {
+        int64_t thread = *(const int64_t *)key;
+        if (g_hash_table_contains(seen, key))
+            continue;
+        g_autoptr(GArray) left = email_thread(call->db, call->account, thread, error);
+        if (!left)
+            return false;
+        bool came = thread_came(log, thread);
+        if (left->len > 0 || !came)
+            json_array_append_new(lists[left->len == 0 ? 2 : came ? 0 : 1], jmap_id('T', thread));
+    }
+    return true;
+}
+
+/* The threads of emails that live, and then those that lost one. */
 static bool add_threads(const JmapCall *call, const Log *log, json_t *lists[3], GError **error)
 {
     GHashTableIter iter;
@@ -162,7 +188,7 @@ static bool add_threads(const JmapCall *call, const Log *log, json_t *lists[3], 
             json_array_append_new(lists[thread_came(log, email->thread) ? 0 : 1],
                                   jmap_id('T', email->thread));
     }
-    return true;
+    return add_lost(call, log, seen, lists, error);
 }
 
 /* Has the client asked for less than there is in the lists? */

@@ -84,27 +84,31 @@ int64_t change_append(Db *db, int64_t account, ChangeKind kind, int64_t object, 
     return seq;
 }
 
-int64_t change_append_destroyed(Db *db, int64_t account, const int64_t *emails, unsigned count,
-                                GError **error)
+int64_t change_append_destroyed(Db *db, int64_t account, const int64_t *emails,
+                                const int64_t *threads, unsigned count, GError **error)
 {
+    static const DbSql append = {"INSERT INTO change (account, seq, kind, object, action, thread, "
+                                 "at) VALUES ($1, $2, $3, $4, $5, $6, rota_now())",
+                                 NULL};
     int64_t last = take_numbers(db, account, count, error);
     if (last < 0)
         return -1;
-    g_autofree DbValue *args = g_new(DbValue, 5 * (size_t)MAX(count, 1));
+    g_autofree DbValue *args = g_new(DbValue, 6 * (size_t)MAX(count, 1));
     for (unsigned i = 0; i < count; i++) {
-        DbValue row[] = {db_int(account), db_int(last - count + 1 + i), db_int(CHANGE_EMAIL),
-                         db_int(emails[i]), db_int(CHANGE_DESTROYED)};
-        memcpy(args + 5 * (size_t)i, row, sizeof row);
+        DbValue row[] = {db_int(account),   db_int(last - count + 1 + i), db_int(CHANGE_EMAIL),
+                         db_int(emails[i]), db_int(CHANGE_DESTROYED),     db_int(threads[i])};
+        memcpy(args + 6 * (size_t)i, row, sizeof row);
     }
-    return count == 0 || db_exec_many(db, &SQL_APPEND, args, 5, count, NULL, error) ? last : -1;
+    return count == 0 || db_exec_many(db, &append, args, 6, count, NULL, error) ? last : -1;
 }
 
 GArray *change_read(Db *db, int64_t account, int64_t since, unsigned limit, GError **error)
 {
     static const DbSql floor_of = {"SELECT change_floor FROM account WHERE id = $1", NULL};
-    static const DbSql read = {"SELECT seq, object, kind, action FROM change WHERE account = $1 "
-                               "AND seq > $2 ORDER BY seq LIMIT $3",
-                               NULL};
+    static const DbSql read = {
+        "SELECT seq, object, kind, action, thread FROM change WHERE account = $1 "
+        "AND seq > $2 ORDER BY seq LIMIT $3",
+        NULL};
     int64_t floor = 0;
     int got = db_query_int(db, &floor_of, DB_ARGS(db_int(account)), &floor, error);
     if (got < 0)
@@ -123,7 +127,8 @@ GArray *change_read(Db *db, int64_t account, int64_t since, unsigned limit, GErr
         Change change = {.seq = db_rows_int(rows, 0),
                          .object = db_rows_int(rows, 1),
                          .kind = (ChangeKind)db_rows_int(rows, 2),
-                         .action = (ChangeAction)db_rows_int(rows, 3)};
+                         .action = (ChangeAction)db_rows_int(rows, 3),
+                         .thread = db_rows_int(rows, 4)};
         g_array_append_val(changes, change);
     }
     return step < 0 ? NULL : g_steal_pointer(&changes);

@@ -26,6 +26,7 @@ typedef struct {
     int64_t seq, object;
     ChangeKind kind;
     ChangeAction action;
+    int64_t thread; /* of an email that was destroyed; 0: it was not noted */
 } Change;
 
 /* What a commit with changes tells (db/tell.h): "account:17". */
@@ -37,9 +38,9 @@ void change_publish(Db *db, int64_t account);
 /* The change's number (from 1), -1 on error. ERROR_GONE: no such account. */
 int64_t change_append(Db *db, int64_t account, ChangeKind kind, int64_t object, ChangeAction action,
                       GError **error);
-/* Many emails were destroyed, in this order; as change_append. */
-int64_t change_append_destroyed(Db *db, int64_t account, const int64_t *emails, unsigned count,
-                                GError **error);
+/* Many emails of these threads were destroyed, in this order; as change_append. */
+int64_t change_append_destroyed(Db *db, int64_t account, const int64_t *emails,
+                                const int64_t *threads, unsigned count, GError **error);
 /* After the commit of changes: offers a wake-up to this process' lanes. */
 void change_wake(void);
 /* In the open transaction: the task that tells an account's subscribers. */

@@ -24,6 +24,7 @@ typedef struct {
     int64_t account;
     unsigned count;
     int64_t ids[EMAILS_AT_ONCE];
+    int64_t threads[EMAILS_AT_ONCE];
     int64_t unread[EMAILS_AT_ONCE];
     Digest blobs[EMAILS_AT_ONCE];
     int64_t bytes;
@@ -32,7 +33,7 @@ typedef struct {
 static bool read_batch(Db *db, Batch *batch, const int64_t *ids, unsigned count, GError **error)
 {
     static const DbSql sql = {
-        "SELECT id, size, blob, keywords FROM email WHERE account = $1 AND id IN ("
+        "SELECT id, size, blob, keywords, thread FROM email WHERE account = $1 AND id IN ("
         "$2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, "
         "$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, "
         "$38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51) ORDER BY id",
@@ -53,6 +54,7 @@ static bool read_batch(Db *db, Batch *batch, const int64_t *ids, unsigned count,
         batch->blobs[at] = (Digest){{0}};
         if (size == DIGEST_BYTES)
             memcpy(batch->blobs[at].bytes, digest, DIGEST_BYTES);
+        batch->threads[at] = db_rows_int(rows, 4);
         batch->bytes += db_rows_int(rows, 1);
     }
     return step == 0;
@@ -102,8 +104,8 @@ bool email_destroy_many(Db *db, const EmailDestroy *emails, EmailDestroyed *ret,
         if (batch.count == 0)
             continue;
         if (!write_batch(db, &batch, error) ||
-            (!emails->silent &&
-             change_append_destroyed(db, emails->account, batch.ids, batch.count, error) < 0))
+            (!emails->silent && change_append_destroyed(db, emails->account, batch.ids,
+                                                        batch.threads, batch.count, error) < 0))
             return false;
         destroyed.count += batch.count;
         destroyed.bytes += batch.bytes;

@@ -180,6 +180,15 @@ def test_bodies_and_bytes(rota):
     load(me.account, email["blobId"] + "-77", 404)
     load("a77", email["blobId"], 404)
 
+    # It loses one, then the other; and one that came and went meanwhile was never there.
+    state = got["newState"]
+    for lost, want in zip(thread["emailIds"], ([[], [thread["id"]], []], [[], [], [thread["id"]]])):
+        came = me.call("Email/set", create={"k": {"mailboxIds": {boxes(me)["drafts"]["id"]: True}}})
+        gone = me.call("Email/set", destroy=[lost, came["created"]["k"]["id"]])
+        got = me.call("Thread/changes", sinceState=state)
+        assert [got["created"], got["updated"], got["destroyed"]] == want
+        state = gone["newState"]
+
 
 def test_what_is_refused(rota_sqlite):
     door, me, _ = begin(rota_sqlite)
