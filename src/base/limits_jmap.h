@@ -24,6 +24,9 @@
  * and bodies cannot multiply it */
 #define JMAP_ANSWER_BYTES_MAX (16 * 1024 * 1024)
 
+/* of addresses and ids as text in an email's row; longer ones are read from the bytes */
+#define ENVELOPE_BYTES_MAX 4096
+
 /* of one upload: as large as a message may be by LMTP's default */
 #define JMAP_UPLOAD_BYTES_MAX (50 * 1024 * 1024)
 /* how long an upload lives without an email: RFC 8620 §6 asks for an hour, and a draft is written

@@ -161,11 +161,9 @@ static void read_field(Message *message, const HeaderField *field)
     const struct {
         const char *name;
         GArray *into;
-    } addresses[] = {{"From", message->from},
-                     {"To", message->to},
-                     {"Cc", message->cc},
-                     {"Bcc", message->bcc},
-                     {"Reply-To", message->reply_to}};
+    } addresses[] = {{"From", message->from}, {"Sender", message->sender},
+                     {"To", message->to},     {"Cc", message->cc},
+                     {"Bcc", message->bcc},   {"Reply-To", message->reply_to}};
     for (size_t i = 0; i < G_N_ELEMENTS(addresses); i++)
         if (header_field_is(field, addresses[i].name)) {
             read_addresses(addresses[i].into, field);
@@ -218,6 +216,7 @@ Message *message_parse(const void *bytes, size_t size, MessageDepth depth)
 {
     Message *message = g_new0(Message, 1);
     message->from = addresses_new();
+    message->sender = addresses_new();
     message->to = addresses_new();
     message->cc = addresses_new();
     message->bcc = addresses_new();
@@ -247,8 +246,8 @@ void message_free(Message *message)
 {
     if (!message)
         return;
-    GArray *addresses[] = {message->from, message->to, message->cc, message->bcc,
-                           message->reply_to};
+    GArray *addresses[] = {message->from, message->sender, message->to,
+                           message->cc,   message->bcc,    message->reply_to};
     for (size_t i = 0; i < G_N_ELEMENTS(addresses); i++)
         g_array_unref(addresses[i]);
     char *texts[] = {message->subject, message->message_id, message->list_id, message->preview};

@@ -27,9 +27,9 @@ typedef struct {
 } MessageAddress;
 
 typedef struct {
-    char *subject;                           /* decoded, "" if none */
-    GArray *from, *to, *cc, *bcc, *reply_to; /* of MessageAddress; never NULL */
-    char *message_id;                        /* without <>, "" if none */
+    char *subject;                                    /* decoded, "" if none */
+    GArray *from, *sender, *to, *cc, *bcc, *reply_to; /* of MessageAddress; never NULL */
+    char *message_id;                                 /* without <>, "" if none */
     GPtrArray *references;   /* of char *: References then In-Reply-To, without <> */
     unsigned references_own; /* how many are of References */
     int64_t date_ms;         /* Date header, UTC; 0 none or unreadable */

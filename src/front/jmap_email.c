@@ -12,22 +12,42 @@
 
 #include "base/error.h"
 #include "base/limits_jmap.h"
-#include "content/message.h"
+#include "content/envelope.h"
 #include "model/blob.h"
 #include "model/email.h"
 #include "model/email_query.h"
 
 #include "front/jmap_body.h"
 
-static const char *const properties[] = {
-    "id",         "blobId",     "threadId",      "mailboxIds", "keywords", "size",
-    "receivedAt", "messageId",  "inReplyTo",     "references", "from",     "to",
-    "cc",         "bcc",        "replyTo",       "subject",    "sentAt",   "hasAttachment",
-    "preview",    "bodyValues", "bodyStructure", "textBody",   "htmlBody", "attachments",
-    NULL};
+static const char *const properties[] = {"id",
+                                         "blobId",
+                                         "threadId",
+                                         "mailboxIds",
+                                         "keywords",
+                                         "size",
+                                         "receivedAt",
+                                         "messageId",
+                                         "inReplyTo",
+                                         "references",
+                                         "sender",
+                                         "from",
+                                         "to",
+                                         "cc",
+                                         "bcc",
+                                         "replyTo",
+                                         "subject",
+                                         "sentAt",
+                                         "hasAttachment",
+                                         "preview",
+                                         "bodyValues",
+                                         "bodyStructure",
+                                         "textBody",
+                                         "htmlBody",
+                                         "attachments",
+                                         NULL};
 /* What is not in the row. */
-static const char *const of_header[] = {"inReplyTo", "references", "from",   "to",
-                                        "cc",        "bcc",        "replyTo"};
+static const char *const of_header[] = {"inReplyTo", "references", "sender", "from",
+                                        "to",        "cc",         "bcc",    "replyTo"};
 static const char *const of_body[] = {"bodyValues", "bodyStructure", "textBody", "htmlBody",
                                       "attachments"};
 
@@ -47,39 +67,14 @@ static json_t *keywords_json(const char *keywords)
     return json;
 }
 
-static json_t *mailboxes_json(Db *db, const Email *email, GError **error)
+static json_t *row_json(const EmailShown *shown)
 {
-    g_autoptr(GArray) ids = email_mailboxes(db, email->account, email->id, error);
-    if (!ids)
-        return NULL;
-    json_t *json = json_object();
-    for (guint i = 0; i < ids->len; i++) {
-        char text[32];
-        g_snprintf(text, sizeof text, "B%" G_GINT64_FORMAT, g_array_index(ids, int64_t, i));
-        json_object_set_new(json, text, json_true());
-    }
-    return json;
-}
-
-static json_t *addresses_json(const GArray *addresses)
-{
-    if (addresses->len == 0)
-        return json_null();
-    json_t *list = json_array();
-    for (guint i = 0; i < addresses->len; i++) {
-        const MessageAddress *one = &g_array_index(addresses, MessageAddress, i);
-        json_array_append_new(list, json_pack("{s:o, s:s}", "name",
-                                              *one->name ? json_string(one->name) : json_null(),
-                                              "email", one->address));
-    }
-    return list;
-}
-
-static json_t *row_json(const Email *email, json_t *mailboxes)
-{
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:s, s:o, s:b, s:s}", "id",
+    const Email *email = shown->email;
+    char mailbox[32];
+    g_snprintf(mailbox, sizeof mailbox, "B%" G_GINT64_FORMAT, shown->mailbox);
+    return json_pack("{s:o, s:o, s:o, s:{s:b}, s:o, s:I, s:o, s:o, s:s, s:o, s:b, s:s}", "id",
                      jmap_id('M', email->id), "blobId", jmap_id('M', email->id), "threadId",
-                     jmap_id('T', email->thread), "mailboxIds", mailboxes, "keywords",
+                     jmap_id('T', email->thread), "mailboxIds", mailbox, 1, "keywords",
                      keywords_json(email->keywords), "size", (json_int_t)email->size, "receivedAt",
                      jmap_date(email->received_at), "messageId",
                      *email->message_id ? json_pack("[s]", email->message_id) : json_null(),
@@ -87,39 +82,20 @@ static json_t *row_json(const Email *email, json_t *mailboxes)
                      "hasAttachment", email->has_attachment, "preview", email->preview);
 }
 
-/* Message ids from one place on, up to another. */
-static json_t *ids_json(const GPtrArray *ids, guint from, guint to)
+/* False: the row has none, and the bytes are asked. */
+static bool add_envelope(json_t *json, const char *envelope)
 {
-    json_t *list = json_array();
-    for (guint i = from; i < to; i++)
-        json_array_append_new(list, json_string(ids->pdata[i]));
-    if (json_array_size(list) > 0)
-        return list;
-    json_decref(list);
-    return json_null();
-}
-
-static void add_header(json_t *json, const Message *message)
-{
-    const struct {
-        const char *name;
-        const GArray *addresses;
-    } lists[] = {{"from", message->from},
-                 {"to", message->to},
-                 {"cc", message->cc},
-                 {"bcc", message->bcc},
-                 {"replyTo", message->reply_to}};
-    for (size_t i = 0; i < G_N_ELEMENTS(lists); i++)
-        json_object_set_new(json, lists[i].name, addresses_json(lists[i].addresses));
-    const guint own = message->references_own;
-    json_object_set_new(json, "references", ids_json(message->references, 0, own));
-    json_object_set_new(json, "inReplyTo",
-                        ids_json(message->references, own, message->references->len));
+    json_t *fields = *envelope ? json_loads(envelope, 0, NULL) : NULL;
+    if (!fields)
+        return false;
+    json_object_update(json, fields);
+    json_decref(fields);
+    return true;
 }
 
 /* What is in the bytes. Damaged or gone ones are no failure of the call. */
-static bool add_bytes(const JmapCall *call, const Email *email, const Ask *ask, json_t *json,
-                      GError **error)
+static bool add_bytes(const JmapCall *call, const Email *email, const Ask *ask, bool header,
+                      json_t *json, GError **error)
 {
     g_autoptr(GError) why = NULL;
     g_autoptr(GBytes) bytes = NULL;
@@ -133,9 +109,9 @@ static bool add_bytes(const JmapCall *call, const Email *email, const Ask *ask, 
     }
     gsize size = 0;
     const void *data = bytes ? g_bytes_get_data(bytes, &size) : "";
-    if (ask->header_wanted) {
+    if (header) {
         g_autoptr(Message) message = message_parse(data, size, MESSAGE_HEADERS);
-        add_header(json, message);
+        json_object_update_new(json, envelope_json(message));
     }
     if (ask->body_wanted) {
         g_autoptr(MessagePart) root = message_body_parse(data, size);
@@ -146,19 +122,12 @@ static bool add_bytes(const JmapCall *call, const Email *email, const Ask *ask, 
     return true;
 }
 
-static json_t *email_json(const JmapCall *call, int64_t id, const Ask *ask, GError **error)
+static json_t *email_json(const JmapCall *call, const EmailShown *shown, const Ask *ask,
+                          GError **error)
 {
-    json_t *json = NULL;
-    g_autoptr(Email) email = NULL;
-    if (!db_begin(call->db, DB_READ, error))
-        return NULL;
-    email = email_get(call->db, call->account, id, error);
-    json_t *mailboxes = email ? mailboxes_json(call->db, email, error) : NULL;
-    db_rollback(call->db);
-    if (!mailboxes)
-        return NULL;
-    json = row_json(email, mailboxes);
-    if ((ask->header_wanted || ask->body_wanted) && !add_bytes(call, email, ask, json, error)) {
+    json_t *json = row_json(shown);
+    bool header = ask->header_wanted && !add_envelope(json, shown->envelope);
+    if ((header || ask->body_wanted) && !add_bytes(call, shown->email, ask, header, json, error)) {
         json_decref(json);
         return NULL;
     }
@@ -199,6 +168,37 @@ static bool read_ask(json_t *arguments, Ask *ret, json_t **ret_error)
     return true;
 }
 
+/* Those that are there, by id, and the state of that moment. */
+static GPtrArray *read_rows(const JmapCall *call, json_t *ids, int64_t *ret_state, GError **error)
+{
+    int64_t wanted[JMAP_GET_MAX];
+    json_t *one;
+    size_t i;
+    if (!db_begin(call->db, DB_READ, error))
+        return NULL;
+    g_auto(DbScope) scope = db_scope(call->db);
+    json_array_foreach(ids, i, one) wanted[i] = jmap_id_parse(json_string_value(one), 'M');
+    if (!jmap_state(call, ret_state, error))
+        return NULL;
+    return email_get_many(call->db, call->account, wanted, (unsigned)json_array_size(ids), error);
+}
+
+static const EmailShown *find_row(const GPtrArray *rows, int64_t id)
+{
+    guint from = 0, to = rows->len;
+    while (from < to) {
+        guint middle = from + (to - from) / 2;
+        const EmailShown *shown = rows->pdata[middle];
+        if (shown->email->id == id)
+            return shown;
+        if (shown->email->id < id)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return NULL;
+}
+
 static json_t *run_get(JmapCall *call, json_t *arguments, json_t **ret_error)
 {
     static const char *const names[] = {"ids",
@@ -219,18 +219,18 @@ static json_t *run_get(JmapCall *call, json_t *arguments, json_t **ret_error)
     json_t *ids = json_object_get(arguments, "ids"), *one;
     if (!json_is_array(ids))
         return jmap_fail(ret_error, "requestTooLarge", "name the ids; Email/query finds them");
-    /* Before the objects are read: what changes meanwhile is in the next changes. */
-    if (!jmap_state_now(call, &state, &error))
+    g_autoptr(GPtrArray) rows = read_rows(call, ids, &state, &error);
+    if (!rows)
         return jmap_fail_error(ret_error, error);
     json_t *list = json_array(), *not_found = json_array(), *wrong = NULL;
     size_t i, left = JMAP_ANSWER_BYTES_MAX;
     json_array_foreach(ids, i, one)
     {
-        int64_t id = jmap_id_parse(json_string_value(one), 'M');
-        json_t *json = id ? email_json(call, id, &ask, &error) : NULL;
+        const EmailShown *shown = find_row(rows, jmap_id_parse(json_string_value(one), 'M'));
+        json_t *json = shown ? email_json(call, shown, &ask, &error) : NULL;
         if (json)
             json_array_append_new(list, json);
-        else if (!error || error_kind(error) == ERROR_GONE)
+        else if (!shown)
             json_array_append(not_found, one);
         else
             jmap_fail_error(&wrong, error);
@@ -238,7 +238,6 @@ static json_t *run_get(JmapCall *call, json_t *arguments, json_t **ret_error)
             jmap_fail(&wrong, "requestTooLarge", "these bodies are over 16 MB: ask for fewer");
         if (wrong)
             break;
-        g_clear_error(&error);
     }
     if (!wrong)
         return jmap_get_answer(call, state, list, not_found);

@@ -38,6 +38,7 @@ bool jmap_thread_has(GHashTable *threads, int64_t thread, bool all);
 /* GArray of JmapSort; NULL: *ret_error is made. */
 GArray *jmap_email_sort_read(json_t *list, json_t **ret_error);
 bool jmap_email_sort_is_of_thread(const JmapSort *sort);
+bool jmap_email_sort_is_received(const JmapSort *sort);
 /* "receivedAt", …: what emails can be sorted by (emailQuerySortOptions); the caller's. */
 json_t *jmap_email_sort_names(void);
 /* Sorts an array of EmailBrief, the same way each time: what is equal comes by id. */

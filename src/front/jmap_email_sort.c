@@ -47,6 +47,11 @@ json_t *jmap_email_sort_names(void)
     return list;
 }
 
+bool jmap_email_sort_is_received(const JmapSort *sort)
+{
+    return sort->property == BY_RECEIVED;
+}
+
 /* ---------------------------------------------------------------- keys of text */
 
 static char *fold(const char *text)

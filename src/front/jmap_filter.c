@@ -182,3 +182,10 @@ const JmapFilter *jmap_filter_needs(const JmapFilter *filter, int kind)
         found = jmap_filter_needs(filter->children->pdata[i], kind);
     return found;
 }
+
+bool jmap_filter_is_one(const JmapFilter *filter)
+{
+    while (filter->kind == JMAP_FILTER_AND && filter->children->len == 1)
+        filter = filter->children->pdata[0];
+    return !filter->children;
+}

@@ -57,5 +57,7 @@ typedef bool (*JmapEach)(JmapFilter *condition, void *data, GError **error);
 bool jmap_filter_each(JmapFilter *filter, JmapEach each, void *data, GError **error);
 /* The condition of this kind without which none passes; NULL: there is none. */
 const JmapFilter *jmap_filter_needs(const JmapFilter *filter, int kind);
+/* Is the filter one condition, whatever stands around it? */
+bool jmap_filter_is_one(const JmapFilter *filter);
 
 #endif

@@ -135,7 +135,8 @@ json_t *jmap_window_answer(const JmapCall *call, const JmapWindow *window, const
                              "queryState", jmap_state_json(found->state), "canCalculateChanges",
                              found->can_change, "position", (json_int_t)place, "ids", list);
     if (window->total)
-        json_object_set_new(json, "total", json_integer(ids->len));
+        json_object_set_new(json, "total",
+                            json_integer(found->total < 0 ? ids->len : found->total));
     if (window->limit > most)
         json_object_set_new(json, "limit", json_integer(most));
     return json;

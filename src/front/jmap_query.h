@@ -39,8 +39,10 @@ typedef struct {
     char prefix;
     int64_t state;
     bool can_change; /* canCalculateChanges */
+    int64_t total;   /* -1: as many as the ids */
 } JmapFound;
-/* Of all ids that the query finds (int64, in order). NULL: anchorNotFound. */
+/* Of all ids that the query finds (int64, in order), or as many of the first that the window is
+ * among them. NULL: anchorNotFound. */
 json_t *jmap_window_answer(const JmapCall *call, const JmapWindow *window, const JmapFound *found,
                            const GArray *ids, json_t **ret_error);
 

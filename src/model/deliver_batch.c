@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "content/envelope.h"
 #include "db/set.h"
 #include "model/change.h"
 #include "model/mailbox.h"
@@ -260,16 +261,18 @@ static bool insert_blobs(Batch *batch, GError **error)
     return blob_put_many(batch->db, blobs, count, error);
 }
 
-#define EMAIL_WIDTH 16
+#define EMAIL_WIDTH 17
 static bool insert_emails(Batch *batch, GError **error)
 {
-    static const DbSql sql = {"INSERT INTO email (account, id, blob, size, received_at, sent_at, "
-                              "message_id, thread, subject, sender, preview, keywords, "
-                              "has_attachment, spam_score, trace, changed_seq) VALUES ($1, $2, $3, "
-                              "$4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
-                              NULL};
+    static const DbSql sql = {
+        "INSERT INTO email (account, id, blob, size, received_at, sent_at, "
+        "message_id, thread, subject, sender, preview, keywords, "
+        "has_attachment, spam_score, trace, changed_seq, envelope) VALUES ($1, "
+        "$2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, "
+        "$17)",
+        NULL};
     g_autofree DbValue *args = g_new(DbValue, (size_t)EMAIL_WIDTH * batch->count);
-    g_autoptr(GPtrArray) senders = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GHashTable) threads = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     unsigned rows = 0;
     for (unsigned i = 0; i < batch->count; i++) {
@@ -282,7 +285,9 @@ static bool insert_emails(Batch *batch, GError **error)
             return false;
         batch->results[i].thread = thread;
         char *sender = message_addresses_format(m->from);
-        g_ptr_array_add(senders, sender);
+        char *envelope = envelope_text(m);
+        g_ptr_array_add(texts, sender);
+        g_ptr_array_add(texts, envelope);
         DbValue row[EMAIL_WIDTH] = {db_int(d->account),
                                     db_int(batch->results[i].email),
                                     db_bytes(d->letter->blob->digest.bytes, DIGEST_BYTES),
@@ -298,7 +303,8 @@ static bool insert_emails(Batch *batch, GError **error)
                                     db_int(m->has_attachment),
                                     db_real(d->letter->spam_score),
                                     db_text(d->trace ? d->trace : ""),
-                                    db_int(batch->seqs[i])};
+                                    db_int(batch->seqs[i]),
+                                    db_text(envelope)};
         memcpy(args + (size_t)EMAIL_WIDTH * rows++, row, sizeof row);
     }
     return db_exec_later(batch->db, &sql, args, EMAIL_WIDTH, rows, error);
@@ -307,31 +313,37 @@ static bool insert_emails(Batch *batch, GError **error)
 static bool insert_places(Batch *batch, GError **error)
 {
     static const DbSql file = {
-        "INSERT INTO email_mailbox (account, mailbox, email, filed_at) VALUES ($1, $2, $3, $4)",
+        "INSERT INTO email_mailbox (account, mailbox, email, filed_at, received_at, thread) VALUES "
+        "($1, $2, $3, $4, $5, $6)",
         NULL};
     static const DbSql change = {"INSERT INTO change (account, seq, kind, object, action, at) "
                                  "VALUES ($1, $2, $3, $4, $5, $6)",
                                  NULL};
-    DbValue places[DELIVER_BATCH_MAX * 4], changes[DELIVER_BATCH_MAX * 6];
+    DbValue places[DELIVER_BATCH_MAX * 6], changes[DELIVER_BATCH_MAX * 6];
     unsigned rows = 0;
     for (unsigned i = 0; i < batch->count; i++) {
         const Delivered *result = &batch->results[i];
         if (result->result != DELIVER_STORED)
             continue;
-        DbValue account = db_int(batch->deliveries[i].account);
-        DbValue place[] = {account, db_int(result->mailbox), db_int(result->email),
-                           db_int(batch->now)};
+        const Delivery *d = &batch->deliveries[i];
+        DbValue account = db_int(d->account);
+        DbValue place[] = {account,
+                           db_int(result->mailbox),
+                           db_int(result->email),
+                           db_int(batch->now),
+                           db_int(d->received_at ? d->received_at : batch->now),
+                           db_int(result->thread)};
         DbValue row[] = {account,
                          db_int(batch->seqs[i]),
                          db_int(CHANGE_EMAIL),
                          db_int(result->email),
                          db_int(CHANGE_CREATED),
                          db_int(batch->now)};
-        memcpy(places + 4 * rows, place, sizeof place);
+        memcpy(places + 6 * rows, place, sizeof place);
         memcpy(changes + 6 * rows, row, sizeof row);
         rows++;
     }
-    return db_exec_later(batch->db, &file, places, 4, rows, error) &&
+    return db_exec_later(batch->db, &file, places, 6, rows, error) &&
            db_exec_later(batch->db, &change, changes, 6, rows, error);
 }
 

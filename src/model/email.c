@@ -11,6 +11,8 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/limits.h"
+#include "base/must.h"
 #include "model/account.h"
 #include "model/blob.h"
 #include "model/change.h"
@@ -74,6 +76,43 @@ Email *email_get(Db *db, int64_t account, int64_t id, GError **error)
     if (step == 0)
         gone(account, id, error);
     return step > 0 ? email_read(rows) : NULL;
+}
+
+static void shown_free(void *data)
+{
+    EmailShown *shown = data;
+    email_free(shown->email);
+    g_free(shown->envelope);
+    g_free(shown);
+}
+
+#define SHOWN                                                                                      \
+    "SELECT " EMAIL_COLUMNS ", e.envelope, (SELECT MIN(m.mailbox) FROM email_mailbox m WHERE "     \
+    "m.account = e.account AND m.email = e.id) FROM email e WHERE e.account = $1 AND e.id "
+
+GPtrArray *email_get_many(Db *db, int64_t account, const int64_t *ids, unsigned count,
+                          GError **error)
+{
+    static const DbSql sql = {SHOWN "IN (SELECT value FROM json_each($2)) ORDER BY e.id",
+                              SHOWN "= ANY(CAST($2 AS BIGINT[])) ORDER BY e.id"};
+    MUST(count <= DB_ROWS_FETCH_MAX);
+    bool braces = db_kind(db) == DB_POSTGRESQL;
+    g_autoptr(GString) wanted = g_string_new(braces ? "{" : "[");
+    for (unsigned i = 0; i < count; i++)
+        g_string_append_printf(wanted, "%s%" G_GINT64_FORMAT, i > 0 ? "," : "", ids[i]);
+    g_string_append_c(wanted, braces ? '}' : ']');
+    g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func(shown_free);
+    g_autoptr(DbRows) rows =
+        db_query(db, &sql, DB_ARGS(db_int(account), db_text(wanted->str)), error);
+    int step = -1;
+    while (rows && (step = db_rows_next(rows, error)) > 0) {
+        EmailShown *shown = g_new0(EmailShown, 1);
+        shown->email = email_read(rows);
+        shown->envelope = g_strdup(db_rows_text(rows, 15));
+        shown->mailbox = db_rows_int(rows, 16);
+        g_ptr_array_add(list, shown);
+    }
+    return step < 0 ? NULL : g_steal_pointer(&list);
 }
 
 static GPtrArray *read_list(Db *db, const DbSql *sql, const DbValue *args, unsigned count,
@@ -253,8 +292,9 @@ static const DbSql SQL_UNFILE = {"DELETE FROM email_mailbox WHERE account = $1 A
 
 bool email_move(Db *db, int64_t account, int64_t id, int64_t to, GError **error)
 {
-    static const DbSql file = {"INSERT INTO email_mailbox (account, mailbox, email, filed_at) "
-                               "VALUES ($1, $2, $3, rota_now())",
+    static const DbSql file = {"INSERT INTO email_mailbox (account, mailbox, email, filed_at, "
+                               "received_at, thread) SELECT account, $2, id, rota_now(), "
+                               "received_at, thread FROM email WHERE account = $1 AND id = $3",
                                NULL};
     static const DbSql mark = {"UPDATE email SET changed_seq = $3 WHERE account = $1 AND id = $2",
                                NULL};

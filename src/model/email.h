@@ -30,6 +30,15 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Email, email_free)
 
 /* ERROR_GONE. */
 Email *email_get(Db *db, int64_t account, int64_t id, GError **error);
+/* Those that are there, by id, with what a list of them shows, as GPtrArray of EmailShown; at most
+ * DB_ROWS_FETCH_MAX are asked for. One query. */
+typedef struct {
+    Email *email;
+    int64_t mailbox;
+    char *envelope; /* content/envelope.h */
+} EmailShown;
+GPtrArray *email_get_many(Db *db, int64_t account, const int64_t *ids, unsigned count,
+                          GError **error);
 /* Emails of a mailbox (0: of the account) with id > after, by id, at most `limit`: GPtrArray of
  * Email. */
 GPtrArray *email_list(Db *db, int64_t account, int64_t mailbox, int64_t after, unsigned limit,

@@ -66,6 +66,40 @@ GArray *email_briefs(Db *db, int64_t account, int64_t mailbox, int64_t after, un
     return step == 0 ? g_steal_pointer(&list) : NULL;
 }
 
+GArray *email_newest(Db *db, int64_t account, int64_t mailbox, const EmailPlace *from,
+                     unsigned limit, GError **error)
+{
+#define AFTER                                                                                      \
+    " AND mailbox = $2 AND (received_at, email) < ($3, $4) "                                       \
+    "ORDER BY received_at DESC, email DESC LIMIT $5"
+    static const DbSql sql = {
+        "SELECT email, thread, received_at FROM email_mailbox INDEXED BY email_mailbox_newest "
+        "WHERE account = $1" AFTER,
+        "SELECT email, thread, received_at FROM email_mailbox WHERE account + 0 = $1" AFTER};
+#undef AFTER
+    g_autoptr(DbRows) rows = db_query(db, &sql,
+                                      DB_ARGS(db_int(account), db_int(mailbox),
+                                              db_int(from ? from->received_at : INT64_MAX),
+                                              db_int(from ? from->id : INT64_MAX), db_int(limit)),
+                                      error);
+    g_autoptr(GArray) list = g_array_new(FALSE, FALSE, sizeof(EmailPlace));
+    int step = -1;
+    while (rows && (step = db_rows_next(rows, error)) > 0) {
+        EmailPlace place = {.id = db_rows_int(rows, 0),
+                            .thread = db_rows_int(rows, 1),
+                            .received_at = db_rows_int(rows, 2)};
+        g_array_append_val(list, place);
+    }
+    return step == 0 ? g_steal_pointer(&list) : NULL;
+}
+
+bool email_total(Db *db, int64_t account, int64_t mailbox, int64_t *ret, GError **error)
+{
+    static const DbSql sql = {"SELECT total FROM mailbox WHERE account = $1 AND id = $2", NULL};
+    *ret = 0;
+    return db_query_int(db, &sql, DB_ARGS(db_int(account), db_int(mailbox)), ret, error) >= 0;
+}
+
 GArray *email_thread(Db *db, int64_t account, int64_t thread, GError **error)
 {
     /* Each store has one index that fits: see schema 0009 and 0014. */

@@ -171,3 +171,33 @@ def test_queries_that_are_refused(rota_sqlite):
         assert me.error("Email/query", sort=sort) == want, sort
     for name in ("calculateTotal", "collapseThreads"):
         assert me.error("Email/query", **{name: "yes"}) == "invalidArguments"
+
+
+def test_windows_of_a_mailbox(rota):
+    """The window of a plain mailbox is read by itself: it is as if all had been."""
+    _, me, _, box, _, ids = ready(rota)
+    me.call("Email/set", update={one: {"mailboxIds": {box: True}} for one in me.call("Email/query", filter={
+        "inMailbox": boxes(me)["inbox"]["id"]})["ids"]})
+    plain, same = {"inMailbox": box}, operator("AND", {"inMailbox": box}, {"minSize": 0})
+    for window in ({}, {"limit": 0}, {"limit": 2}, {"limit": 2, "position": 3}, {"position": -2}, {"position": 99},
+                   {"limit": 1, "position": -99}, {"anchor": ids["reply"]}, {"anchor": ids["reply"], "limit": 1},
+                   {"anchor": ids["last"], "anchorOffset": 2, "limit": 2}, {"anchor": ids["last"], "anchorOffset": -9},
+                   {"anchor": ids["last"], "anchorOffset": 99}):
+        for more in ({}, {"calculateTotal": True}, {"collapseThreads": True},
+                     {"collapseThreads": True, "calculateTotal": True}):
+            got, want = (me.call("Email/query", filter=filter, **window, **more) for filter in (plain, same))
+            assert got == want, (window, more)
+    assert me.error("Email/query", filter=plain, anchor=ids["old"]) == "anchorNotFound"
+    got = me.call("Email/query", filter={"inMailbox": "B99"}, calculateTotal=True)
+    assert (got["ids"], got["total"]) == ([], 0)
+
+
+def test_more_addresses_than_a_row_holds(rota_sqlite):
+    _, me, _ = begin(rota_sqlite)
+    many = [f"person{n}@example.net" for n in range(300)]
+    text = "From: ada@example.net\r\nSender: <s@example.net>\r\nTo: " + ",\r\n ".join(many) + "\r\n\r\nx\r\n"
+    box = boxes(me)["archive"]["id"]
+    made = me.call("Email/import", emails={"n": {"blobId": me.upload(text.encode()), "mailboxIds": {box: True}}})
+    got, = me.call("Email/get", ids=[made["created"]["n"]["id"]], properties=["to", "sender", "cc"])["list"]
+    assert [one["email"] for one in got["to"]] == many and got["cc"] is None
+    assert got["sender"] == [{"name": None, "email": "s@example.net"}]
