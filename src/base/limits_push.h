@@ -25,6 +25,7 @@
 /* a push service keeps a push for a device that is off; later ones replace it */
 #define PUSH_TTL_S (28 * 86400)
 /* of an alarm's push: until its event ends, but so long at least and at most */
+#define PUSH_ALERTS_MAX   200 /* of an account in one run */
 #define PUSH_ALERT_MIN_MS (10 * 60 * INT64_C(1000))
 #define PUSH_ALERT_MAX_MS (24 * 3600 * INT64_C(1000))
 /* of a token; RFC 8292 allows a day. Renewed when less than a quarter is left */

@@ -24,6 +24,7 @@
 #include "db/fault.h"
 #include "duty/push_wire.h"
 #include "remote/smtp.h"
+#include "model/calendar_alert.h"
 #include "model/email.h"
 
 #define LETTERS    3
@@ -216,13 +217,18 @@ static void push_plant(Db *db, unsigned n)
     int64_t account = plant_account(db, n, 0);
     g_autofree char *url = g_strdup_printf("http://127.0.0.1:%u/%u", service.port, n);
     push_subscribe(db, account, url, NULL);
+    assert_true(db_begin(db, DB_WRITE, NULL));
+    assert_true(
+        calendar_alert_show(db, &(CalendarAlert){.account = account, .object = 1, .ring = "bell"},
+                            "{}", INT64_MAX / 2, NULL));
+    assert_int_equal(db_commit(db, NULL), DB_DONE);
     Delivered delivered;
     deliver_letter(db, account, n, 0, &delivered);
     assert_int_equal(delivered.result, DELIVER_STORED);
     purge_exec(db, "DELETE FROM task WHERE role <> 'push-notifications'");
 }
 
-/* Once, and once more where that is counted. */
+/* A state and an alarm; each once, and once more where that is counted. */
 static void push_verify(Db *db, unsigned n)
 {
     int account = (int)account_number(db, n);
@@ -230,7 +236,7 @@ static void push_verify(Db *db, unsigned n)
     unsigned pushes = push_service_count_of(&service, line);
     int64_t repeats =
         count_of(db, "SELECT repeats FROM push_subscription WHERE account = %d", account);
-    if (pushes < 1 || pushes > 1 + repeats || repeats > 1)
+    if (pushes < 2 || pushes > 2 + repeats || repeats > 1)
         fail_msg("%u pushes, %d repeats counted", pushes, (int)repeats);
     assert_int_equal(count_of(db,
                               "SELECT pushed_seq - change_seq + sending_seq FROM "
@@ -238,6 +244,7 @@ static void push_verify(Db *db, unsigned n)
                               "WHERE account = %d",
                               account),
                      0);
+    assert_int_equal(model_count(db, "SELECT count(*) FROM push_alert"), 0);
 }
 
 /* The mail server lives here too; those who die find it by the environment. */
@@ -360,6 +367,8 @@ static void work(DutyLane *lane, const char *role)
         int64_t left = -1;
         purge_exec(lane->node_db, "UPDATE task SET due_at = rota_now() WHERE owner = 0");
         purge_exec(lane->node_db, "UPDATE push_subscription SET next_at = 0, sending_at = 0");
+        purge_exec(lane->node_db, "UPDATE push_alert SET next_at = 0, sending_at = CASE WHEN "
+                                  "sending_at = 0 THEN 0 ELSE 1 END");
         purge_exec(lane->node_db, "UPDATE certificate SET next_at = 0");
         purge_exec(lane->node_db, "UPDATE imip_out SET due_at = 0 WHERE due_at <> 0");
         assert_true(db_begin(lane->node_db, DB_READ, NULL));

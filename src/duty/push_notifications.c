@@ -19,7 +19,8 @@
  * What fails is tried again after attempts.interval, attempts.max times, then after retry.interval
  * (the subscription's own breaker), with the newest state of that time; the task waits in the queue
  * for it. A push service that fails for everybody has a breaker of its own (model/push_origin.c).
- * Several changes in jmap.push.throttle are one push.
+ * Several changes in jmap.push.throttle are one push. Alarms that are to be shown go first
+ * (push_alerts.c).
  *
  * Failures: the store's, handed up; the push services' are no failures of the task. Known weak
  * points: a lane is busy until the slowest push of its batch has ended, PUSH_WHOLE_MS at worst; a
@@ -32,9 +33,9 @@
 #include "base/limits_push.h"
 #include "model/account.h"
 #include "model/push_origin.h"
-#include "remote/retry_after.h"
 #include "duty/account_run.h"
 #include "duty/duty.h"
+#include "duty/push_alerts.h"
 #include "duty/push_wire.h"
 
 #define STEP_MS      50 /* between two looks at what came, and at the wish to stop */
@@ -76,6 +77,7 @@ struct Sending {
     int64_t began_us;
     unsigned unsaved;
     PushLine *line;
+    PushAlerts *alerts;
 };
 
 static void push_free(gpointer data)
@@ -88,6 +90,7 @@ static void push_free(gpointer data)
 static void sending_clear(Sending *sending)
 {
     push_line_close(sending->line);
+    push_alerts_free(sending->alerts);
     g_ptr_array_unref(sending->pushes);
     g_array_unref(sending->seen);
     g_hash_table_unref(sending->origins);
@@ -112,6 +115,7 @@ static void sending_init(Sending *sending, Run *run)
         .origins = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free),
         .again_at = g_new0(int64_t, run->count),
         .began_us = clock_monotonic_us(run->clock),
+        .alerts = push_alerts_new(run),
     };
 }
 
@@ -212,6 +216,8 @@ static bool look(Sending *sending, GError **error)
         if (!list)
             return false;
         g_ptr_array_add(sending->lists, list);
+        if (!push_alerts_look(sending->alerts, i, list, sending->now, &sending->again_at[i], error))
+            return false;
         for (unsigned k = 0; k < list->len; k++)
             if (!plan(sending, i, g_ptr_array_index(list, k), error))
                 return false;
@@ -318,16 +324,6 @@ static int64_t now_of(const Sending *sending)
     return sending->now + since_us / 1000 + STEP_MS;
 }
 
-/* How long to wait after a failure. */
-static int64_t wait_after(const Push *push, int64_t asked_ms)
-{
-    const DutySettings *settings = push->sending->settings;
-    if (asked_ms > 0)
-        return asked_ms;
-    return push->to->failures + 1 < settings->push_attempts ? settings->push_attempts_interval_ms
-                                                            : settings->push_retry_interval_ms;
-}
-
 static void end_push(Push *push, PushEnd end, const char *why)
 {
     g_free(push->why);
@@ -348,62 +344,23 @@ static void blame_origin(Push *push, const char *why)
     g_strlcpy(push->origin->why, why, sizeof push->origin->why);
 }
 
-static void judge_status(Push *push, const FetchAnswer *answer)
+static void judge_one(Push *push, const FetchAnswer *answer, const GError *error)
 {
-    int status = answer->status;
-    PushEnd end = {.status = status};
-    if (status >= 200 && status <= 299) {
-        end.kind = PUSH_SENT;
-    } else if (status == 404 || status == 410) {
-        end.kind = PUSH_ENDED;
-    } else {
-        end.kind = PUSH_FAILED;
-        bool may_ask = status == 429 || status == 503;
-        const char *value = may_ask ? fetch_answer_header(answer, "Retry-After", 0) : NULL;
-        end.wait_ms = wait_after(push, retry_after_ms(value, push->sending->now));
-    }
-    g_autofree char *why =
-        end.kind == PUSH_FAILED ? g_strdup_printf("the push service said %d", status) : NULL;
-    if (status >= 500)
-        blame_origin(push, why);
-    else
+    g_autofree char *why = NULL;
+    PushBlame blame;
+    const PushJudgeAsk ask = {answer, error, push->to, push->sending->settings, push->sending->now};
+    PushEnd end = push_judge(&ask, &why, &blame);
+    switch (blame) {
+    case PUSH_BLAMES_NOBODY:
+        break;
+    case PUSH_SERVICE_IS_WELL:
         push->origin->good = true;
-    end_push(push, end, why);
-}
-
-static void judge_error(Push *push, const GError *error)
-{
-    PushEnd end = {.kind = PUSH_FAILED};
-    switch (error_kind(error)) {
-    case ERROR_STOPPED:
-        end.kind = PUSH_NOT_SENT;
-        end_push(push, end, NULL);
-        return;
-    case ERROR_UNKNOWN:
-        end.kind = PUSH_UNKNOWN;
-        blame_origin(push, error->message);
         break;
-    case ERROR_RETRY:
-        blame_origin(push, error->message);
-        break;
-    case ERROR_REJECT:
-    case ERROR_GONE:
-    case ERROR_CONFLICT:
+    case PUSH_SERVICE_FAILS:
+        blame_origin(push, why);
         break;
     }
-    end.wait_ms = wait_after(push, 0);
-    end_push(push, end, error->message);
-}
-
-static void judge(FetchAnswer *answer)
-{
-    Push *push = answer->data;
-    /* A status is an answer, also where what came after it was too much. */
-    if (answer->status >= 200)
-        judge_status(push, answer);
-    else
-        judge_error(push, answer->error);
-    fetch_answer_free(answer);
+    end_push(push, end, why);
 }
 
 /* ---------------------------------------------------------------- sending */
@@ -435,7 +392,7 @@ static void start_all(Sending *sending)
                                             .may_send = may_send,
                                             .data = push},
                                  &why))
-            judge_error(push, why);
+            judge_one(push, NULL, why);
     }
 }
 
@@ -457,8 +414,10 @@ static bool follow_all(Sending *sending, GError **error)
     while (push_line_in_flight(sending->line) > 0) {
         FetchAnswer *answer = push_line_next(sending->line, STEP_MS);
         int64_t now_us = clock_monotonic_us(run->clock);
-        if (answer)
-            judge(answer);
+        if (answer) {
+            judge_one(answer->data, answer, answer->error);
+            fetch_answer_free(answer);
+        }
         bool late = now_us - saved_us >= STEP_MS * 1000;
         if (sending->unsaved >= SAVE_COUNT || (sending->unsaved > 0 && late)) {
             if (!save(sending, error))
@@ -528,10 +487,13 @@ static bool push_all(Run *run, GError **error)
     sending_init(&sending, run);
     if (!look(&sending, error))
         return false;
-    bool sends = sending.pushes->len > 0;
-    if (sends) /* before anything is noted, so that nothing is noted for nothing */
+    bool rings = push_alerts_any(sending.alerts), sends = sending.pushes->len > 0;
+    if (sends || rings) /* before anything is noted, so that nothing is noted for nothing */
         sending.line = push_line_open(sending.settings->push, run->db, error);
-    if ((sends && !sending.line) || !note_all(&sending, error))
+    if ((sends || rings) && !sending.line)
+        return false;
+    if ((rings && !push_alerts_send(sending.alerts, sending.line, sending.again_at, error)) ||
+        !note_all(&sending, error))
         return false;
     if (sends) {
         start_all(&sending);

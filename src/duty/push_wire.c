@@ -21,6 +21,7 @@
 #include "base/must.h"
 #include "content/vapid.h"
 #include "model/push_key.h"
+#include "remote/retry_after.h"
 
 struct PushWire {
     FetchPool *pool;
@@ -186,10 +187,10 @@ static char *push_text(const Subscription *to, int64_t seq)
 bool push_line_send(PushLine *line, const PushAsk *ask, GError **error)
 {
     const Subscription *to = ask->to;
-    bool verifies = ask->seq == SUBSCRIPTION_VERIFIES;
+    bool verifies = !ask->alert && ask->seq == SUBSCRIPTION_VERIFIES;
     /* Somebody waits for a code and for mail; a flag that another device has set can wait. */
     bool urgent = verifies || to->states[PUSH_EMAIL_DELIVERY] > to->pushed_seq;
-    g_autofree char *text = push_text(to, ask->seq);
+    g_autofree char *text = ask->alert ? g_strdup(ask->alert->text) : push_text(to, ask->seq);
     GString *body = g_string_new(NULL);
     g_ptr_array_add(line->bodies, body);
     if (!to->encrypted)
@@ -197,12 +198,19 @@ bool push_line_send(PushLine *line, const PushAsk *ask, GError **error)
     else if (!webpush_encrypt(line->webpush, &to->keys, text, strlen(text), body, error))
         return false;
     g_autofree char *who = authorization(line->wire, to->origin, ask->now_ms / 1000);
-    g_autofree char *ttl =
-        g_strdup_printf("TTL: %d", verifies ? PUSH_VERIFY_MS / 1000 : PUSH_TTL_S);
+    int64_t ttl_s = verifies ? PUSH_VERIFY_MS / 1000 : PUSH_TTL_S;
+    if (ask->alert)
+        ttl_s = MAX((ask->alert->expires_at - ask->now_ms) / 1000, 0);
+    g_autofree char *ttl = g_strdup_printf("TTL: %" G_GINT64_FORMAT, ttl_s);
+    g_autofree char *topic = g_strdup_printf("Topic: %s", ask->alert ? ask->alert->ring
+                                                          : verifies ? "verify"
+                                                                     : "state");
     const char *headers[] = {who,
                              ttl,
-                             verifies ? "Topic: verify" : "Topic: state",
-                             urgent ? "Urgency: normal" : "Urgency: low",
+                             topic,
+                             ask->alert ? "Urgency: high"
+                             : urgent   ? "Urgency: normal"
+                                        : "Urgency: low",
                              to->encrypted ? "Content-Type: application/octet-stream"
                                            : "Content-Type: application/json",
                              to->encrypted ? "Content-Encoding: aes128gcm" : NULL,
@@ -215,4 +223,57 @@ bool push_line_send(PushLine *line, const PushAsk *ask, GError **error)
                                  .data = ask->data,
                                  .may_send = ask->may_send},
                      error);
+}
+
+/* How long to wait after a failure. */
+static int64_t wait_after(const PushJudgeAsk *ask, int64_t asked_ms)
+{
+    const DutySettings *settings = ask->settings;
+    if (asked_ms > 0)
+        return asked_ms;
+    return ask->to->failures + 1 < settings->push_attempts ? settings->push_attempts_interval_ms
+                                                           : settings->push_retry_interval_ms;
+}
+
+static PushEnd judge_status(const PushJudgeAsk *ask, char **ret_why, PushBlame *ret_blame)
+{
+    int status = ask->answer->status;
+    PushEnd end = {.status = status};
+    if (status >= 200 && status <= 299) {
+        end.kind = PUSH_SENT;
+    } else if (status == 404 || status == 410) {
+        end.kind = PUSH_ENDED;
+    } else {
+        end.kind = PUSH_FAILED;
+        bool may_ask = status == 429 || status == 503;
+        const char *value = may_ask ? fetch_answer_header(ask->answer, "Retry-After", 0) : NULL;
+        end.wait_ms = wait_after(ask, retry_after_ms(value, ask->now_ms));
+        *ret_why = g_strdup_printf("the push service said %d", status);
+    }
+    *ret_blame = status >= 500 ? PUSH_SERVICE_FAILS : PUSH_SERVICE_IS_WELL;
+    return end;
+}
+
+PushEnd push_judge(const PushJudgeAsk *ask, char **ret_why, PushBlame *ret_blame)
+{
+    PushBlame blame = PUSH_BLAMES_NOBODY;
+    PushEnd end = {.kind = PUSH_FAILED};
+    *ret_why = NULL;
+    /* A status is an answer, also where what came after it was too much. */
+    if (ask->answer && ask->answer->status >= 200) {
+        end = judge_status(ask, ret_why, &blame);
+    } else if (error_kind(ask->error) == ERROR_STOPPED) {
+        end.kind = PUSH_NOT_SENT;
+    } else {
+        ErrorKind kind = error_kind(ask->error);
+        if (kind == ERROR_UNKNOWN)
+            end.kind = PUSH_UNKNOWN;
+        if (kind == ERROR_UNKNOWN || kind == ERROR_RETRY)
+            blame = PUSH_SERVICE_FAILS;
+        end.wait_ms = wait_after(ask, 0);
+        *ret_why = g_strdup(ask->error->message);
+    }
+    if (ret_blame)
+        *ret_blame = blame;
+    return end;
 }

@@ -12,8 +12,9 @@
 #include <stdint.h>
 
 #include "content/seal.h"
-#include "model/subscription.h"
+#include "model/push_alert.h"
 #include "remote/fetch.h"
+#include "duty/duty.h"
 
 typedef struct PushWire PushWire;
 typedef struct {
@@ -35,8 +36,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PushLine, push_line_close)
 
 typedef struct {
     const Subscription *to;
-    int64_t seq;    /* SUBSCRIPTION_VERIFIES, or a state */
-    int64_t now_ms; /* the store's */
+    const PushAlert *alert; /* NULL: a state, or a verification */
+    int64_t seq;            /* SUBSCRIPTION_VERIFIES, or a state */
+    int64_t now_ms;         /* the store's */
     bool (*may_send)(void *data);
     void *data; /* of may_send and of the answer */
 } PushAsk;
@@ -45,5 +47,17 @@ bool push_line_send(PushLine *line, const PushAsk *ask, GError **error);
 unsigned push_line_in_flight(const PushLine *line);
 /* As fetch_next. */
 FetchAnswer *push_line_next(PushLine *line, int64_t wait_ms);
+
+/* What an answer means, or (answer NULL) that nothing could be sent. *ret_why, the caller's, is
+ * what went wrong, NULL nothing; *ret_blame (may be NULL) what it says of the push service. */
+typedef struct {
+    const FetchAnswer *answer;
+    const GError *error;
+    const Subscription *to;
+    const DutySettings *settings;
+    int64_t now_ms; /* the store's */
+} PushJudgeAsk;
+typedef enum { PUSH_BLAMES_NOBODY, PUSH_SERVICE_IS_WELL, PUSH_SERVICE_FAILS } PushBlame;
+PushEnd push_judge(const PushJudgeAsk *ask, char **ret_why, PushBlame *ret_blame);
 
 #endif

@@ -227,13 +227,24 @@ static const PurgeKind old_reminder = {
                " AND state > 1", NULL},
     .remove_args = "123",
 };
+static const PurgeKind old_alert_push = {
+    .name = "alerts to push", .key = "iiit", .path = "0/1/2/3", .limit = PURGE_PAGE_ROWS,
+    .list = {"SELECT account, subscription, object, ring, length(text), 1 FROM push_alert"
+             " WHERE (account, subscription, object, ring) > ($1, $2, $3, $4) AND expires_at < $5"
+             " AND " SHARD_OF("account", "$6", "$7")
+             " ORDER BY account, subscription, object, ring LIMIT $8", NULL},
+    .list_args = "0123nsSl",
+    .remove = {"DELETE FROM push_alert WHERE account = $1 AND subscription = $2 AND object = $3"
+               " AND ring = $4", NULL},
+    .remove_args = "0123",
+};
 
 const PurgeKind *const purge_of_store[] = {
     &expired_key, &over_upload, &loose_blob, &old_history, &old_load, &old_metrics,
     &unsent_metrics,
     &unjudged_features, &lost_index_state,
     &over_subscription, &idle_origin, &old_invitation, &old_letter,
-    &old_reminder, NULL,
+    &old_reminder, &old_alert_push, NULL,
 };
 
 static const PurgeKind index_leftover = {
