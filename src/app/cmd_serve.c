@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 
+#include "base/crash.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/must.h"
@@ -127,6 +128,7 @@ static int run_serve(CommandContext *context, int argc, char **argv)
 {
     (void)argc, (void)argv;
     bound_memory();
+    crash_install();
     g_autoptr(GError) error = NULL;
     const Settings *settings = command_settings(context, &error);
     if (!settings)
