@@ -71,17 +71,24 @@ static void old_clear(Old *old)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Old, old_clear)
 
-static bool read_old(Db *db, const Calendar *calendar, const char *name, Old *ret, GError **error)
+/* Locks the account; *ret_there: the calendar is still there. */
+static bool read_old(Db *db, const Calendar *calendar, const char *name, Old *ret, bool *ret_there,
+                     GError **error)
 {
-    static const DbSql sql = {"SELECT id, size, schedule_tag, alerted_at, alert_at, etag, uid FROM "
-                              "calendar_object WHERE account = $1 AND calendar = $2 AND name = $3",
-                              NULL};
+    static const DbSql sql = {
+        "SELECT coalesce(o.id, 0), o.size, o.schedule_tag, o.alerted_at, o.alert_at, o.etag, o.uid"
+        " FROM calendar c LEFT JOIN calendar_object o ON o.account = $1 AND o.calendar = $2"
+        " AND o.name = $3 WHERE c.account = $1 AND c.id = $2",
+        NULL};
+    if (!account_lock_row(db, calendar->account, error))
+        return false;
     g_autoptr(DbRows) rows = db_query(
         db, &sql, DB_ARGS(db_int(calendar->account), db_int(calendar->id), db_text(name)), error);
     int step = rows ? db_rows_next(rows, error) : -1;
     if (step < 0)
         return false;
-    ret->there = step > 0;
+    *ret_there = step > 0;
+    ret->there = step > 0 && db_rows_int(rows, 0) > 0;
     if (!ret->there)
         return true;
     ret->id = db_rows_int(rows, 0);
@@ -92,19 +99,6 @@ static bool read_old(Db *db, const Calendar *calendar, const char *name, Old *re
     ret->etag = g_strdup(db_rows_text(rows, 5));
     ret->uid = g_strdup(db_rows_text(rows, 6));
     return true;
-}
-
-/* Locks the account; *ret_there: the calendar is still there. */
-static bool lock(Db *db, const Calendar *calendar, bool *ret_there, GError **error)
-{
-    static const DbSql sql = {"SELECT id FROM calendar WHERE account = $1 AND id = $2", NULL};
-    int64_t id = 0;
-    if (!account_lock_row(db, calendar->account, error))
-        return false;
-    int got = db_query_int(db, &sql, DB_ARGS(db_int(calendar->account), db_int(calendar->id)), &id,
-                           error);
-    *ret_there = got > 0;
-    return got >= 0;
 }
 
 static bool names(const char *const *tags, const Old *old)
@@ -135,21 +129,20 @@ static bool check_room(Db *db, const Write *write, CalendarPut *put, CalendarEnd
     const Calendar *calendar = write->calendar;
     const CalendarDraft *draft = write->draft;
     const Old *old = write->old;
-    static const DbSql quota = {
+    /* An account that has not given out so many numbers has not so many objects. */
+    static const DbSql figures = {
         "SELECT CASE WHEN quota_bytes > 0 AND used_bytes + $2 > quota_bytes "
-        "THEN 1 ELSE 0 END FROM account WHERE id = $1",
+        "THEN 1 ELSE 0 END, next_calendar FROM account WHERE id = $1",
         NULL};
     static const DbSql uid = {
         "SELECT name FROM calendar_object INDEXED BY calendar_object_uid WHERE account = $1 AND "
         "uid = $2 AND calendar = $3 AND name <> $4 LIMIT 1",
         "SELECT name FROM calendar_object WHERE account = $1 AND uid = $2 AND "
         "calendar = $3 AND name <> $4 LIMIT 1"};
-    /* An account that has not given out so many numbers has not so many objects. */
-    static const DbSql numbers = {"SELECT next_calendar FROM account WHERE id = $1", NULL};
     static const DbSql room = {
         "SELECT 1 FROM calendar_object WHERE account = $1 AND calendar = $2 LIMIT 1 OFFSET $3",
         NULL};
-    int64_t over = 0, full = 0, more = (int64_t)g_bytes_get_size(draft->data) - old->size;
+    int64_t full = 0, more = (int64_t)g_bytes_get_size(draft->data) - old->size;
     if (old->there && strcmp(old->uid, draft->object->uid) != 0)
         *ret = CALENDAR_UID_TAKEN;
     g_autoptr(DbRows) rows =
@@ -165,18 +158,17 @@ static bool check_room(Db *db, const Write *write, CalendarPut *put, CalendarEnd
         *ret = CALENDAR_UID_TAKEN;
     }
     g_clear_pointer(&rows, db_rows_free);
-    if (more > 0 && db_query_int(db, &quota, DB_ARGS(db_int(calendar->account), db_int(more)),
-                                 &over, error) < 0)
+    if (old->there && more <= 0)
+        return true;
+    rows = db_query(db, &figures, DB_ARGS(db_int(calendar->account), db_int(more)), error);
+    step = rows ? db_rows_next(rows, error) : -1;
+    if (step < 0)
         return false;
-    if (over)
+    if (step > 0 && more > 0 && db_rows_int(rows, 0) != 0)
         *ret = CALENDAR_OVER_QUOTA;
-    if (old->there)
+    if (old->there || step == 0 || db_rows_int(rows, 1) <= CALENDAR_OBJECTS_MAX)
         return true;
-    int64_t given = 0;
-    if (db_query_int(db, &numbers, DB_ARGS(db_int(calendar->account)), &given, error) < 0)
-        return false;
-    if (given <= CALENDAR_OBJECTS_MAX)
-        return true;
+    g_clear_pointer(&rows, db_rows_free);
     int got = db_query_int(
         db, &room,
         DB_ARGS(db_int(calendar->account), db_int(calendar->id), db_int(CALENDAR_OBJECTS_MAX - 1)),
@@ -204,9 +196,11 @@ static bool touch(Db *db, const Calendar *calendar, int64_t seq, GError **error)
 static bool write_row(Db *db, const Calendar *calendar, const Old *old, CalendarPut *put,
                       const CalendarDraft *draft, GError **error)
 {
-    static const DbSql number = {"UPDATE account SET next_calendar = next_calendar + 1 WHERE id = "
-                                 "$1 RETURNING next_calendar - 1",
-                                 NULL};
+    /* And counts its bytes. */
+    static const DbSql number = {
+        "UPDATE account SET next_calendar = next_calendar + 1, used_bytes = used_bytes + $2"
+        " WHERE id = $1 RETURNING next_calendar - 1",
+        NULL};
     static const DbSql insert = {
         "INSERT INTO calendar_object (account, calendar, id, name, uid, etag, kind, size, recurs, "
         "first_at, last_at, schedule_tag, changed_seq, modified_at, alerted_at, alert_at, data) "
@@ -218,8 +212,11 @@ static bool write_row(Db *db, const Calendar *calendar, const Old *old, Calendar
         "$14, alerted_at = $15, alert_at = $16, data = $17 WHERE account = $1 AND calendar = $2 "
         "AND id = $3",
         NULL};
+    size_t size;
+    const void *data = g_bytes_get_data(draft->data, &size);
     int64_t id = old->id, account = calendar->account;
-    if (!old->there && db_query_int(db, &number, DB_ARGS(db_int(account)), &id, error) < 0)
+    if (!old->there &&
+        db_query_int(db, &number, DB_ARGS(db_int(account), db_int((int64_t)size)), &id, error) < 0)
         return false;
     int64_t seq = change_append(db, account, CHANGE_EVENT, id,
                                 old->there ? CHANGE_UPDATED : CHANGE_CREATED, error);
@@ -234,8 +231,6 @@ static bool write_row(Db *db, const Calendar *calendar, const Old *old, Calendar
         due = draft->now;
     }
     put->ret_schedule_tag = old->schedule_tag + !put->keep_schedule_tag;
-    size_t size;
-    const void *data = g_bytes_get_data(draft->data, &size);
     const DbValue args[] = {db_int(account),
                             db_int(calendar->id),
                             db_int(id),
@@ -255,7 +250,7 @@ static bool write_row(Db *db, const Calendar *calendar, const Old *old, Calendar
                             db_bytes(data, size)};
     return db_exec(db, old->there ? &update : &insert, args, G_N_ELEMENTS(args), error) > 0 &&
            touch(db, calendar, seq, error) &&
-           count_bytes(db, account, (int64_t)size - old->size, error) &&
+           (!old->there || count_bytes(db, account, (int64_t)size - old->size, error)) &&
            (due == 0 || add_alert(db, account, id, calendar_alert_due_at(due, draft->now), error));
 }
 
@@ -268,7 +263,7 @@ bool calendar_object_put(Db *db, const Calendar *calendar, CalendarPut *put,
     if (strlen(put->name) > CALENDAR_TEXT_BYTES_MAX)
         return fail(error, ERROR_REJECT, "an object's name is longer than %d bytes",
                     CALENDAR_TEXT_BYTES_MAX);
-    if (!lock(db, calendar, &there, error) || !read_old(db, calendar, put->name, &old, error))
+    if (!read_old(db, calendar, put->name, &old, &there, error))
         return false;
     CalendarEnd end = old.there ? CALENDAR_UPDATED : CALENDAR_CREATED;
     const Write write = {calendar, draft, &old};
@@ -296,7 +291,7 @@ bool calendar_object_remove(Db *db, const Calendar *calendar, const char *name,
     g_auto(Old) old = {0};
     int64_t account = calendar->account;
     bool there;
-    if (!lock(db, calendar, &there, error) || !read_old(db, calendar, name, &old, error))
+    if (!read_old(db, calendar, name, &old, &there, error))
         return false;
     *ret = !there || !old.there ? CALENDAR_MISSING : CALENDAR_UPDATED;
     if (*ret == CALENDAR_UPDATED && match && !meets(&old, match))

@@ -106,7 +106,7 @@ bool imip_in_decide(Db *db, const ImipArrival *arrival, const ImipDecided *decid
 
 #define NEWEST                                                                                     \
     " WHERE account = $1 AND uid = $2 AND sender = $3 AND recurrence = $4"                         \
-    " AND outcome NOT IN ('', 'ignored', 'refused', 'noted')"                                      \
+    " AND outcome <> '' AND outcome NOT IN ('ignored', 'refused', 'noted')"                        \
     " ORDER BY sequence DESC, stamp DESC LIMIT 1"
 bool imip_in_seen(Db *db, int64_t account, const ImipDecided *of, ItipSeen *ret, GError **error)
 {
