@@ -7,8 +7,15 @@
 #define ITIP_INSTANCES_MAX 200
 /* addresses of one account, its own and its aliases, that count as its owner's */
 #define IMIP_OWN_MAX 100
-/* letters that one transaction decides on: a millisecond or two each */
-#define IMIP_BATCH_LETTERS 16
+/* letters that are read at once and decided in one transaction, a fifth of a millisecond each as a
+ * rule; no further one is begun when so much has been read, or so much time is over */
+#define IMIP_BATCH_LETTERS 64
+#define IMIP_BATCH_BYTES   (8 * 1024 * 1024)
+#define IMIP_SLICE_US      50000
+/* where as many came at once, more are on their way: they are waited for, for so long, so often */
+#define IMIP_GATHER_LETTERS 8
+#define IMIP_GATHER_US      20000
+#define IMIP_GATHERS_MAX    25
 /* of the text/calendar part of a mail: the most that calendar.scheduling.inbound.max-size may be */
 #define CALENDAR_PART_BYTES_MAX (4 * 1024 * 1024)
 /* of what is shown of an event in the text of a mail, and in its subject */

@@ -304,6 +304,7 @@ static bool run_task(Sender *sender, ImipTake *take, unsigned index, GError **er
     int64_t account, due_at = INT64_MAX;
     bool more = false;
     unsigned before = take->taken + sender->sent;
+    take->gathers = index + 1 == sender->run->count;
     bool good = account_run_parse(sender->run, index, 1, &account, error) &&
                 imip_take_account(take, account, &more, error);
     if (!good)

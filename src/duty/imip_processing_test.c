@@ -173,6 +173,27 @@ static void many_at_once(void **state)
     duty_lane_clear(&lane);
 }
 
+/* Nothing is decided for who is being removed, however much waits. */
+static void of_a_leaver(void **state)
+{
+    TestStore *store = *state;
+    int64_t account = model_account(store->db, ADA, 0);
+    imip_deliver(store->db, account, BOB, "REQUEST", CAL("METHOD:REQUEST\r\n", BY_BOB SEQ(1) NINE));
+    for (unsigned i = 0; i < 2 * IMIP_BATCH_LETTERS; i++)
+        purge_exec(
+            store->db,
+            "INSERT INTO imip_in (account, email, at, outcome, method, uid, recurrence,"
+            " sequence, stamp, sender, why) VALUES (%d, %u, 0, '', '', '', '', 0, 0, '', '')",
+            (int)account, 1000 + i);
+    purge_exec(store->db, "UPDATE account SET deleted_at = -1 WHERE id = %d", (int)account);
+    DutyLane lane;
+    duty_lane_init(&lane, store, IMIP_ROLE, &plain);
+    duty_lane_work(&lane, IMIP_ROLE, 50);
+    assert_int_equal(model_count(store->db, "SELECT count(*) FROM imip_in WHERE outcome = ''"),
+                     1 + 2 * IMIP_BATCH_LETTERS);
+    duty_lane_clear(&lane);
+}
+
 static void hostile_letters(void **state)
 {
     TestStore *store = *state;
@@ -463,7 +484,7 @@ int main(void)
         cmocka_unit_test(not_everything),    cmocka_unit_test(refusals),
         cmocka_unit_test(fate_unknown),      cmocka_unit_test(relay_away),
         cmocka_unit_test(too_many),          cmocka_unit_test(asked_for),
-        cmocka_unit_test(told_back),
+        cmocka_unit_test(told_back),         cmocka_unit_test(of_a_leaver),
     };
     return test_on_both_stores("imip_processing", tests, G_N_ELEMENTS(tests));
 }

@@ -88,22 +88,27 @@ static void read_part(ImipTake *take, Arrived *arrived)
     }
 }
 
-/* The bytes of what waits, the oldest first, from one snapshot: GPtrArray of GBytes or NULL. */
-static GPtrArray *read_waiting(Db *db, int64_t account, GArray **ret_emails, GError **error)
+/* The bytes of what waits, the oldest first, from one snapshot: GPtrArray of GBytes or NULL.
+ * *ret_more: there may be others. */
+static GPtrArray *read_waiting(Db *db, int64_t account, GArray **ret_emails, bool *ret_more,
+                               GError **error)
 {
     if (!db_begin(db, DB_READ, error))
         return NULL;
     g_auto(DbScope) scope = db_scope(db);
     g_autoptr(GArray) emails = imip_in_waiting(db, account, IMIP_BATCH_LETTERS, error);
     g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func(bytes_free);
-    for (guint i = 0; emails && i < emails->len; i++) {
+    size_t size = 0;
+    for (guint i = 0; emails && i < emails->len && size < IMIP_BATCH_BYTES; i++) {
         GBytes *bytes = NULL;
         if (!read_bytes(db, account, g_array_index(emails, int64_t, i), &bytes, error))
             return NULL;
         g_ptr_array_add(all, bytes);
+        size += bytes ? g_bytes_get_size(bytes) : 0;
     }
     if (!emails)
         return NULL;
+    *ret_more = emails->len == IMIP_BATCH_LETTERS || all->len < emails->len;
     *ret_emails = g_steal_pointer(&emails);
     return g_steal_pointer(&all);
 }
@@ -359,14 +364,16 @@ static bool decide(Batch *batch, Arrived *arrived, GError **error)
     return good;
 }
 
-/* In one transaction; `last`: it may be left open, if nobody is to be woken after it. */
+/* In one transaction; `last`: it may be left open, if nobody is to be woken after it. *ret_done:
+ * how many of them were decided; the others wait. 0: the account is being removed. */
 static bool decide_all(ImipTake *take, int64_t account, const GPtrArray *letters, bool last,
-                       GError **error)
+                       guint *ret_done, GError **error)
 {
     Run *run = take->run;
     g_auto(Batch) batch = {.take = take, .account = account};
     unsigned changed = take->changed;
     bool stays = false, told = false;
+    *ret_done = 0;
     if (!run_begin(run, true, error) || !account_keep(run->db, account, &stays, error))
         return false;
     if (!stays)
@@ -375,12 +382,15 @@ static bool decide_all(ImipTake *take, int64_t account, const GPtrArray *letters
         account_lock_row(run->db, account, error) ? imip_addresses(run->db, account, error) : NULL;
     if (!batch.own)
         return false;
-    for (guint i = 0; i < letters->len; i++)
-        if (!decide(&batch, letters->pdata[i], error))
+    int64_t until = clock_monotonic_us(run->clock) + IMIP_SLICE_US;
+    guint done = 0;
+    while (done < letters->len && (done == 0 || clock_monotonic_us(run->clock) < until))
+        if (!decide(&batch, letters->pdata[done++], error))
             return false;
     if (take->changed > changed && !change_is_told(run->db, account, &told, error))
         return false;
-    take->open = last && !batch.rings && !told;
+    *ret_done = done;
+    take->open = last && done == letters->len && !batch.rings && !told;
     if (take->open)
         return true;
     if (!run_checkpoint(run, error))
@@ -395,19 +405,31 @@ static bool decide_all(ImipTake *take, int64_t account, const GPtrArray *letters
 bool imip_take_account(ImipTake *take, int64_t account, bool *ret_more, GError **error)
 {
     Run *run = take->run;
+    unsigned gathers = 0;
     take->open = false;
     for (*ret_more = true; *ret_more && !run_should_stop(run);) {
         g_autoptr(GArray) emails = NULL;
-        g_autoptr(GPtrArray) waiting = read_waiting(run->db, account, &emails, error);
+        g_autoptr(GPtrArray) waiting = read_waiting(run->db, account, &emails, ret_more, error);
         g_autoptr(GPtrArray) letters = g_ptr_array_new_with_free_func(arrived_free);
         if (!waiting)
             return false;
         for (guint i = 0; i < waiting->len; i++)
             g_ptr_array_add(
                 letters, read_letter(take, g_array_index(emails, int64_t, i), waiting->pdata[i]));
-        *ret_more = letters->len == IMIP_BATCH_LETTERS;
-        if (letters->len && !decide_all(take, account, letters, !*ret_more, error))
+        bool busy =
+            take->gathers && letters->len >= IMIP_GATHER_LETTERS && gathers < IMIP_GATHERS_MAX;
+        guint done = 0;
+        if (letters->len && !decide_all(take, account, letters, !*ret_more && !busy, &done, error))
             return false;
+        if (letters->len && done == 0) { /* purge.accounts takes them away */
+            *ret_more = false;
+            return true;
+        }
+        if (!*ret_more && busy) {
+            run_pause(run, IMIP_GATHER_US);
+            gathers++;
+        }
+        *ret_more |= busy || done < letters->len;
     }
     return true;
 }

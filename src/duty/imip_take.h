@@ -14,6 +14,7 @@ typedef struct {
     Run *run;
     const DutySettings *settings;
     unsigned taken, changed; /* letters that were decided on; that changed a calendar */
+    bool gathers;            /* nobody else's letters wait in this run: more may be waited for */
     bool open;               /* a transaction with decisions is open, and nobody waits for it */
 } ImipTake;
 
