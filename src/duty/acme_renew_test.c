@@ -91,6 +91,32 @@ static void renews_by_the_cas_information(void **state)
     acme_scene_clear(&scene);
 }
 
+/* The settings want one more name, and then not any more. */
+static void renews_for_other_names(void **state)
+{
+    static char *two[] = {"imap.example.org", "mail.example.org", NULL};
+    AcmeScene scene;
+    Db *db = acme_scene_init_with_one(&scene, *state);
+    AcmeDuty other = acme_settings.certificates[0];
+    const AcmeDuty *before = acme_settings.certificates;
+    acme_settings.certificates = &other;
+    for (unsigned orders = 2; orders < 4; orders++) {
+        other.domains = orders == 2 ? two : before->domains;
+        for (unsigned round = 0; round < 3; round++) {
+            purge_ask_round(db, ROLE, NULL);
+            acme_work(&scene, 40);
+        }
+        g_auto(Certificate) row = {.name = NULL};
+        acme_read_row(db, &row);
+        g_autoptr(Chain) chain = chain_parse(row.chain, strlen(row.chain), NULL, NULL);
+        assert_int_equal(chain_covers(chain, "imap.example.org"), orders == 2);
+        assert_int_equal(scene.ca->count, orders);
+        acme_assert_serves(db);
+    }
+    acme_settings.certificates = before;
+    acme_scene_clear(&scene);
+}
+
 static void revokes(void **state)
 {
     AcmeScene scene;
@@ -201,6 +227,7 @@ int main(void)
         cmocka_unit_test(gets_one),
         cmocka_unit_test(renews_by_age),
         cmocka_unit_test(renews_by_the_cas_information),
+        cmocka_unit_test(renews_for_other_names),
         cmocka_unit_test(revokes),
         cmocka_unit_test(dies_at_every_call_of_the_store),
         cmocka_unit_test(dies_before_every_request),

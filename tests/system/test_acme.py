@@ -64,6 +64,13 @@ def names_of(der):
     return sorted(re.findall(r"DNS:([^\s,]+)", text))
 
 
+def key_of(der):
+    """What `openssl x509` says of its public key."""
+    text = subprocess.run(["/usr/bin/openssl", "x509", "-inform", "DER", "-noout", "-text"], input=der, check=True,
+                          capture_output=True).stdout.decode()
+    return next(line for line in text.splitlines() if "Public-Key" in line)
+
+
 def test_http_challenge(rota, pebbles):
     """The first certificate, by itself; then one more for a wish, without a failed handshake; then a revocation."""
     http = free_port()
@@ -112,19 +119,22 @@ def test_tls_alpn_challenge(rota, pebbles):
 
 
 def test_external_account_binding(rota_sqlite, pebbles):
-    http = free_port()
+    """With half of all nonces refused, and challenges that are looked at after random times, in any order."""
+    http, names = free_port(), ["mail.example.org", "imap.example.org", "smtp.example.org"]
     key = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
-    pebble = pebbles(rota_sqlite.folder, http_port=http, eab={"kid-1": key})
-    settings, port = node_settings(rota_sqlite, pebble.settings(), http)
+    pebble = pebbles(rota_sqlite.folder, http_port=http, eab={"kid-1": key}, nonce_reject=50, PEBBLE_VA_NOSLEEP="0",
+                     PEBBLE_VA_SLEEPTIME="2")
+    settings, port = node_settings(rota_sqlite, pebble.settings(domains=names), http)
     node = rota_sqlite.serve(settings, "node").ready()
     until(lambda: certificate(rota_sqlite, settings)["failures"], "the refusal")
     assert "wants external account binding" in json.dumps(certificate(rota_sqlite, settings)["problem"])
     node.stop()
     binding = f'eab.kid = "kid-1"\neab.hmac-key = "{key}"'
-    settings, port = node_settings(rota_sqlite, pebble.settings(more=binding), http)
+    settings, port = node_settings(rota_sqlite, pebble.settings(domains=names, more=binding), http)
     node = rota_sqlite.serve(settings, "again").ready()
     rota_sqlite.run("cert", "renew", "mail", settings=settings)
-    until(lambda: trusted(port, pebble.root(), "mail.example.org"), "the certificate")
+    got = until(lambda: trusted(port, pebble.root(), "mail.example.org"), "the certificate")
+    assert names_of(got[0]) == sorted(names) and pebble.orders() == 1
     node.stop()
 
 
@@ -182,8 +192,20 @@ def test_issuer(rota_sqlite, pebbles):
     name = subject.split("commonName")[1].split("=")[1].strip()
     settings, port = node_settings(rota_sqlite, pebble.settings(more=f'issuer = "{name}"'), http)
     node = rota_sqlite.serve(settings, "node").ready()
-    until(lambda: trusted(port, pebble.root(2), "mail.example.org"), "the certificate")
+    first = until(lambda: trusted(port, pebble.root(2), "mail.example.org"), "the certificate")[0]
     assert not trusted(port, pebble.root(0), "mail.example.org")
+    assert "256 bit" in key_of(first)
+    node.stop()
+    # Other kinds of keys: the account's is rolled over to. An issuer that no chain has: the CA's own choice.
+    acme = pebble.settings(more='issuer = "no such"\naccount-key = "p384"\nkey-type = "p384"')
+    settings, port = node_settings(rota_sqlite, acme, http)
+    node = rota_sqlite.serve(settings, "again").ready()
+    rota_sqlite.run("cert", "renew", "mail", settings=settings)
+    renewed(rota_sqlite, settings, 2)
+    second = until(lambda: (lambda got: got if got and got[0] != first else None)(
+        trusted(port, pebble.root(0), "mail.example.org")), "the second")[0]
+    assert "384 bit" in key_of(second)
+    assert "POST /rollover-account-key" in pebble.log.read_text()
     node.stop()
 
 
