@@ -9,6 +9,10 @@
 #include "push_support.h"
 
 #include "duty/metrics_snapshot.h"
+#include "purge_support.h"
+
+/* steps at which a death has a request sent twice: those between its answer and the commit */
+#define METRICS_CRASH_REPEATS 12
 
 static inline char *metrics_text(void)
 {
@@ -78,5 +82,69 @@ static inline bool metrics_read_cluster(SeriesSet *set, Db *db, void *data, GErr
     return true;
 }
 static const MetricsDoor metrics_test_door = {metrics_read_cluster, NULL, "", "1"};
+
+/* ---------------------------------------------------------------- for duty/crash_test.c */
+
+/* The service lives in the test, while those who send to it die; they find it by the environment.
+ */
+#define METRICS_VARIABLE "ROTA_TEST_METRICS"
+static PushService metrics_crash_service;
+static MetricsPush metrics_crash_push;
+
+/* The settings of both, at the start of the program. */
+static inline void metrics_crash_init(DutySettings *settings)
+{
+    const char *port = g_getenv(METRICS_VARIABLE);
+    metrics_push_init(&metrics_crash_push, port ? (unsigned)g_ascii_strtoull(port, NULL, 10) : 0);
+    settings->metrics_push = &metrics_crash_push;
+    settings->metrics_door = &metrics_test_door;
+}
+
+static inline void metrics_crash_start(DutySettings *settings)
+{
+    push_service_start(&metrics_crash_service);
+    push_service_answer(&metrics_crash_service, "200 OK");
+    g_autofree char *port = g_strdup_printf("%u", metrics_crash_service.port);
+    g_setenv(METRICS_VARIABLE, port, TRUE);
+    metrics_push_clear(&metrics_crash_push);
+    metrics_crash_init(settings);
+}
+
+static inline void metrics_crash_stop(void)
+{
+    g_unsetenv(METRICS_VARIABLE);
+    push_service_stop(&metrics_crash_service);
+}
+
+/* Two nodes' series, and the cluster's. */
+static inline void metrics_crash_plant(Db *db, unsigned n)
+{
+    int64_t now = model_count(db, "SELECT rota_now()");
+    (void)n;
+    metrics_record(db, &metrics_crash_push, 1, now);
+    metrics_record(db, &metrics_crash_push, 2, now);
+    purge_exec(db, "UPDATE metric_target SET cluster_at = 0");
+    purge_ask_round(db, "metrics.push", NULL);
+}
+
+/* All targets have had it, which is counted once; a death between the sending and the counting has
+ * it sent once more. */
+static inline void metrics_crash_verify(Db *db, unsigned n)
+{
+    static const char *const lines[] = {"POST /v1/metrics ", "POST /api/v1/write ",
+                                        "PUT /metrics/job/rota/instance/1 ",
+                                        "PUT /metrics/job/rota/instance/cluster "};
+    assert_int_equal(model_count(db, "SELECT count(*) FROM metric_outbox"), 0);
+    assert_int_equal(model_count(db, "SELECT CAST(sum(sent) AS BIGINT) FROM metric_target"),
+                     n * 3 * METRICS_TARGETS);
+    assert_int_equal(model_count(db, "SELECT CAST(sum(refused + dropped) AS BIGINT)"
+                                     " FROM metric_target"),
+                     0);
+    for (unsigned i = 0; i < G_N_ELEMENTS(lines); i++) {
+        unsigned count = push_service_count_of(&metrics_crash_service, lines[i]);
+        if (count < n || count > n + METRICS_CRASH_REPEATS)
+            fail_msg("%u of \"%s\" after %u works", count, lines[i], n);
+    }
+}
 
 #endif

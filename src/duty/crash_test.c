@@ -14,6 +14,7 @@
 #include "imip_support.h"
 #include "model_support.h"
 #include "purge_support.h"
+#include "metrics_support.h"
 #include "push_support.h"
 
 #include <signal.h>
@@ -350,6 +351,7 @@ static const CrashCase cases[] = {
     {"metrics.calculate", metrics_plant, metrics_verify, 15},
     {"calendar-alerts", alerts_plant, alerts_verify, 12},
     {"acme.renew", crash_acme_plant, crash_acme_verify, 40},
+    {"metrics.push", metrics_crash_plant, metrics_crash_verify, 40},
 };
 
 static const char *name_of(const CrashCase *what)
@@ -530,6 +532,13 @@ static void push_notifications(void **state)
     push_service_stop(&service);
 }
 
+static void metrics_push(void **state)
+{
+    metrics_crash_start(&settings);
+    walk(*state, 10);
+    metrics_crash_stop();
+}
+
 static void walk_beside_relay(TestStore *store, unsigned number_of_case)
 {
     static const RelayScript plain;
@@ -573,6 +582,7 @@ int main(int argc, char **argv)
     settings.scheduling_max_recipients = GUESTS;
     crash_acme_settings(&settings);
     settings.push = push_wire_new(&(PushWireConfig){.allow_private = true});
+    metrics_crash_init(&settings);
     if (argc == ARGS && strcmp(argv[ARG_DIE], "--die") == 0)
         return die(argv);
     const struct CMUnitTest tests[] = {
@@ -580,9 +590,11 @@ int main(int argc, char **argv)
         cmocka_unit_test(bayes_training),  cmocka_unit_test(purge_stores),
         cmocka_unit_test(purge_accounts),  cmocka_unit_test(push_notifications),
         cmocka_unit_test(imip_processing), cmocka_unit_test(metrics_calculate),
-        cmocka_unit_test(calendar_alerts), cmocka_unit_test(acme_renew),
+        cmocka_unit_test(calendar_alerts), cmocka_unit_test(metrics_push),
+        cmocka_unit_test(acme_renew),
     };
     int failed = test_on_both_stores("crash", tests, G_N_ELEMENTS(tests));
     push_wire_free(settings.push);
+    metrics_push_clear(&metrics_crash_push);
     return failed;
 }
