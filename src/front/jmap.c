@@ -20,7 +20,8 @@
 
 #define INT_MOST (((int64_t)1 << 53) - 1) /* RFC 8620 §1.3 */
 
-static const char *const capabilities[] = {JMAP_CORE, JMAP_MAIL, JMAP_PUSH_CAPABILITY, NULL};
+static const char *const capabilities[] = {JMAP_CORE, JMAP_MAIL, JMAP_QUOTA, JMAP_PUSH_CAPABILITY,
+                                           NULL};
 
 /* ---------------------------------------------------------------- for methods */
 
@@ -279,11 +280,12 @@ static const JmapMethod core_methods[] = {
 static const JmapMethod *const tables[] = {
     core_methods,       jmap_mailbox_methods,   jmap_email_methods,
     jmap_query_methods, jmap_email_set_methods, jmap_changes_methods,
-    jmap_blob_methods,  jmap_import_methods,    jmap_mailbox_set_methods};
+    jmap_blob_methods,  jmap_import_methods,    jmap_mailbox_set_methods,
+    jmap_quota_methods};
 
 /* ---------------------------------------------------------------- a request */
 
-static bool uses(json_t *using, const char *capability)
+bool jmap_uses(json_t *using, const char *capability)
 {
     size_t i;
     json_t *one;
@@ -297,7 +299,7 @@ static const JmapMethod *find_method(const char *name, json_t *using)
     for (size_t i = 0; i < G_N_ELEMENTS(tables); i++)
         for (const JmapMethod *method = tables[i]; method->name; method++)
             if (strcmp(method->name, name) == 0)
-                return uses(using, method->capability) ? method : NULL;
+                return jmap_uses(using, method->capability) ? method : NULL;
     return NULL;
 }
 
@@ -379,6 +381,7 @@ json_t *jmap_run(JmapCall *call, json_t *request, const char **ret_problem, cons
     json_t *created = json_object_get(request, "createdIds");
     size_t i, left = JMAP_ANSWER_BYTES_MAX;
     call->created = created ? json_copy(created) : json_object();
+    call->using = using;
     json_array_foreach(json_object_get(request, "methodCalls"), i, row)
     {
         json_t *error = NULL;
@@ -396,5 +399,6 @@ json_t *jmap_run(JmapCall *call, json_t *request, const char **ret_problem, cons
         json_object_set(answer, "createdIds", call->created);
     json_decref(call->created);
     call->created = NULL;
+    call->using = NULL;
     return answer;
 }

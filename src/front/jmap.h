@@ -22,6 +22,7 @@ typedef struct {
     Db *db;
     int64_t account;
     bool push_private;  /* jmap.push.allow-private */
+    json_t *using;      /* capabilities that this request names; borrowed */
     const char *person; /* who asks: an address */
     int64_t now_ms;     /* wall clock */
     size_t made;        /* bytes of emails that this request has made */
@@ -35,8 +36,9 @@ typedef struct {
     json_t *(*run)(JmapCall *call, json_t *arguments, json_t **ret_error);
 } JmapMethod;
 
-#define JMAP_CORE "urn:ietf:params:jmap:core"
-#define JMAP_MAIL "urn:ietf:params:jmap:mail"
+#define JMAP_CORE  "urn:ietf:params:jmap:core"
+#define JMAP_MAIL  "urn:ietf:params:jmap:mail"
+#define JMAP_QUOTA "urn:ietf:params:jmap:quota"
 /* The one order of text that there is (RFC 5051, by Unicode's case folding of today). */
 #define JMAP_COLLATION "i;unicode-casemap"
 
@@ -52,6 +54,8 @@ bool jmap_resolve(json_t *arguments, json_t *responses, const char **ret_detail)
 
 /* {"type": …, "description": …}, as of an object of a /set. */
 json_t *jmap_error(const char *type, const char *description);
+/* One of these is the capability. */
+bool jmap_uses(json_t *using, const char *capability);
 /* Always NULL. */
 json_t *jmap_fail(json_t **ret_error, const char *type, const char *description);
 /* The error that one of ours is. */

@@ -44,8 +44,8 @@ static json_t *account_json(const char *name)
                   MAILBOX_DEPTH_MAX, "maxSizeMailboxName", MAILBOX_NAME_BYTES_MAX,
                   "maxSizeAttachmentsPerEmail", JMAP_ATTACHMENTS_BYTES_MAX, "emailQuerySortOptions",
                   jmap_email_sort_names(), "mayCreateTopLevelMailbox", 1);
-    return json_pack("{s:s, s:b, s:b, s:{s:o}}", "name", name, "isPersonal", 1, "isReadOnly", 0,
-                     "accountCapabilities", JMAP_MAIL, mail);
+    return json_pack("{s:s, s:b, s:b, s:{s:o, s:{}}}", "name", name, "isPersonal", 1, "isReadOnly",
+                     0, "accountCapabilities", JMAP_MAIL, mail, JMAP_QUOTA);
 }
 
 static void run_session(HttpCall *call)
@@ -62,14 +62,14 @@ static void run_session(HttpCall *call)
     g_snprintf(id, sizeof id, "a%" G_GINT64_FORMAT, call->account);
     http_answer_json(
         call->answer, 200,
-        json_pack("{s:{s:o, s:{}, s:o}, s:{s:o}, s:{s:s}, s:s, s:s, s:s, s:s, s:s, s:s}",
-                  "capabilities", JMAP_CORE, core_json(), JMAP_MAIL, JMAP_PUSH_CAPABILITY, push,
-                  "accounts", id, account_json(call->person), "primaryAccounts", JMAP_MAIL, id,
-                  "username", call->person, "apiUrl", "/jmap/api", "downloadUrl",
-                  "/jmap/download/{accountId}/{blobId}/{name}?accept={type}", "uploadUrl",
-                  "/jmap/upload/{accountId}", "eventSourceUrl",
-                  "/jmap/eventsource?types={types}&closeafter={closeafter}&ping={ping}", "state",
-                  "0"));
+        json_pack(
+            "{s:{s:o, s:{}, s:{}, s:o}, s:{s:o}, s:{s:s, s:s}, s:s, s:s, s:s, s:s, s:s, s:s}",
+            "capabilities", JMAP_CORE, core_json(), JMAP_MAIL, JMAP_QUOTA, JMAP_PUSH_CAPABILITY,
+            push, "accounts", id, account_json(call->person), "primaryAccounts", JMAP_MAIL, id,
+            JMAP_QUOTA, id, "username", call->person, "apiUrl", "/jmap/api", "downloadUrl",
+            "/jmap/download/{accountId}/{blobId}/{name}?accept={type}", "uploadUrl",
+            "/jmap/upload/{accountId}", "eventSourceUrl",
+            "/jmap/eventsource?types={types}&closeafter={closeafter}&ping={ping}", "state", "0"));
 }
 
 /* ---------------------------------------------------------------- requests */

@@ -58,10 +58,11 @@ json_t *jmap_file(JmapCall *call, const char *creation, GBytes *bytes, const Jma
 bool jmap_is_in_state(const JmapCall *call, json_t *arguments, int64_t *ret_state,
                       json_t **ret_error);
 
-/* jmap_blob.c, jmap_import.c, jmap_email_set.c, jmap_mailbox_set.c; ended by a row without a name.
+/* jmap_blob.c, jmap_import.c, jmap_email_set.c, jmap_mailbox_set.c, jmap_quota.c; ended by a row
+ * without a name.
  */
 extern const JmapMethod jmap_blob_methods[], jmap_import_methods[], jmap_email_set_methods[],
-    jmap_mailbox_set_methods[];
+    jmap_mailbox_set_methods[], jmap_quota_methods[];
 extern const HttpRoute jmap_route_upload;
 
 #endif

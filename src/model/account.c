@@ -19,6 +19,7 @@
 #include "base/limits.h"
 #include "base/nearest.h"
 #include "content/address.h"
+#include "model/change.h"
 #include "model/mailbox.h"
 
 #define NEAREST_ACCOUNTS_MAX 10000 /* read for a guess at a mistyped one */
@@ -336,17 +337,6 @@ bool account_count_by_bucket(Db *db, int64_t *ret_counts, GError **error)
     return step == 0;
 }
 
-/* Runs a change of one living account's row; ERROR_GONE where there is none. */
-static bool change_one(Db *db, const DbSql *sql, const char *address, DbValue value, GError **error)
-{
-    if (!db_begin(db, DB_WRITE, error))
-        return false;
-    g_auto(DbScope) scope = db_scope(db);
-    int64_t id = 0;
-    return account_resolve(db, address, &id, error) &&
-           db_exec(db, sql, DB_ARGS(db_int(id), value), error) >= 0 && commit(db, error);
-}
-
 bool account_add_alias(Db *db, const char *address, const char *alias, GError **error)
 {
     g_autofree char *plain = address_fold(alias, false, error);
@@ -378,12 +368,43 @@ bool account_remove_alias(Db *db, const char *alias, GError **error)
     return removed > 0 && commit(db, error);
 }
 
+bool account_usage(Db *db, int64_t account, int64_t *ret_quota, int64_t *ret_used, GError **error)
+{
+    static const DbSql sql = {
+        "SELECT quota_bytes, used_bytes FROM account WHERE id = $1 AND deleted_at = 0", NULL};
+    g_autoptr(DbRows) rows = db_query(db, &sql, DB_ARGS(db_int(account)), error);
+    int step = rows ? db_rows_next(rows, error) : -1;
+    if (step == 0)
+        return fail(error, ERROR_GONE, "there is no account %" G_GINT64_FORMAT, account);
+    if (step < 0)
+        return false;
+    *ret_quota = db_rows_int(rows, 0);
+    *ret_used = db_rows_int(rows, 1);
+    return true;
+}
+
 bool account_set_quota(Db *db, const char *address, int64_t quota_bytes, GError **error)
 {
     static const DbSql sql = {"UPDATE account SET quota_bytes = $2 WHERE id = $1", NULL};
+    int64_t id = 0, before = 0, used;
     if (quota_bytes < 0)
         return fail(error, ERROR_REJECT, "a quota cannot be negative");
-    return change_one(db, &sql, address, db_int(quota_bytes), error);
+    if (!db_begin(db, DB_WRITE, error))
+        return false;
+    g_auto(DbScope) scope = db_scope(db);
+    if (!account_resolve(db, address, &id, error) || !account_lock_row(db, id, error) ||
+        !account_usage(db, id, &before, &used, error))
+        return false;
+    if (before == quota_bytes)
+        return true;
+    ChangeAction action = before == 0        ? CHANGE_CREATED
+                          : quota_bytes == 0 ? CHANGE_DESTROYED
+                                             : CHANGE_UPDATED;
+    if (db_exec(db, &sql, DB_ARGS(db_int(id), db_int(quota_bytes)), error) < 0 ||
+        change_append(db, id, CHANGE_QUOTA, 1, action, error) < 0 || !commit(db, error))
+        return false;
+    change_wake();
+    return true;
 }
 
 bool account_delete(Db *db, const char *address, GError **error)

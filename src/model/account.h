@@ -59,6 +59,9 @@ bool account_count_by_bucket(Db *db, int64_t *ret_counts, GError **error);
 bool account_add_alias(Db *db, const char *address, const char *alias, GError **error);
 /* ERROR_GONE: there is no such alias; ERROR_REJECT: it is an account's own address. */
 bool account_remove_alias(Db *db, const char *alias, GError **error);
+/* What a living one may keep (0: there is no limit) and keeps, in bytes; ERROR_GONE. (tx) */
+bool account_usage(Db *db, int64_t account, int64_t *ret_quota, int64_t *ret_used, GError **error);
+/* 0: no limit. It is a change of the account. */
 bool account_set_quota(Db *db, const char *address, int64_t quota_bytes, GError **error);
 bool account_delete(Db *db, const char *address, GError **error);
 /* The latest deleted one of that address comes back, without its aliases. ERROR_GONE,

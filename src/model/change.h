@@ -20,6 +20,7 @@ typedef enum {
     CHANGE_CALENDAR = 3,
     CHANGE_EVENT = 4, /* an object of a calendar */
     CHANGE_ALERT = 5, /* the object has an alarm that is to be shown */
+    CHANGE_QUOTA = 6, /* the account's limit, object 1 */
 } ChangeKind;
 typedef enum { CHANGE_CREATED = 1, CHANGE_UPDATED = 2, CHANGE_DESTROYED = 3 } ChangeAction;
 typedef struct {
