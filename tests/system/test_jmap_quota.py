@@ -24,7 +24,8 @@ def test_a_quota_is_told(rota):
     lists, _, second = changes(first["state"])
     assert lists == [["Q1"], [], []]
     quota, = me.call("Quota/get", ids=["Q1", "Q2"])["list"]
-    used = sum(one["size"] for one in me.call("Email/get", ids=me.call("Email/query")["ids"], properties=["size"])["list"])
+    mail = me.call("Email/get", ids=me.call("Email/query")["ids"], properties=["size"])["list"]
+    used = sum(one["size"] for one in mail)
     assert quota == {"id": "Q1", "resourceType": "octets", "used": used, "hardLimit": 10000000, "scope": "account",
                      "name": "all that is kept", "types": ["Email"], "warnLimit": None, "softLimit": None,
                      "description": None}
