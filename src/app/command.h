@@ -99,6 +99,7 @@ int command_main(int argc, char **argv);
     X(cmd_account_tokens) \
     X(cmd_account_undelete) \
     X(cmd_audit) \
+    X(cmd_calendar_next) \
     X(cmd_cert_export) \
     X(cmd_cert_forget) \
     X(cmd_cert_list) \

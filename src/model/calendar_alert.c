@@ -1,6 +1,7 @@
 /* calendar_alert: the ledger of alarms.
  *
- * How it fits: duty/calendar_alerts.c alone. Failures: the store's.
+ * How it fits: duty/calendar_alerts.c writes it; app/cmd_calendar.c asks what comes. Failures: the
+ * store's.
  */
 #include "model/calendar_alert.h"
 
@@ -9,6 +10,21 @@
 #include "base/limits_calendar.h"
 #include "base/text.h"
 #include "model/change.h"
+
+GArray *calendar_alert_coming(Db *db, int64_t account, unsigned limit, GError **error)
+{
+    static const DbSql sql = {"SELECT id FROM calendar_object WHERE account = $1 AND alert_at > 0 "
+                              "ORDER BY alert_at, id LIMIT $2",
+                              NULL};
+    g_autoptr(GArray) ids = g_array_new(FALSE, FALSE, sizeof(int64_t));
+    g_autoptr(DbRows) rows = db_query(db, &sql, DB_ARGS(db_int(account), db_int(limit)), error);
+    int step = -1;
+    while (rows && (step = db_rows_next(rows, error)) > 0) {
+        int64_t id = db_rows_int(rows, 0);
+        g_array_append_val(ids, id);
+    }
+    return step < 0 ? NULL : g_steal_pointer(&ids);
+}
 
 bool calendar_alert_note(Db *db, const CalendarAlert *alerts, unsigned count, bool *ret_noted,
                          GError **error)

@@ -21,6 +21,10 @@ typedef struct {
     const char *error; /* "": none; cut to ALERT_ERROR_LETTERS_MAX */
 } CalendarAlert;
 
+/* The objects of an account that ring next, the earliest first, at most `limit`: GArray of int64.
+ */
+GArray *calendar_alert_coming(Db *db, int64_t account, unsigned limit, GError **error);
+
 /* They are under way; ret_noted[i] is false where that one has its end already. */
 bool calendar_alert_note(Db *db, const CalendarAlert *alerts, unsigned count, bool *ret_noted,
                          GError **error);

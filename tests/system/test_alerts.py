@@ -2,6 +2,7 @@
 
 import email
 import email.header
+import json
 import socketserver
 import threading
 import time
@@ -101,3 +102,27 @@ def test_a_relay_that_puts_off(rota_sqlite, relay):
     until(lambda: relay.mails, "the reminder")
     until(lambda: rota.query("SELECT state, uncertain FROM calendar_alert") == [["2", "0"]], "its end")
     assert len(relay.mails) == 1
+
+
+def test_what_rings_next(rota):
+    """By time, over calendars and objects, in the zone of the calendar; what is too near is left out."""
+    dav = Dav(rota, more='[server]\ntime-zone = "Asia/Tokyo"\n')
+    dav.dav("PROPFIND", HOME, Depth="1")
+    assert rota.run("calendar", "next", "-a", "ada@example.org", settings=dav.settings) == ""
+    for name, start, lines in [
+            ("daily", "20360101T090000", "RRULE:FREQ=DAILY\r\n" + alarm("-PT15M", "DISPLAY")),
+            ("mail", "20360102T000000Z", alarm("PT0S") + alarm("PT30S") + alarm("PT5M")),
+            ("never", "20360101T090000", "STATUS:CANCELLED\r\n" + alarm())]:
+        body = event(name, start=start, summary=name, more=lines)
+        assert dav.dav("PUT", HOME + f"default/{name}.ics", body)[0] == 201
+    said = rota.run("calendar", "next", "-a", "ada@example.org", "--count", "5", "--json", settings=dav.settings)
+    alarms = json.loads(said)["alarms"]
+    assert [(one["when"], one["action"], one["uid"]) for one in alarms] == [
+        ("2036-01-01 08:45:00", "shown", "daily"), ("2036-01-02 08:45:00", "shown", "daily"),
+        ("2036-01-02 09:00:00", "mail", "mail"), ("2036-01-02 09:05:00", "mail", "mail"),
+        ("2036-01-03 08:45:00", "shown", "daily")]
+    assert {one["zone"] for one in alarms} == {"Asia/Tokyo"}
+    table = rota.run("calendar", "next", "-a", "ada@example.org", settings=dav.settings).splitlines()
+    assert len(table) == 21 and table[1].split()[1:] == ["08:45:00", "Asia/Tokyo", "shown", "Calendar", "daily"]
+    rota.run("calendar", "next", "-a", "bob@example.org", status=1)
+    rota.run("calendar", "next", status=2)
