@@ -88,6 +88,8 @@ def test_all_that_is_scraped_is_pushed(rota, tmp_path):
         # All of it, the cluster's once, and each node's with its number.
         pushed = set(prometheus.api("label/__name__/values"))
         assert names - pushed <= {"rota_cluster_report_success", "rota_cluster_report_age_seconds"}
+        listed = set(re.findall(r"`((?:rota|process)_[a-z_]+)`", (ROOT / "docs" / "metrics.md").read_text()))
+        assert {re.sub("_(bucket|sum|count)$", "", name) for name in names} <= listed, "in no list of docs/metrics.md"
         instances = {one["metric"]["instance"] for one in prometheus.ask("rota_cluster_shard_covered")}
         assert instances == {"cluster"}
         assert {one["metric"]["instance"] for one in prometheus.ask("rota_node_info")} == nodes
