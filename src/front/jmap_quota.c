@@ -197,7 +197,7 @@ static json_t *run_query(JmapCall *call, json_t *arguments, json_t **ret_error)
     g_autoptr(GError) error = NULL;
     g_auto(Query) query = {0};
     JmapWindow window;
-    JmapFound found = {.prefix = 'Q', .can_change = true};
+    JmapFound found = {.prefix = 'Q', .can_change = true, .total = -1};
     if (!jmap_takes(call, arguments, names, ret_error) ||
         !read_query(arguments, &query, ret_error) ||
         !jmap_window_read(arguments, &window, ret_error))
@@ -218,7 +218,7 @@ static json_t *run_query_changes(JmapCall *call, json_t *arguments, json_t **ret
     g_autoptr(GHashTable) changed = NULL;
     g_auto(Query) query = {0};
     JmapSince since;
-    JmapFound found = {.prefix = 'Q', .can_change = true};
+    JmapFound found = {.prefix = 'Q', .can_change = true, .total = -1};
     if (!jmap_takes(call, arguments, names, ret_error) ||
         !read_query(arguments, &query, ret_error) || !jmap_since_read(arguments, &since, ret_error))
         return NULL;
