@@ -3,6 +3,7 @@
 
 #include "base/limits_http.h"
 #include "front/api.h"
+#include "front/certificate_read.h"
 #include "front/http_auth.h"
 #include "model_support.h"
 #include "roster/shard.h"
@@ -249,6 +250,42 @@ static void metrics_are_drawn_from_what_was_kept(void **state)
     clear(&fixture);
 }
 
+/* Those of the store, with what its CA has said, whole; and those that were never begun. */
+static void certificates_are_all_told(void **state)
+{
+    static char *names[] = {"mail.example.org", NULL};
+    static const CertificateWanted wanted[] = {{"mail", names}, {"web", names}};
+    static const CertificateHouse certificates = {.wanted = wanted, .count = 2, .file = ""};
+    static const DbSql failing = {
+        "UPDATE certificate SET failures = 3, problem = '{\"type\":\"a:b\",\"detail\":\"c\","
+        "\"subproblems\":[{\"detail\":\"d\"}]}'",
+        NULL};
+    static const char *const order[] = {"mail", "old", "web"};
+    Fixture fixture;
+    make(&fixture, *state);
+    fixture.house.certificates = &certificates;
+    assert_true(db_begin(fixture.db, DB_WRITE, NULL));
+    assert_true(certificate_set_wish(fixture.db, "mail", "renew", NULL));
+    assert_true(certificate_set_wish(fixture.db, "old", "renew", NULL));
+    assert_int_equal(db_commit(fixture.db, NULL), DB_DONE);
+    change(fixture.db, &failing);
+    json_t *answer =
+        ask(&fixture, &(Ask){"GET", "/api/certificates", 200, ADMIN, NULL, NULL, NULL, NULL});
+    const json_t *all = json_object_get(answer, "certificates");
+    assert_int_equal(json_array_size(all), G_N_ELEMENTS(order));
+    for (size_t i = 0; i < G_N_ELEMENTS(order); i++) {
+        const json_t *one = json_array_get(all, i), *problem = json_object_get(one, "problem");
+        bool is_wanted = json_array_size(json_object_get(one, "wanted")) == 1;
+        assert_string_equal(json_string_value(json_object_get(one, "name")), order[i]);
+        assert_string_equal(json_string_value(json_object_get(one, "state")), "none");
+        assert_int_equal(is_wanted, strcmp(order[i], "old") != 0);
+        assert_int_equal(json_array_size(json_object_get(problem, "subproblems")),
+                         strcmp(order[i], "web") != 0);
+    }
+    json_decref(answer);
+    clear(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -256,6 +293,7 @@ int main(void)
         cmocka_unit_test(a_login_is_remembered_for_a_time),
         cmocka_unit_test(tells_and_changes_tasks),
         cmocka_unit_test(metrics_are_drawn_from_what_was_kept),
+        cmocka_unit_test(certificates_are_all_told),
     };
     return test_on_both_stores("api", tests, G_N_ELEMENTS(tests));
 }
