@@ -11,6 +11,8 @@
 /* RFC 8620 suggests 500 for both */
 #define JMAP_GET_MAX 500
 #define JMAP_SET_MAX 500
+/* of a SearchSnippet/get: each is read and parsed */
+#define JMAP_SNIPPETS_MAX 100
 /* ids in one answer of a query or of changes */
 #define JMAP_QUERY_MAX   1000
 #define JMAP_CHANGES_MAX 1000

@@ -278,10 +278,9 @@ static const JmapMethod core_methods[] = {
     {NULL, NULL, NULL},
 };
 static const JmapMethod *const tables[] = {
-    core_methods,       jmap_mailbox_methods,   jmap_email_methods,
-    jmap_query_methods, jmap_email_set_methods, jmap_changes_methods,
-    jmap_blob_methods,  jmap_import_methods,    jmap_mailbox_set_methods,
-    jmap_quota_methods};
+    core_methods,       jmap_mailbox_methods, jmap_mailbox_query_methods, jmap_snippet_methods,
+    jmap_email_methods, jmap_query_methods,   jmap_email_set_methods,     jmap_changes_methods,
+    jmap_blob_methods,  jmap_import_methods,  jmap_mailbox_set_methods,   jmap_quota_methods};
 
 /* ---------------------------------------------------------------- a request */
 

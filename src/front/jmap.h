@@ -90,7 +90,7 @@ json_t *jmap_get_answer(const JmapCall *call, int64_t state, json_t *list, json_
 /* The methods that read: jmap_mailbox.c, jmap_email.c, jmap_query.c, jmap_changes.c; ended by a row
  * without a name. Those that write: jmap_write.h. */
 extern const JmapMethod jmap_mailbox_methods[], jmap_email_methods[], jmap_query_methods[],
-    jmap_changes_methods[];
+    jmap_changes_methods[], jmap_mailbox_query_methods[], jmap_snippet_methods[];
 
 /* jmap_door.c: the session, requests, the bytes of messages, events. Ended by NULL. */
 extern const HttpRoute *const jmap_routes[];

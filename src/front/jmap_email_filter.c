@@ -104,6 +104,26 @@ static char *query_of(const JmapFilter *condition)
     return g_string_free(g_steal_pointer(&query), FALSE);
 }
 
+bool jmap_email_words(const JmapFilter *filter, SnippetWords *subject, SnippetWords *body,
+                      GError **error)
+{
+    for (guint i = 0; filter->children && i < filter->children->len; i++)
+        if (filter->kind != JMAP_FILTER_NOT &&
+            !jmap_email_words(filter->children->pdata[i], subject, body, error))
+            return false;
+    if (filter->kind != IN_TEXT && filter->kind != IN_SUBJECT && filter->kind != IN_BODY)
+        return true;
+    g_autofree char *text = query_of(filter);
+    g_autoptr(QueryNode) query = *text ? query_parse(text, error) : NULL;
+    if (*text && !query)
+        return false;
+    if (query && filter->kind != IN_BODY)
+        snippet_words_add(subject, query);
+    if (query && filter->kind != IN_SUBJECT)
+        snippet_words_add(body, query);
+    return true;
+}
+
 static bool search(const JmapCall *call, JmapFilter *condition, GError **error)
 {
     int64_t before = 0;

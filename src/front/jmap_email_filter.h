@@ -5,6 +5,7 @@
 #ifndef ROTA_FRONT_JMAP_EMAIL_FILTER_H
 #define ROTA_FRONT_JMAP_EMAIL_FILTER_H
 
+#include "content/snippet.h"
 #include "model/email_query.h"
 
 #include "front/jmap_filter.h"
@@ -30,6 +31,10 @@ bool jmap_email_query_read(json_t *arguments, JmapEmailQuery *ret, json_t **ret_
 bool jmap_email_query_prepare(const JmapCall *call, JmapEmailQuery *query, GError **error);
 /* 1, 0, -1 with *error. */
 int jmap_email_passes(const JmapEmailQuery *query, EmailBrief *brief, GError **error);
+/* The words of the texts that are asked for in subjects and in bodies, for who marks them.
+ * ERROR_REJECT as above. */
+bool jmap_email_words(const JmapFilter *filter, SnippetWords *subject, SnippetWords *body,
+                      GError **error);
 /* Have all of a thread's emails the keyword, or some? */
 bool jmap_thread_has(GHashTable *threads, int64_t thread, bool all);
 

@@ -1,4 +1,4 @@
-/* jmap_mailbox: Mailbox/get and Mailbox/query of JMAP (RFC 8621 §2).
+/* jmap_mailbox: Mailbox/get of JMAP (RFC 8621 §2).
  *
  * How it fits: model/mailbox.h lists them all; an account has dozens, so each call reads the list.
  * An email is in one mailbox alone (maxMailboxesPerEmail is 1).
@@ -20,12 +20,14 @@ static const char *const properties[] = {
     "unreadEmails", "totalThreads", "unreadThreads", "myRights", "isSubscribed", NULL};
 
 /* As clients like to show them. */
-static int sort_order(const char *role)
+int64_t jmap_mailbox_order(const Mailbox *box)
 {
     static const char *const order[] = {"inbox", "drafts", "sent", "archive", "junk", "trash"};
+    if (box->sort_order != MAILBOX_ORDER_OF_ROLE)
+        return box->sort_order;
     for (unsigned i = 0; i < G_N_ELEMENTS(order); i++)
-        if (strcmp(order[i], role) == 0)
-            return (int)i + 1;
+        if (strcmp(order[i], box->role) == 0)
+            return i + 1;
     return 10;
 }
 
@@ -44,10 +46,9 @@ json_t *jmap_mailbox_json(const Mailbox *box, json_t *wanted)
         "{s:o, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:b}", "id", jmap_id('B', box->id),
         "name", box->name, "parentId", box->parent ? jmap_id('B', box->parent) : json_null(),
         "role", *box->role ? json_string(box->role) : json_null(), "sortOrder",
-        (json_int_t)(box->sort_order >= 0 ? box->sort_order : sort_order(box->role)), "totalEmails",
-        (json_int_t)box->total, "unreadEmails", (json_int_t)box->unread, "totalThreads",
-        (json_int_t)box->total, "unreadThreads", (json_int_t)box->unread, "myRights",
-        rights(box->role), "isSubscribed", box->subscribed);
+        (json_int_t)jmap_mailbox_order(box), "totalEmails", (json_int_t)box->total, "unreadEmails",
+        (json_int_t)box->unread, "totalThreads", (json_int_t)box->total, "unreadThreads",
+        (json_int_t)box->unread, "myRights", rights(box->role), "isSubscribed", box->subscribed);
     for (const char *const *name = properties; *name; name++)
         if (strcmp(*name, "id") != 0 && !jmap_wants(wanted, *name))
             json_object_del(all, *name);
@@ -101,81 +102,7 @@ static json_t *run_get(JmapCall *call, json_t *arguments, json_t **ret_error)
     return jmap_get_answer(call, state, list, not_found);
 }
 
-/* ---- query */
-
-static bool matches(const Mailbox *box, json_t *filter)
-{
-    const char *key;
-    json_t *value;
-    json_object_foreach(filter, key, value)
-    {
-        const char *text = json_string_value(value);
-        if (strcmp(key, "isSubscribed") == 0 && box->subscribed != json_is_true(value))
-            return false;
-        if (strcmp(key, "role") == 0 && strcmp(box->role, text ? text : "") != 0)
-            return false;
-        if (strcmp(key, "hasAnyRole") == 0 && (*box->role != '\0') != json_is_true(value))
-            return false;
-        if (strcmp(key, "parentId") == 0 && box->parent != (text ? jmap_id_parse(text, 'B') : 0))
-            return false;
-        g_autofree char *have = g_utf8_casefold(box->name, -1);
-        g_autofree char *want = g_utf8_casefold(text ? text : "", -1);
-        if (strcmp(key, "name") == 0 && !strstr(have, want))
-            return false;
-    }
-    return true;
-}
-
-static bool is_filter(json_t *filter)
-{
-    static const char *const known[] = {"role", "hasAnyRole",   "parentId",
-                                        "name", "isSubscribed", NULL};
-    const char *key;
-    json_t *value;
-    json_object_foreach(filter, key, value) if (!g_strv_contains(known, key)) return false;
-    return !filter || json_is_null(filter) || json_is_object(filter);
-}
-
-static json_t *run_query(JmapCall *call, json_t *arguments, json_t **ret_error)
-{
-    static const char *const names[] = {"filter", "sort",           "position",
-                                        "limit",  "calculateTotal", NULL};
-    g_autoptr(GError) error = NULL;
-    int64_t state, place = 0;
-    json_t *filter = json_object_get(arguments, "filter");
-    int64_t position = 0, limit = JMAP_QUERY_MAX;
-    if (!jmap_takes(call, arguments, names, ret_error) ||
-        !jmap_int(arguments, "position", &position, ret_error) ||
-        !jmap_int(arguments, "limit", &limit, ret_error))
-        return NULL;
-    if (!is_filter(filter))
-        return jmap_fail(ret_error, "unsupportedFilter", NULL);
-    if (json_array_size(json_object_get(arguments, "sort")) > 0)
-        return jmap_fail(ret_error, "unsupportedSort", "they come by path");
-    if (position < 0 || limit < 0)
-        return jmap_fail(ret_error, "invalidArguments", "position and limit are not negative here");
-    g_autoptr(GPtrArray) all = read_all(call, &state, &error);
-    if (!all)
-        return jmap_fail_error(ret_error, error);
-    json_t *ids = json_array();
-    for (guint i = 0; i < all->len; i++) {
-        const Mailbox *box = all->pdata[i];
-        if (!matches(box, filter))
-            continue;
-        if (place++ >= position && (int64_t)json_array_size(ids) < limit)
-            json_array_append_new(ids, jmap_id('B', box->id));
-    }
-    json_t *answer =
-        json_pack("{s:o, s:o, s:b, s:I, s:o}", "accountId", jmap_id('a', call->account),
-                  "queryState", jmap_state_json(state), "canCalculateChanges", 0, "position",
-                  (json_int_t)MIN(position, place), "ids", ids);
-    if (json_is_true(json_object_get(arguments, "calculateTotal")))
-        json_object_set_new(answer, "total", json_integer(place));
-    return answer;
-}
-
 const JmapMethod jmap_mailbox_methods[] = {
     {"Mailbox/get", JMAP_MAIL, run_get},
-    {"Mailbox/query", JMAP_MAIL, run_query},
     {NULL, NULL, NULL},
 };

@@ -201,3 +201,78 @@ def test_more_addresses_than_a_row_holds(rota_sqlite):
     got, = me.call("Email/get", ids=[made["created"]["n"]["id"]], properties=["to", "sender", "cc"])["list"]
     assert [one["email"] for one in got["to"]] == many and got["cc"] is None
     assert got["sender"] == [{"name": None, "email": "s@example.net"}]
+
+
+def test_snippets(rota):
+    _, me, linus, _, _, ids = ready(rota)
+
+    def marked(filter, *names):
+        got = me.call("SearchSnippet/get", filter=filter, emailIds=[ids[name] for name in names])
+        assert [one["emailId"] for one in got["list"]] == [ids[name] for name in names] and got["notFound"] is None
+        return [(one["subject"], one["preview"]) for one in got["list"]]
+    assert marked({"text": "apples"}, "first", "big") == [
+        ("<mark>Apples</mark>", "red <mark>apples</mark> and green pears"), (None, None)]
+    assert marked({"body": '"green apples"'}, "reply") == [(None, "<mark>green</mark> <mark>apples</mark>")]
+    for filter in (operator("NOT", {"text": "apples"}), {"inMailbox": "B1"}, {"text": "??"}):
+        assert marked(filter, "reply") == [(None, None)]
+    assert marked(operator("OR", {"subject": "fruit"}, {"body": "green"}), "reply") == [
+        ("RE: [<mark>fruit</mark>] apples", "<mark>green</mark> apples")]
+    assert marked(None, "old") == [(None, None)]
+    got = linus.call("SearchSnippet/get", filter={"text": "apples"}, emailIds=[ids["first"], "x"])
+    assert (got["list"], got["notFound"]) == ([], [ids["first"], "x"])
+    for words, want in (({"emailIds": "M1"}, "invalidArguments"), ({}, "invalidArguments"), ({"emailIds": [7]},
+                        "invalidArguments"), ({"emailIds": ["M1"] * 101}, "requestTooLarge"),
+                        ({"emailIds": [], "filter": {"colour": 7}}, "unsupportedFilter"),
+                        ({"emailIds": [], "filter": {"text": 7}}, "invalidArguments"),
+                        ({"emailIds": [], "accountId": linus.account}, "accountNotFound")):
+        assert me.error("SearchSnippet/get", **words) == want, words
+
+
+def test_queries_of_mailboxes(rota):
+    _, me, linus = begin(rota)
+    own = {box["name"]: box["id"] for box in me.call("Mailbox/get", ids=None)["list"]}
+    for name, parent, order in (("Zoo", None, 99), ("bear", "Zoo", 3), ("Ape", "Zoo", 3), ("Den", "bear", 1)):
+        got = me.call("Mailbox/set", create={"n": {"name": name, "parentId": parent and own[parent], "sortOrder": order,
+                                                   "isSubscribed": name != "Ape"}})
+        own[name] = got["created"]["n"]["id"]
+    names = {one: name for name, one in own.items()}
+
+    def found(**words):
+        return [names[one] for one in me.call("Mailbox/query", **words)["ids"]]
+    order = [{"property": "sortOrder"}, {"property": "name"}]
+    zoo = operator("OR", {"parentId": own["Zoo"]}, {"parentId": own["bear"]}, {"name": "zoo"})
+    assert found(filter=zoo, sort=order) == ["Den", "Ape", "bear", "Zoo"]
+    assert found(filter=zoo, sort=order, sortAsTree=True) == ["Zoo", "Ape", "bear", "Den"]
+    assert found(filter=zoo, sort=[{"property": "name", "isAscending": False}], sortAsTree=True) == [
+        "Zoo", "bear", "Den", "Ape"]
+    assert found(filter={"parentId": own["Zoo"]}, filterAsTree=True) == []
+    assert found(filter=operator("NOT", {"name": "BEAR"}, {"hasAnyRole": True}), filterAsTree=True) == ["Zoo", "Ape"]
+    assert found(filter={"isSubscribed": False}) == ["Ape"] and found(filter={"role": "junk"}) == found(
+        filter=operator("AND", {"hasAnyRole": True, "name": "junk"}))
+    assert "Zoo" in found(filter={"parentId": None, "role": None}) and found(filter={"parentId": "B99"}) == []
+    got = me.call("Mailbox/query", filter=zoo, sort=order, anchor=own["bear"], anchorOffset=-1, limit=1,
+                  calculateTotal=True)
+    assert (got["ids"], got["position"], got["total"]) == ([own["Ape"]], 1, 4)
+    first, query = me.call("Mailbox/query", sort=order), {"sort": order}
+    me.call("Mailbox/set", update={own["Ape"]: {"name": "Zebra"}}, destroy=[own["Den"]])
+    got = me.call("Mailbox/queryChanges", sinceQueryState=first["queryState"], calculateTotal=True, **query)
+    have = [one for one in first["ids"] if one not in got["removed"]]
+    for row in got["added"]:
+        have.insert(row["index"], row["id"])
+    now = me.call("Mailbox/query", **query)
+    assert have == now["ids"] and got["newQueryState"] == now["queryState"] and got["total"] == len(have)
+    state = first["queryState"]
+    for words, want in (({}, "cannotCalculateChanges"), ({"sort": order, "sortAsTree": True}, "cannotCalculateChanges"),
+                        ({"sort": order, "maxChanges": 1}, "tooManyChanges"),
+                        ({"sinceQueryState": "99999"}, "cannotCalculateChanges"), ({"upToId": 7}, "invalidArguments"),
+                        ({"accountId": linus.account}, "accountNotFound")):
+        assert me.error("Mailbox/queryChanges", **{"sinceQueryState": state, **words}) == want, words
+    for words, want in (({"filter": {"colour": 7}}, "unsupportedFilter"), ({"filter": {"role": 7}}, "invalidArguments"),
+                        ({"filter": {"name": None}}, "invalidArguments"),
+                        ({"filter": operator("X")}, "invalidArguments"),
+                        ({"filter": {"hasAnyRole": "yes"}}, "invalidArguments"),
+                        ({"sortAsTree": 1}, "invalidArguments"),
+                        ({"filter": {"isSubscribed": None}}, "invalidArguments"), ({"sort": 7}, "invalidArguments"),
+                        ({"sort": [{"property": "role"}]}, "unsupportedSort"), ({"anchor": "B99"}, "anchorNotFound"),
+                        ({"limit": -1}, "invalidArguments"), ({"accountId": linus.account}, "accountNotFound")):
+        assert me.error("Mailbox/query", **words) == want, words
