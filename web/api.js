@@ -15,9 +15,11 @@ export async function get(path) {
   return answer(await fetch(at(path), {headers: {accept: "application/json"}, cache: "no-store"}));
 }
 
-export async function post(path, body = {}) {
-  return answer(await fetch(at(path), {method: "POST", headers: {"content-type": "application/json"}, body: JSON.stringify(body)}));
+async function send(method, path, body) {
+  return answer(await fetch(at(path), {method, headers: {"content-type": "application/json"}, body: JSON.stringify(body)}));
 }
+export const post = (path, body = {}) => send("POST", path, body);
+export const patch = (path, body) => send("PATCH", path, body);
 
 const POLL_MS = 2000, HIDDEN_MS = 10000;
 

@@ -1,10 +1,11 @@
 // main: the page: what is new comes by follow(), and each part draws itself from it.
+import {showAccounts} from "./accounts.js";
 import {follow, post} from "./api.js";
 import {clock, byId, duration, el, number as figure, replace, time} from "./dom.js";
 import {columns, drawGrid, nodeWords} from "./grid.js";
 import {drawHistory, remember} from "./history.js";
 import "./imip.js";
-import {showAudit, showAccounts} from "./reports.js";
+import {keepLooking} from "./reports.js";
 import {nameRoles, showTasks, watchTasks} from "./tasks.js";
 import {askWithout, drawWhatIf} from "./whatif.js";
 
@@ -97,6 +98,6 @@ follow((news) => {
   first = false;
   performance.mark("grid");
   showTasks();
-  showAudit(byId("audit-list"));
-  showAccounts(byId("accounts-list"));
+  keepLooking(byId("audit-list"), byId("certificates-list"));
+  showAccounts();
 }, alive, quiet);

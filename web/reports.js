@@ -1,6 +1,16 @@
-// reports: what `rota audit` finds, and the accounts.
+// reports: what `rota audit` finds, and the certificates. One that is near its end is told at the top, in the audit's words.
 import {get} from "./api.js";
-import {bytes, duration, el, number, replace, table} from "./dom.js";
+import {byId, duration, el, replace, table, time} from "./dom.js";
+
+const LOOK_MS = 600000;
+// Of what the audit finds: what breaks TLS for everybody, soon or now.
+const LOUD = ["certificate-ends", "certificate-unusable", "certificate-failing"];
+
+function drawLoud(findings) {
+  const parent = byId("certificates-alarm"), loud = findings.filter((finding) => LOUD.includes(finding.name) && finding.severity !== "note");
+  parent.hidden = !loud.length;
+  replace(parent, loud.map((finding) => el("p", {}, finding.what, " ", el("a", {href: "#certificates"}, "Certificates"))));
+}
 
 export async function showAudit(parent) {
   const again = el("button", {type: "button", "data-key": "audit-again", onclick: () => showAudit(parent)}, "Look again");
@@ -11,22 +21,28 @@ export async function showAudit(parent) {
       audit.findings.length ? el("ul", {class: "findings"}, audit.findings.map((finding) => el("li", {class: finding.severity},
         el("p", {}, el("b", {}, `${finding.severity} ${finding.name}`), `: ${finding.what}`), el("p", {class: "hint"}, finding.advice),
         finding.toml ? el("pre", {}, finding.toml) : null))) : el("p", {}, "Nothing to say."), again);
+    drawLoud(audit.findings);
   } catch (error) { replace(parent, el("p", {class: "warning"}, error.message), again); }
 }
 
-function bar(account) {
-  if (!account.quota_bytes) return "-";
-  const share = account.used_bytes / account.quota_bytes, text = `${Math.round(share * 100)} %`;
-  return el("span", {class: share > 0.95 ? "share full" : share > 0.8 ? "share nearly" : "share"}, el("meter", {min: 0, max: 1, high: 0.8, value: Math.min(share, 1), "aria-label": `${text} of the quota`}), ` ${text}`);
+// As `rota cert list`; a problem is the CA's, with what it is called and what it says.
+const problem = (certificate) => !certificate.problem ? certificate.failures ? `${certificate.failures} failures` : "-"
+  : typeof certificate.problem === "string" ? certificate.problem : certificate.problem.detail || certificate.problem.title || certificate.problem.type || JSON.stringify(certificate.problem);
+const late = {over: "bad", none: "late", due: "late"};
+
+export async function showCertificates(parent) {
+  try {
+    const {certificates} = await get("/api/certificates");
+    if (!certificates.length) return replace(parent, el("p", {}, "There is no certificate of acme.renew; [acme.NAME] in the settings gets one."));
+    return replace(parent, table("Certificates of acme.renew", ["name", "state", "good until", "renewed", "names", "problem"], certificates.map((one) => ({cells: [
+      one.name, el("span", {class: late[one.state] || null}, one.state === "none" ? "none yet" : one.state === "due" ? "due for renewal" : one.state),
+      one.version ? time(one.not_after) : "-", one.version ? time(one.renew_at) : "-", (one.names.length ? one.names : one.wanted).join(", ") || "-",
+      one.problem || one.failures ? [problem(one), el("div", {class: "hint"}, `failed ${one.failures} times, the last ${time(one.failed_at)}`)] : "-"]}))));
+  } catch (error) { return replace(parent, el("p", {class: "warning"}, error.message)); }
 }
 
-// A page of them at a time, by address, as the API has them.
-export async function showAccounts(parent, cursor = "", before = []) {
-  try {
-    const page = await get(`/api/accounts?limit=50${cursor ? `&after=${encodeURIComponent(cursor)}` : ""}`), accounts = [...before, ...page.accounts];
-    replace(parent, table(`${number(accounts.length)} accounts${page.next ? ", and more" : ""}`, ["address", ">messages", ">used", ">quota", "of it", "state"],
-      accounts.map((account) => ({cells: [account.address, number(account.used_messages), bytes(account.used_bytes), account.quota_bytes ? bytes(account.quota_bytes) : "none", bar(account),
-        account.deleted_at ? "deleted" : account.administrator ? "administrator" : ""]}))),
-    page.next ? el("button", {type: "button", "data-key": "accounts-more", onclick: () => showAccounts(parent, page.next, accounts)}, "More") : null);
-  } catch (error) { replace(parent, el("p", {class: "warning"}, error.message)); }
+export function keepLooking(audit, certificates) {
+  const look = () => { if (!document.hidden) { showAudit(audit); showCertificates(certificates); } };
+  look();
+  setInterval(look, LOOK_MS);
 }

@@ -18,10 +18,28 @@
 
 static const char *const no_names[] = {NULL};
 
-/* ?deleted=true&limit=&after=; false: the answer is made. */
+/* ?match=ada&over=80; false: the answer is made. */
+static bool read_filter(HttpCall *call, AccountPage *ret)
+{
+    const char *over = g_hash_table_lookup(call->query, "over");
+    guint64 share = 0;
+    ret->match = g_hash_table_lookup(call->query, "match");
+    if (over && !g_ascii_string_to_unsigned(over, 10, 1, 100, &share, NULL)) {
+        http_answer_problem(call->answer, 400, "over is a number from 1 to 100: %% of the quota");
+        return false;
+    }
+    ret->over = (int64_t)share;
+    if (ret->deleted && (over || ret->match)) {
+        http_answer_problem(call->answer, 400, "match and over are for accounts that live");
+        return false;
+    }
+    return true;
+}
+
+/* ?deleted=true&limit=&after=&match=&over=; false: the answer is made. */
 static bool read_page(HttpCall *call, AccountPage *ret)
 {
-    static const char *const names[] = {"deleted", "limit", "after", NULL};
+    static const char *const names[] = {"deleted", "limit", "after", "match", "over", NULL};
     const char *deleted = g_hash_table_lookup(call->query, "deleted");
     if (!http_call_query_is(call, names) ||
         !http_call_limit(call, API_ACCOUNTS_MAX, PAGE_DEFAULT, &ret->limit))
@@ -32,16 +50,18 @@ static bool read_page(HttpCall *call, AccountPage *ret)
     }
     ret->deleted = g_strcmp0(deleted, "true") == 0;
     ret->after = g_hash_table_lookup(call->query, "after");
-    return true;
+    return read_filter(call, ret);
 }
 
 static void run_accounts(HttpCall *call)
 {
     g_autoptr(GError) error = NULL;
     g_autofree char *next = NULL;
-    AccountPage page;
+    AccountPage page = {0};
     if (!read_page(call, &page))
         return;
+    g_autofree char *match = page.match ? g_utf8_strdown(page.match, -1) : NULL;
+    page.match = match;
     if (!db_begin(call->db, DB_READ, &error)) {
         http_answer_error(call->answer, error);
         return;

@@ -257,10 +257,13 @@ GPtrArray *account_list(Db *db, bool deleted, GError **error)
 
 GPtrArray *account_page(Db *db, const AccountPage *page, char **ret_next, GError **error)
 {
-    static const DbSql living = {"SELECT " ACCOUNT_COLUMNS
-                                 " FROM alias l JOIN account a ON a.id = l.account AND a.address ="
-                                 " l.address WHERE l.address > $1 ORDER BY l.address LIMIT $2",
-                                 NULL};
+    static const DbSql living = {
+        "SELECT " ACCOUNT_COLUMNS " FROM alias l JOIN account a ON a.id = l.account AND a.address ="
+        " l.address WHERE l.address > $1 AND ($3 = '' OR replace(l.address,"
+        " $3, '') <> l.address) AND ($4 = 0 OR (a.quota_bytes > 0 AND"
+        " a.used_bytes * 100.0 >= a.quota_bytes * CAST($4 AS DOUBLE"
+        " PRECISION))) ORDER BY l.address LIMIT $2",
+        NULL};
     static const DbSql deleted = {"SELECT " ACCOUNT_COLUMNS
                                   " FROM account a WHERE a.deleted_at <> 0 AND a.id > $1 ORDER BY"
                                   " a.id LIMIT $2",
@@ -268,8 +271,10 @@ GPtrArray *account_page(Db *db, const AccountPage *page, char **ret_next, GError
     const char *after = page->after ? page->after : "";
     DbValue from = page->deleted ? db_int(g_ascii_strtoll(after, NULL, 10)) : db_text(after);
     g_autoptr(GPtrArray) accounts = g_ptr_array_new_with_free_func((GDestroyNotify)account_free);
-    g_autoptr(DbRows) rows = db_query(db, page->deleted ? &deleted : &living,
-                                      DB_ARGS(from, db_int((int64_t)page->limit + 1)), error);
+    const DbValue args[] = {from, db_int((int64_t)page->limit + 1),
+                            db_text(page->match ? page->match : ""), db_int(page->over)};
+    g_autoptr(DbRows) rows =
+        db_query(db, page->deleted ? &deleted : &living, args, page->deleted ? 2 : 4, error);
     int step = -1;
     while (rows && (step = db_rows_next(rows, error)) > 0)
         g_ptr_array_add(accounts, account_read(rows));

@@ -46,6 +46,9 @@ typedef struct {
     bool deleted;
     const char *after; /* NULL: the first page */
     unsigned limit;
+    /* Of the living ones: */
+    const char *match; /* a part of the address, lower-cased; NULL: any */
+    int64_t over;      /* at least so many % of the quota are used; 0: any */
 } AccountPage;
 GPtrArray *account_page(Db *db, const AccountPage *page, char **ret_next, GError **error);
 /* The address of a living one by its number, caller frees; ERROR_GONE. (tx) */

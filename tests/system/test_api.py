@@ -256,6 +256,15 @@ def test_accounts(rota):
         after = page["next"]
     assert [len(page) for page in pages] == [2, 2]
     assert sum(pages, []) == ["ada@example.org", "admin@example.org", "bob@example.org", "new@example.org"]
+    rota.query("UPDATE account SET quota_bytes = 100, used_bytes = 80 WHERE address = 'bob@example.org'")
+    rota.query("UPDATE account SET quota_bytes = 100, used_bytes = 79 WHERE address = 'ada@example.org'")
+    for query, found in (("match=ADA@", ["ada"]), ("match=%25", []), ("match=b@&limit=1", ["bob"]),
+                         ("over=80", ["bob"]), ("over=79&match=a", ["ada", "bob"]), ("over=100", []),
+                         ("match=example.org&after=b", ["bob", "new"])):
+        told = door.api(f"/api/accounts?{query}")[2]["accounts"]
+        assert [account["address"].split("@")[0] for account in told] == found, query
+    for query in ("over=0", "over=101", "over=x", "match=a&deleted=true"):
+        assert door.api(f"/api/accounts?{query}")[0] == 400, query
     for body in ({}, {"address": 7}, {"address": "no address"}, {"address": "a@example.org", "more": 1}, "[]", "{",
                  {"address": "a@example.org", "quota_bytes": -1}, {"address": "a@example.org", "aliases": [1]}):
         assert door.api("/api/accounts", method="POST", body=body)[0] == 400, body

@@ -22,6 +22,13 @@ SEED = (ROOT / "tests" / "data" / "seed.toml").read_text().split("\n", 1)[1]
 LEASE = 2  # seconds
 CLUSTER = f'lease = "{LEASE}s"\nheartbeat = "300ms"\n{SEED}'
 AXE = ROOT / "var" / "packages" / "axe.min.js"
+CERTIFICATE = """
+[storage]
+secret-key = "a key that is long enough for everything"
+[acme.mail]
+directory = "https://127.0.0.1:1/directory"
+domains = ["mail.example.org"]
+"""
 WIRE_BYTES_MAX = 150_000
 GRID_MS_MAX = 500
 # A loaded machine, or a sanitizer, is no reason to fail; the number is printed.
@@ -36,7 +43,9 @@ class Six:
         self.rota.run("account", "add", "admin@example.org", "--admin", "--password-stdin", text="right\n")
         for name, quota in (("ada", "10mb"), ("bob", "1gb"), ("postmaster", "0")):
             self.rota.run("account", "add", f"{name}@example.org", "--quota", quota)
-        self.doors = {n: Door(self.rota, name=f"node{n}", node=n, cluster=CLUSTER) for n in range(1, 7)}
+        # No other node knows of the certificate, and node 1 does not do acme.renew: its row stays as a test writes it.
+        self.doors = {n: Door(self.rota, more=CERTIFICATE if n == 1 else "", name=f"node{n}", node=n, cluster=CLUSTER)
+                      for n in range(1, 7)}
         for door in self.doors.values():
             door.node.ready()
         self.profile = tempfile.TemporaryDirectory(prefix="rota-chromium-", ignore_cleanup_errors=True)
@@ -171,6 +180,59 @@ def test_over_time_is_what_the_cluster_keeps(six):
                " span.dispatchEvent(new Event('change'))")
     until(lambda: "4.0 MB" in browser.js(plots), "the storage of two days")
     axe(browser, "over time")
+    assert browser.complaints() == []
+
+
+def test_accounts_are_found_and_get_quotas(six):
+    """Those near their quota, one by its name; a quota by a click."""
+    browser = six.open()
+    six.rota.query("UPDATE account SET used_bytes = 8200000 WHERE address = 'ada@example.org'")
+    six.rota.query("UPDATE account SET used_bytes = 100000000 WHERE address = 'bob@example.org'")
+    browser.see("#accounts-list", "postmaster@example.org")
+
+    def shown():
+        return browser.text("#accounts-list tbody th")
+    browser.js("const over = document.querySelector('#accounts-form [name=over]'); over.value = '80';"
+               " over.dispatchEvent(new Event('change'))")
+    until(lambda: shown() == ["ada@example.org"], "the account over 80 %")
+    assert "82 %" in browser.text("#accounts-list")[0]
+    browser.js("document.querySelector('#accounts-form [name=over]').value = '';"
+               "document.querySelector('#accounts-form [name=match]').value = 'BOB'")
+    browser.click("#accounts-form button")
+    until(lambda: shown() == ["bob@example.org"], "the account that was searched")
+    browser.click("[aria-label='Quota of bob@example.org']")
+    browser.see("#account h2", "Quota of bob@example.org")
+    axe(browser, "quota")
+    browser.js("document.querySelector('#account input').value = '2500'")
+    browser.click("#account button[type=submit]")
+    browser.see("#accounts-said", "bob@example.org: quota 2.5 GB")
+    assert six.rota.query("SELECT quota_bytes FROM account WHERE address = 'bob@example.org'") == [["2500000000"]]
+    browser.see("#accounts-list", "4 %")
+    assert browser.js("return document.activeElement.getAttribute('aria-label')") == "Quota of bob@example.org"
+    assert browser.complaints() == []
+
+
+def test_a_certificate_near_its_end_cannot_be_overlooked(six):
+    browser = six.open()
+    browser.see("#certificates-list", "none yet")
+    assert browser.js("return document.getElementById('certificates-alarm').hidden")
+    now = int(six.rota.query("SELECT rota_now()")[0][0])
+    day = 86400000
+    problem = json.dumps({"type": "urn:ietf:params:acme:error:rateLimited", "detail": "too many, come on Friday"})
+    six.rota.query("INSERT INTO certificate (name, version, chain, sealed_key, not_before, not_after, exchanged_at,"
+                   " renew_at, info_at, step, order_url, order_key, order_detail, order_at, next_at, failures, failed_at,"
+                   f" problem, wish) VALUES ('mail', 1, '', '', {now - 80 * day}, {now + 3 * day}, 0, {now - 27 * day},"
+                   f" 0, '', '', '', '', 0, {now + day}, 7, {now}, '{problem}', '')")
+    browser = six.open()
+    browser.see("#certificates-alarm", "certificate ends soon, or is over: mail (in 3.0 days)")
+    assert "too many, come on Friday" in browser.text("#certificates-list")[0]
+    assert "due for renewal" in browser.text("#certificates-list")[0]
+    top = browser.js("return document.getElementById('certificates-alarm').getBoundingClientRect().top")
+    assert 0 <= top < 300
+    axe(browser, "certificates")
+    said = six.command("audit")
+    assert "certificate ends soon, or is over: mail (in 3.0 days)" in " ".join(said.split())
+    six.rota.query("DELETE FROM certificate")
     assert browser.complaints() == []
 
 
