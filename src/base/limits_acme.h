@@ -40,6 +40,8 @@
 #define ACME_INFO_MAX_MS (INT64_C(24) * 3600 * 1000)
 /* a certificate is kept at least so long, or a tenth of its life, whatever that information says */
 #define ACME_INFO_RENEWAL_MS (INT64_C(6) * 3600 * 1000)
+/* certificates that a round enqueues in one transaction */
+#define ACME_ROUND_BATCH 100
 /* a CA's clock may be before the store's by so much */
 #define ACME_SKEW_MS    (INT64_C(5) * 60 * 1000)
 #define ACME_DUTIES_MAX 5000 /* [acme.NAME] tables; ten times a large host's */

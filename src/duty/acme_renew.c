@@ -426,13 +426,14 @@ static bool run_round(Run *run, GError **error)
         }
     }
     g_string_append_printf(run->detail, "%u certificates have something to do", due->len);
-    if (due->len == 0)
-        return true;
-    if (!run_begin(run, false, error))
-        return false;
-    for (unsigned i = 0; i < due->len; i++)
-        if (!certificate_enqueue(run->db, g_ptr_array_index(due, i), error))
+    for (unsigned i = 0; i < due->len; i++) {
+        bool begins = i % ACME_ROUND_BATCH == 0;
+        /* A batch is what it is by itself: those that are enqueued twice merge. */
+        if ((begins && i > 0 && !run_checkpoint(run, error)) ||
+            (begins && !run_begin(run, false, error)) ||
+            !certificate_enqueue(run->db, g_ptr_array_index(due, i), error))
             return false;
+    }
     return true;
 }
 

@@ -117,6 +117,32 @@ static void renews_for_other_names(void **state)
     acme_scene_clear(&scene);
 }
 
+/* A round of many that are due: each has its task, in several transactions. */
+static void a_round_of_many(void **state)
+{
+    enum { MANY = 2 * ACME_ROUND_BATCH + 50 };
+    static AcmeDuty many[MANY];
+    AcmeScene scene;
+    acme_scene_init(&scene, *state);
+    const AcmeDuty *before = acme_settings.certificates;
+    for (unsigned i = 0; i < MANY; i++) {
+        many[i] = *before;
+        many[i].name = g_strdup_printf("c%u", i);
+    }
+    acme_settings.certificates = many;
+    acme_settings.certificate_count = MANY;
+    purge_ask_round(scene.store->db, ROLE, NULL);
+    duty_lane_step(&scene.lane);
+    assert_int_equal(model_count(scene.store->db, "SELECT count(*) FROM task WHERE role = '" ROLE
+                                                  "' AND key NOT LIKE 'round/%'"),
+                     MANY);
+    acme_settings.certificates = before;
+    acme_settings.certificate_count = 1;
+    for (unsigned i = 0; i < MANY; i++)
+        g_free(many[i].name);
+    acme_scene_clear(&scene);
+}
+
 static void revokes(void **state)
 {
     AcmeScene scene;
@@ -228,6 +254,7 @@ int main(void)
         cmocka_unit_test(renews_by_age),
         cmocka_unit_test(renews_by_the_cas_information),
         cmocka_unit_test(renews_for_other_names),
+        cmocka_unit_test(a_round_of_many),
         cmocka_unit_test(revokes),
         cmocka_unit_test(dies_at_every_call_of_the_store),
         cmocka_unit_test(dies_before_every_request),
