@@ -229,16 +229,19 @@ static void run_well_known(HttpCall *call)
 }
 
 #define XML "application/xml text/xml"
-#define DAV_ROUTE(verb, what, media, most)                                                         \
+#define DAV_ROUTE_AT(where, verb, what, media, most)                                               \
     {                                                                                              \
-        .method = verb, .path = "/dav/{*}", .store = HTTP_STORE_NEEDED, .access = HTTP_FOR_PERSON, \
+        .method = verb, .path = where, .store = HTTP_STORE_NEEDED, .access = HTTP_FOR_PERSON,      \
         .run = what, .types = media, .body_max = most                                              \
     }
+#define DAV_ROUTE(verb, what, media, most) DAV_ROUTE_AT("/dav/{*}", verb, what, media, most)
 static const HttpRoute rows[] = {
     {.method = "GET", .path = "/.well-known/caldav", .run = run_well_known},
     {.method = "PROPFIND", .path = "/.well-known/caldav", .run = run_well_known, .types = "*"},
     {.method = "OPTIONS", .path = "/dav/{*}", .run = run_options},
+    {.method = "OPTIONS", .path = "/dav", .run = run_options},
     DAV_ROUTE("PROPFIND", dav_run_propfind, XML, DAV_XML_BYTES_MAX),
+    DAV_ROUTE_AT("/dav", "PROPFIND", dav_run_propfind, XML, DAV_XML_BYTES_MAX),
     DAV_ROUTE("PROPPATCH", dav_run_proppatch, XML, DAV_XML_BYTES_MAX),
     DAV_ROUTE("MKCALENDAR", dav_run_mkcalendar, XML, DAV_XML_BYTES_MAX),
     DAV_ROUTE("MKCOL", dav_run_mkcalendar, XML, DAV_XML_BYTES_MAX),
@@ -250,6 +253,6 @@ static const HttpRoute rows[] = {
     DAV_ROUTE("COPY", dav_run_copy, "*", 0),
     DAV_ROUTE("POST", dav_run_post, "text/calendar", DAV_OBJECT_BYTES_MAX),
 };
-const HttpRoute *const dav_routes[] = {&rows[0],  &rows[1],  &rows[2],  &rows[3],  &rows[4],
-                                       &rows[5],  &rows[6],  &rows[7],  &rows[8],  &rows[9],
-                                       &rows[10], &rows[11], &rows[12], &rows[13], NULL};
+const HttpRoute *const dav_routes[] = {
+    &rows[0], &rows[1],  &rows[2],  &rows[3],  &rows[4],  &rows[5],  &rows[6],  &rows[7], &rows[8],
+    &rows[9], &rows[10], &rows[11], &rows[12], &rows[13], &rows[14], &rows[15], NULL};
