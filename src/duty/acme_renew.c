@@ -174,6 +174,11 @@ static void forget_order(Renewal *renewal)
         json_object_set_new(renewal->detail, DETAIL_FOR, kept);
 }
 
+static bool is_too_old(const Certificate *row)
+{
+    return *row->step && row->now > row->order_at + ACME_ORDER_MS;
+}
+
 /* The settings have other names than the order, or it has taken too long. */
 static bool is_stale(const Renewal *renewal)
 {
@@ -181,15 +186,29 @@ static bool is_stale(const Renewal *renewal)
     g_autofree char *names = g_strjoinv(" ", renewal->duty->domains);
     const char *of = json_string_value(json_object_get(renewal->detail, "names"));
     const char *at = json_string_value(json_object_get(renewal->detail, "directory"));
-    return *row->step &&
-           (g_strcmp0(of, names) != 0 || g_strcmp0(at, renewal->duty->directory) != 0 ||
-            row->now > row->order_at + ACME_ORDER_MS);
+    return *row->step && (g_strcmp0(of, names) != 0 ||
+                          g_strcmp0(at, renewal->duty->directory) != 0 || is_too_old(row));
+}
+
+/* So that a person sees it: nothing was refused, and nothing came. */
+static void tell_too_old(Certificate *row)
+{
+    g_autofree char *why =
+        g_strdup_printf("the order did not come to its end in %d hours, at the step \"%s\"; a new "
+                        "one is made",
+                        (int)(ACME_ORDER_MS / 3600000), row->step);
+    g_free(row->problem);
+    row->problem = acme_problem_format(0, why, strlen(why));
+    row->failures++;
+    row->failed_at = row->now;
 }
 
 static bool begin_order(Renewal *renewal, GError **error)
 {
     Certificate *row = &renewal->row;
     if (is_stale(renewal)) {
+        if (is_too_old(row))
+            tell_too_old(row);
         if (!acme_withdraw(renewal, error))
             return false;
         forget_order(renewal);

@@ -217,6 +217,10 @@ static void a_new_order_where_the_old_is_forgotten(void **state)
     purge_exec(db, "UPDATE certificate SET order_at = order_at - %d", (int)ACME_ORDER_MS + 1000);
     steps(&scene, 4);
     assert_int_equal(scene.ca->count, 4);
+    g_auto(Certificate) late = {.name = NULL};
+    acme_read_row(db, &late);
+    assert_int_equal(late.failures, 1);
+    assert_non_null(strstr(late.problem, "did not come to its end in 24 hours"));
     scene.ca->bad = (CaFaults){0};
     acme_work(&scene, 60);
     acme_assert_serves(db);
