@@ -19,6 +19,8 @@
 #include "model/email.h"
 #include "model/upload.h"
 
+#define DEPTH_MAX 8 /* parts of parts that are messages: people forward what was forwarded */
+
 /* ---------------------------------------------------------------- what an id names */
 
 static bool digest_parse(const char *hex, Digest *ret)
@@ -65,7 +67,7 @@ static GBytes *part_of(GBytes *whole, const char *id, GError **error)
 
 GBytes *jmap_blob_read(Db *db, int64_t account, const char *id, GError **error)
 {
-    g_auto(GStrv) words = g_strsplit(id, "-", 2);
+    g_auto(GStrv) words = g_strsplit(id, "-", DEPTH_MAX + 1);
     const char *name = words[0] ? words[0] : "";
     int64_t email = jmap_id_parse(name, 'M');
     Digest digest;
@@ -76,9 +78,12 @@ GBytes *jmap_blob_read(Db *db, int64_t account, const char *id, GError **error)
         whole = read_upload(db, account, &digest, error);
     else
         fail(error, ERROR_GONE, "there is no such blob");
-    if (!whole || !words[1])
-        return g_steal_pointer(&whole);
-    return part_of(whole, words[1], error);
+    for (unsigned i = 1; whole && words[i]; i++) {
+        GBytes *part = part_of(whole, words[i], error);
+        g_bytes_unref(whole);
+        whole = part;
+    }
+    return g_steal_pointer(&whole);
 }
 
 /* ---------------------------------------------------------------- up */

@@ -95,22 +95,20 @@ static json_t *text_or_null(const char *text)
 
 static json_t *part_json(const MessagePart *part, const JmapBodyAsk *ask, bool whole)
 {
-    char blob[64] = "";
-    if (part->id)
-        g_snprintf(blob, sizeof blob, "M%" G_GINT64_FORMAT "-%s", ask->email, part->id);
+    g_autofree char *blob = part->id ? g_strdup_printf("%s-%s", ask->blob, part->id) : NULL;
     /* A part without a charset that is text is US-ASCII (RFC 8621 §4.1.4). */
     bool text = part->id && g_str_has_prefix(part->type, "text/");
-    json_t *json = json_pack(
-        "{s:o, s:o, s:I, s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "partId", text_or_null(part->id),
-        "blobId", part->id ? json_string(blob) : json_null(), "size",
-        (json_int_t)(part->bytes ? g_bytes_get_size(part->bytes) : 0), "name",
-        text_or_null(part->name), "type", part->type, "charset",
-        text_or_null(part->charset ? part->charset
-                     : text        ? "us-ascii"
-                                   : NULL),
-        "disposition", text_or_null(part->disposition), "cid", text_or_null(part->content_id),
-        "language", part->language ? json_pack("[s]", part->language) : json_null(), "location",
-        text_or_null(part->location));
+    json_t *json = json_pack("{s:o, s:o, s:I, s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "partId",
+                             text_or_null(part->id), "blobId", text_or_null(blob), "size",
+                             (json_int_t)(part->bytes ? g_bytes_get_size(part->bytes) : 0), "name",
+                             text_or_null(part->name), "type", part->type, "charset",
+                             text_or_null(part->charset ? part->charset
+                                          : text        ? "us-ascii"
+                                                        : NULL),
+                             "disposition", text_or_null(part->disposition), "cid",
+                             text_or_null(part->content_id), "language",
+                             part->language ? json_pack("[s]", part->language) : json_null(),
+                             "location", text_or_null(part->location));
     for (const char *const *name = properties; *name; name++)
         if (!jmap_wants(ask->body_properties, *name))
             json_object_del(json, *name);

@@ -9,7 +9,7 @@
 #include "content/message_body.h"
 
 typedef struct {
-    int64_t email;
+    const char *blob;        /* the whole mail's id, of which those of its parts are made */
     json_t *body_properties; /* NULL or null: the RFC's own list */
     bool text_values, html_values, all_values;
     size_t value_bytes_max; /* 0: whole */

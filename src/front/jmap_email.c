@@ -1,4 +1,4 @@
-/* jmap_email: Email/get and Thread/get of JMAP (RFC 8621 §3 and §4).
+/* jmap_email: Email/get, Email/parse and Thread/get of JMAP (RFC 8621 §3 and §4).
  *
  * How it fits: model/email.h has the row, which is all that a list needs; where header fields or
  * the body are asked for, the bytes are read and parsed, outside any transaction.
@@ -18,6 +18,7 @@
 #include "model/email_query.h"
 
 #include "front/jmap_body.h"
+#include "front/jmap_write.h"
 
 static const char *const properties[] = {"id",
                                          "blobId",
@@ -93,6 +94,14 @@ static bool add_envelope(json_t *json, const char *envelope)
     return true;
 }
 
+static void add_body(const void *data, size_t size, const char *blob, const Ask *ask, json_t *json)
+{
+    g_autoptr(MessagePart) root = message_body_parse(data, size);
+    JmapBodyAsk body = ask->body;
+    body.blob = blob;
+    jmap_body_add(json, root, ask->wanted, &body);
+}
+
 /* What is in the bytes. Damaged or gone ones are no failure of the call. */
 static bool add_bytes(const JmapCall *call, const Email *email, const Ask *ask, bool header,
                       json_t *json, GError **error)
@@ -113,12 +122,10 @@ static bool add_bytes(const JmapCall *call, const Email *email, const Ask *ask, 
         g_autoptr(Message) message = message_parse(data, size, MESSAGE_HEADERS);
         json_object_update_new(json, envelope_json(message));
     }
-    if (ask->body_wanted) {
-        g_autoptr(MessagePart) root = message_body_parse(data, size);
-        JmapBodyAsk body = ask->body;
-        body.email = email->id;
-        jmap_body_add(json, root, ask->wanted, &body);
-    }
+    char blob[32];
+    g_snprintf(blob, sizeof blob, "M%" G_GINT64_FORMAT, email->id);
+    if (ask->body_wanted)
+        add_body(data, size, blob, ask, json);
     return true;
 }
 
@@ -247,6 +254,102 @@ static json_t *run_get(JmapCall *call, json_t *arguments, json_t **ret_error)
     return NULL;
 }
 
+/* ---- mails that are no emails yet */
+
+/* What a parse gives where nothing is asked for (RFC 8621 §4.9). */
+static json_t *parse_properties(void)
+{
+    return json_pack("[s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s]", "messageId",
+                     "inReplyTo", "references", "sender", "from", "to", "cc", "bcc", "replyTo",
+                     "subject", "sentAt", "hasAttachment", "preview", "bodyValues", "textBody",
+                     "htmlBody", "attachments");
+}
+
+/* NULL: it is no mail. */
+static json_t *parsed_json(GBytes *bytes, const char *blob, const Ask *ask)
+{
+    gsize size;
+    const void *data = g_bytes_get_data(bytes, &size);
+    g_autoptr(Message) message = message_parse(data, size, MESSAGE_FULL);
+    if (g_ptr_array_find_with_equal_func(message->defects, MESSAGE_NO_HEADER, g_str_equal, NULL))
+        return NULL;
+    json_t *json = json_pack(
+        "{s:n, s:s, s:n, s:n, s:n, s:I, s:n, s:o, s:s, s:o, s:b, s:s}", "id", "blobId", blob,
+        "threadId", "mailboxIds", "keywords", "size", (json_int_t)size, "receivedAt", "messageId",
+        *message->message_id ? json_pack("[s]", message->message_id) : json_null(), "subject",
+        message->subject, "sentAt", jmap_date(message->date_ms), "hasAttachment",
+        message->has_attachment, "preview", message->preview);
+    json_object_update_new(json, envelope_json(message));
+    if (ask->body_wanted)
+        add_body(data, size, blob, ask, json);
+    for (const char *const *name = properties; *name; name++)
+        if (!jmap_wants(ask->wanted, *name))
+            json_object_del(json, *name);
+    return json;
+}
+
+/* False with *ret_wrong. */
+static bool parse_one(const JmapCall *call, json_t *id, const Ask *ask, json_t *parsed,
+                      json_t *lists[2], json_t **ret_wrong)
+{
+    g_autoptr(GError) error = NULL;
+    const char *blob = json_string_value(id);
+    g_autoptr(GBytes) bytes = jmap_blob_read(call->db, call->account, blob, &error);
+    json_t *json = bytes ? parsed_json(bytes, blob, ask) : NULL;
+    if (json)
+        json_object_set_new(parsed, blob, json);
+    else if (!error || error_kind(error) == ERROR_GONE)
+        json_array_append(lists[bytes ? 0 : 1], id);
+    else
+        jmap_fail_error(ret_wrong, error);
+    return !*ret_wrong;
+}
+
+static json_t *run_parse(JmapCall *call, json_t *arguments, json_t **ret_error)
+{
+    static const char *const names[] = {"blobIds",
+                                        "properties",
+                                        "bodyProperties",
+                                        "fetchTextBodyValues",
+                                        "fetchHTMLBodyValues",
+                                        "fetchAllBodyValues",
+                                        "maxBodyValueBytes",
+                                        NULL};
+    Ask ask;
+    json_t *ids = json_object_get(arguments, "blobIds"), *one, *wanted, *wrong = NULL;
+    size_t i, left = JMAP_ANSWER_BYTES_MAX;
+    if (!jmap_takes(call, arguments, names, ret_error))
+        return NULL;
+    if (!json_is_array(ids))
+        return jmap_fail(ret_error, "invalidArguments", "blobIds is missing");
+    json_object_set(arguments, "ids", ids); /* the rules of a /get hold for them */
+    wanted = json_object_get(arguments, "properties");
+    if (!wanted || json_is_null(wanted))
+        json_object_set_new(arguments, "properties", parse_properties());
+    if (!jmap_get_arguments(arguments, properties, ret_error) ||
+        !read_ask(arguments, &ask, ret_error))
+        return NULL;
+    json_t *parsed = json_object(), *lists[2] = {json_array(), json_array()};
+    json_array_foreach(json_object_get(arguments, "ids"), i, one)
+    {
+        if (!parse_one(call, one, &ask, parsed, lists, &wrong))
+            break;
+        json_t *last = json_object_get(parsed, json_string_value(one));
+        if (last && !jmap_fits(last, &left))
+            jmap_fail(&wrong, "requestTooLarge", "these bodies are over 16 MB: ask for fewer");
+        if (wrong)
+            break;
+    }
+    if (!wrong)
+        return json_pack("{s:o, s:o, s:o, s:o}", "accountId", jmap_id('a', call->account), "parsed",
+                         parsed, "notParsable", lists[0], "notFound", lists[1]);
+    json_decref(parsed);
+    json_decref(lists[0]);
+    json_decref(lists[1]);
+    *ret_error = wrong;
+    return NULL;
+}
+
 /* ---- threads */
 
 static json_t *thread_json(const JmapCall *call, int64_t id, GError **error)
@@ -301,6 +404,7 @@ static json_t *run_thread_get(JmapCall *call, json_t *arguments, json_t **ret_er
 
 const JmapMethod jmap_email_methods[] = {
     {"Email/get", JMAP_MAIL, run_get},
+    {"Email/parse", JMAP_MAIL, run_parse},
     {"Thread/get", JMAP_MAIL, run_thread_get},
     {NULL, NULL, NULL},
 };

@@ -2,7 +2,7 @@
  *
  * A blob's id names bytes within the person's own account: an email ("M17"), a part of one
  * ("M17-2"), an upload ("U" and the digest of its bytes), or a part of an upload that is a message
- * ("U…-2"). All open transactions of their own.
+ * ("U…-2"); and so on for messages within messages. All open transactions of their own.
  */
 #ifndef ROTA_FRONT_JMAP_WRITE_H
 #define ROTA_FRONT_JMAP_WRITE_H

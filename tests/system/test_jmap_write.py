@@ -255,3 +255,30 @@ def test_drafts_that_are_refused(rota_sqlite):
     door.rota.run("account", "quota", "grace@example.org", "2kb", settings=door.settings)
     got = me.call("Email/set", create={"k": {"mailboxIds": {drafts: True}}})
     assert got["notCreated"]["k"]["type"] == "overQuota"
+
+
+def test_a_mail_is_parsed(rota_sqlite):
+    door, me, other = begin(rota_sqlite)
+    inner = me.upload(PARTS.encode())
+    drafts = boxes(me)["drafts"]["id"]
+    made = me.call("Email/set", create={"k": {"mailboxIds": {drafts: True}, "attachments": [
+        {"blobId": inner, "type": "message/rfc822", "name": "forwarded"}]}})["created"]["k"]
+    attached, = me.call("Email/get", ids=[made["id"]], properties=["attachments"])["list"][0]["attachments"]
+    theirs, text = other.upload(b"Subject: x\r\n\r\n"), me.upload(b"no mail\r\n")
+    got = me.call("Email/parse", blobIds=[inner, attached["blobId"], "M1", text, theirs, "U7", inner],
+                  fetchTextBodyValues=True)
+    assert (got["notParsable"], set(got["notFound"])) == ([text], {theirs, "U7"})
+    assert set(got["parsed"]) == {inner, attached["blobId"], "M1"}
+    for one in (got["parsed"][inner], got["parsed"][attached["blobId"]]):
+        assert one["subject"] == "Re: Cherries in May" and one["inReplyTo"] == ["May@example.net"]
+        assert one["hasAttachment"] and [part["email"] for part in one["cc"]] == ["some@example.net"]
+        assert "id" not in one and "keywords" not in one and "bodyStructure" not in one
+        assert [value["value"] for value in one["bodyValues"].values()] == ["Kirschen sind s\u00fc\u00df"]
+        picture, = one["attachments"]
+        assert me.download(picture["blobId"]) == b"\x89PNG\r\n\x1a\n"
+    one = me.call("Email/parse", blobIds=[inner], properties=["id", "blobId", "threadId", "mailboxIds", "keywords",
+                                                              "receivedAt", "size", "bodyStructure"],
+                  bodyProperties=["type", "subParts"])["parsed"][inner]
+    assert one.pop("bodyStructure")["type"] == "multipart/mixed"
+    assert one == {"id": None, "blobId": inner, "threadId": None, "mailboxIds": None, "keywords": None,
+                   "receivedAt": None, "size": len(PARTS)}
