@@ -15,78 +15,18 @@
 #include "content/civil.h"
 
 #include "content/itip_private.h"
-
-#define WORD_BYTES   45 /* of text in one encoded word: 60 letters of base64, 75 with its frame */
-#define BASE64_BYTES 57 /* of a part in one line: 76 letters */
-
-static const char *const days[] = {"Monday", "Tuesday",  "Wednesday", "Thursday",
-                                   "Friday", "Saturday", "Sunday"};
-static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-
-/* One line, of at most so many bytes, cut between characters. */
-static char *line_of(const char *text, size_t most)
-{
-    GString *line = g_string_new(NULL);
-    for (const char *at = text; *at && line->len < most; at += g_utf8_skip[(guchar)*at]) {
-        gunichar letter = g_utf8_get_char(at);
-        if (g_unichar_iscntrl(letter) || g_unichar_isspace(letter))
-            letter = ' ';
-        if (letter != ' ' || (line->len && line->str[line->len - 1] != ' '))
-            g_string_append_unichar(line, letter);
-    }
-    return g_string_free(line, FALSE);
-}
-
-static bool is_plain(const char *text)
-{
-    for (const char *at = text; *at; at++)
-        if (*at < ' ' || *at > '~' || strchr("=?", *at))
-            return false;
-    return true;
-}
-
-/* Text as it may stand in a Subject, or as a phrase before an address. */
-static void append_words(GString *out, const char *text, bool phrase)
-{
-    if (is_plain(text) && strlen(text) <= WORD_BYTES + 20 &&
-        !(phrase && strpbrk(text, "\"\\()<>[]:;@,."))) {
-        g_string_append(out, text);
-        return;
-    }
-    for (const char *at = text; *at;) {
-        size_t size = MIN(strlen(at), WORD_BYTES);
-        while (size > 1 && (at[size] & 0xC0) == 0x80)
-            size--;
-        g_autofree char *word = g_base64_encode((const guchar *)at, size);
-        g_string_append_printf(out, "%s=?UTF-8?B?%s?=", at == text ? "" : "\r\n ", word);
-        at += size;
-    }
-}
+#include "content/mail_text.h"
 
 static void append_address(GString *out, const char *header, const char *name, const char *address)
 {
-    g_autofree char *line = line_of(name, IMIP_SUBJECT_BYTES_MAX);
-    g_autofree char *plain = line_of(address, IMIP_SUBJECT_BYTES_MAX);
+    g_autofree char *line = mail_text_line(name, IMIP_SUBJECT_BYTES_MAX);
+    g_autofree char *plain = mail_text_line(address, IMIP_SUBJECT_BYTES_MAX);
     g_string_append_printf(out, "%s: ", header);
     if (*line) {
-        append_words(out, line, true);
+        mail_text_add_words(out, line, true);
         g_string_append_printf(out, "\r\n <%s>\r\n", plain);
     } else {
         g_string_append_printf(out, "<%s>\r\n", plain);
-    }
-}
-
-static void append_part(GString *out, const char *boundary, const char *type, const char *data,
-                        size_t size)
-{
-    g_string_append_printf(out,
-                           "--%s\r\nContent-Type: %s\r\nContent-Transfer-Encoding: base64\r\n\r\n",
-                           boundary, type);
-    for (size_t at = 0; at < size; at += BASE64_BYTES) {
-        g_autofree char *line =
-            g_base64_encode((const guchar *)data + at, MIN(size - at, BASE64_BYTES));
-        g_string_append_printf(out, "%s\r\n", line);
     }
 }
 
@@ -127,7 +67,8 @@ static const char *title_of(const ImipMail *mail)
 static char *subject_of(const ImipMail *mail)
 {
     const char *summary = itip_item(mail->object, 0)->summary;
-    g_autofree char *line = line_of(*summary ? summary : "(no title)", IMIP_SUBJECT_BYTES_MAX);
+    g_autofree char *line =
+        mail_text_line(*summary ? summary : "(no title)", IMIP_SUBJECT_BYTES_MAX);
     return g_strdup_printf("%s: %s", title_of(mail), line);
 }
 
@@ -135,8 +76,8 @@ static void append_wall(GString *out, int64_t wall, bool is_date)
 {
     int64_t day = civil_floor(wall, CIVIL_DAY), second = wall - day * CIVIL_DAY;
     CivilDate date = civil_date(day);
-    g_string_append_printf(out, "%s %d %s %d", days[civil_weekday(day)], date.day,
-                           months[date.month - 1], date.year);
+    g_string_append_printf(out, "%s %d %s %d", mail_text_weekday(day), date.day,
+                           mail_text_month(date.month), date.year);
     if (!is_date)
         g_string_append_printf(out, " %02d:%02d", (int)(second / 3600), (int)(second / 60 % 60));
 }
@@ -155,7 +96,7 @@ static char *when_of(const IcalendarItem *item)
                     false);
     }
     if (start->zone && !start->is_date) {
-        g_autofree char *zone = line_of(zone_name(start->zone), 100);
+        g_autofree char *zone = mail_text_line(zone_name(start->zone), 100);
         g_string_append_printf(out, " (%s)", zone);
     }
     if (item->rules->len)
@@ -183,8 +124,8 @@ static void add_people(Pair *pair, const IcalendarItem *item)
     GString *names = g_string_new(NULL);
     for (guint i = 0; i < item->attendees->len && i < IMIP_NAMES_MAX; i++) {
         const IcalendarAttendee *attendee = item->attendees->pdata[i];
-        g_autofree char *name =
-            line_of(*attendee->name ? attendee->name : attendee->address, IMIP_SUBJECT_BYTES_MAX);
+        g_autofree char *name = mail_text_line(*attendee->name ? attendee->name : attendee->address,
+                                               IMIP_SUBJECT_BYTES_MAX);
         g_string_append_printf(names, "%s%s", i ? ", " : "", name);
     }
     if (item->attendees->len > IMIP_NAMES_MAX)
@@ -198,7 +139,7 @@ static Pair describe(const ImipMail *mail)
     Pair pair = {g_string_new(NULL), g_string_new("<!DOCTYPE html><html><body><table>\r\n")};
     const IcalendarItem *item = itip_item(mail->object, 0);
     g_autofree char *subject = subject_of(mail), *when = when_of(item);
-    g_autofree char *where = line_of(item->location, IMIP_SUBJECT_BYTES_MAX);
+    g_autofree char *where = mail_text_line(item->location, IMIP_SUBJECT_BYTES_MAX);
     g_autofree char *title = g_markup_escape_text(subject, -1);
     g_string_append_printf(pair.text, "%s\r\n\r\n", subject);
     g_string_append_printf(pair.html, "<caption>%s</caption>\r\n", title);
@@ -217,15 +158,6 @@ static Pair describe(const ImipMail *mail)
 
 /* ---- the mail */
 
-static void append_date(GString *out, int64_t seconds)
-{
-    int64_t day = civil_floor(seconds, CIVIL_DAY), second = seconds - day * CIVIL_DAY;
-    CivilDate date = civil_date(day);
-    g_string_append_printf(out, "Date: %.3s, %d %s %d %02d:%02d:%02d +0000\r\n",
-                           days[civil_weekday(day)], date.day, months[date.month - 1], date.year,
-                           (int)(second / 3600), (int)(second / 60 % 60), (int)(second % 60));
-}
-
 GBytes *imip_format(const ImipMail *mail)
 {
     GString *out = g_string_new(NULL);
@@ -242,16 +174,16 @@ GBytes *imip_format(const ImipMail *mail)
     append_address(out, "From", mail->from_name, mail->from);
     append_address(out, "To", "", mail->to);
     g_string_append(out, "Subject: ");
-    append_words(out, subject, false);
+    mail_text_add_words(out, subject, false);
     g_string_append(out, "\r\n");
-    append_date(out, mail->date);
+    mail_text_add_date(out, mail->date);
     g_string_append_printf(out,
                            "Message-ID: <%s>\r\nMIME-Version: 1.0\r\n"
                            "Content-Type: multipart/alternative; boundary=\"%s\"\r\n\r\n",
                            mail->message_id, boundary);
-    append_part(out, boundary, "text/plain; charset=UTF-8", pair.text->str, pair.text->len);
-    append_part(out, boundary, "text/html; charset=UTF-8", pair.html->str, pair.html->len);
-    append_part(out, boundary, type, calendar, size);
+    mail_text_add_part(out, boundary, "text/plain; charset=UTF-8", pair.text->str, pair.text->len);
+    mail_text_add_part(out, boundary, "text/html; charset=UTF-8", pair.html->str, pair.html->len);
+    mail_text_add_part(out, boundary, type, calendar, size);
     g_string_append_printf(out, "--%s--\r\n", boundary);
     g_string_free(pair.text, TRUE);
     g_string_free(pair.html, TRUE);

@@ -11,10 +11,10 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/limits_imip.h"
 
 #include "content/civil.h"
-
-#define WORD_BYTES 42 /* of text in one encoded word of a header */
+#include "content/mail_text.h"
 
 char *reminder_ring(const AlarmRing *ring)
 {
@@ -27,37 +27,12 @@ char *reminder_ring(const AlarmRing *ring)
     return hex;
 }
 
-static void put_words(GString *out, const char *text)
-{
-    for (const char *at = text; *at;) {
-        const char *end = at;
-        while (*end && end + g_utf8_skip[(guchar)*end] - at <= WORD_BYTES)
-            end += g_utf8_skip[(guchar)*end];
-        g_autofree char *word = g_base64_encode((const guchar *)at, (gsize)(end - at));
-        g_string_append_printf(out, "%s=?UTF-8?B?%s?=", at == text ? "" : "\r\n ", word);
-        at = end;
-    }
-}
-
-static void put_part(GString *out, const char *boundary, const char *type, const char *text)
-{
-    g_string_append_printf(out,
-                           "--%s\r\nContent-Type: %s; charset=utf-8\r\n"
-                           "Content-Transfer-Encoding: base64\r\n\r\n",
-                           boundary, type);
-    g_autofree char *code = g_base64_encode((const guchar *)text, strlen(text));
-    for (size_t at = 0, size = strlen(code); at < size; at += 76)
-        g_string_append_printf(out, "%.76s\r\n", code + at);
-}
-
 static char *format_wall(int64_t wall, const Zone *zone)
 {
-    static const char *const days[] = {"Monday", "Tuesday",  "Wednesday", "Thursday",
-                                       "Friday", "Saturday", "Sunday"};
     int64_t day = civil_floor(wall, CIVIL_DAY), of_day = wall - day * CIVIL_DAY;
     CivilDate date = civil_date(day);
-    g_autofree char *text = g_strdup_printf("%s, %04d-%02d-%02d", days[civil_weekday(day)],
-                                            date.year, date.month, date.day);
+    g_autofree char *text = g_strdup_printf("%s, %04d-%02d-%02d", mail_text_weekday(day), date.year,
+                                            date.month, date.day);
     if (!zone)
         return g_steal_pointer(&text);
     return g_strdup_printf("%s, %02d:%02d (%s)", text, (int)(of_day / 3600),
@@ -96,9 +71,8 @@ char *reminder_format(const ReminderAsk *ask)
     const char *title = *item->summary ? item->summary : "An event";
     g_autofree char *ring = reminder_ring(ask->ring);
     g_autofree char *when = format_when(instance, ask->zone);
-    g_autofree char *subject = g_strdup_printf("Reminder: %s", title);
-    g_autoptr(GDateTime) now = g_date_time_new_from_unix_utc(ask->now);
-    g_autofree char *date = g_date_time_format(now, "%a, %d %b %Y %H:%M:%S +0000");
+    g_autofree char *line = mail_text_line(title, IMIP_SUBJECT_BYTES_MAX);
+    g_autofree char *subject = g_strdup_printf("Reminder: %s", line);
     g_autoptr(GString) text = g_string_new(NULL);
     g_autoptr(GString) html = g_string_new("<html><body><table>\r\n");
     const char *domain = strrchr(ask->address, '@');
@@ -109,14 +83,16 @@ char *reminder_format(const ReminderAsk *ask)
     g_string_append(html, "</table></body></html>\r\n");
     GString *out = g_string_new(NULL);
     g_string_append_printf(out, "From: <%s>\r\nTo: <%s>\r\nSubject: ", ask->address, ask->address);
-    put_words(out, subject);
+    mail_text_add_words(out, subject, false);
+    g_string_append(out, "\r\n");
+    mail_text_add_date(out, ask->now);
     g_string_append_printf(out,
-                           "\r\nDate: %s\r\nMessage-ID: <%s.%s%s>\r\nAuto-Submitted: "
+                           "Message-ID: <%s.%s%s>\r\nAuto-Submitted: "
                            "auto-generated\r\nMIME-Version: 1.0\r\nContent-Type: "
                            "multipart/alternative; boundary=\"%s\"\r\n\r\n",
-                           date, ring, ask->key, domain ? domain : "@localhost", ring);
-    put_part(out, ring, "text/plain", text->str);
-    put_part(out, ring, "text/html", html->str);
+                           ring, ask->key, domain ? domain : "@localhost", ring);
+    mail_text_add_part(out, ring, "text/plain; charset=utf-8", text->str, text->len);
+    mail_text_add_part(out, ring, "text/html; charset=utf-8", html->str, html->len);
     g_string_append_printf(out, "--%s--\r\n", ring);
     return g_string_free(out, FALSE);
 }
