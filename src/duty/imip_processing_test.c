@@ -8,7 +8,6 @@
 #include "relay_support.h"
 
 #include "base/limits_imip.h"
-#include "model/email.h"
 #include "remote/smtp.h"
 
 #define ADA  "ada@example.org"
@@ -191,36 +190,6 @@ static void of_a_leaver(void **state)
     duty_lane_work(&lane, IMIP_ROLE, 50);
     assert_int_equal(model_count(store->db, "SELECT count(*) FROM imip_in WHERE outcome = ''"),
                      1 + 2 * IMIP_BATCH_LETTERS);
-    duty_lane_clear(&lane);
-}
-
-static void hostile_letters(void **state)
-{
-    TestStore *store = *state;
-    int64_t account = model_account(store->db, ADA, 0);
-    g_autoptr(GString) many = g_string_new("BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nBEGIN:VEVENT\r\n");
-    for (unsigned i = 0; i < 100000; i++)
-        g_string_append_printf(many, "ATTENDEE:mailto:a%u@b.example\r\n", i);
-    g_string_append(many, BY_BOB NINE "END:VEVENT\r\nEND:VCALENDAR\r\n");
-    DutyLane lane;
-    duty_lane_init(&lane, store, IMIP_ROLE, &plain);
-    imip_deliver(store->db, account, BOB, "REQUEST", many->str);
-    imip_deliver(store->db, account, BOB, "REQUEST",
-                 CAL("METHOD:REQUEST\r\n", BY_BOB SEQ(1) NINE "RRULE:FREQ=SECONDLY\r\n"));
-    imip_deliver(store->db, account, BOB, "CANCEL",
-                 CAL("METHOD:CANCEL\r\n", BY_BOB SEQ(2) "RECURRENCE-ID:99980101T000000Z\r\n"));
-    int64_t gone = imip_deliver(store->db, account, BOB, "REQUEST", "x");
-    assert_true(db_begin(store->db, DB_WRITE, NULL));
-    assert_true(email_destroy(store->db, account, gone, NULL));
-    assert_int_equal(db_commit(store->db, NULL), DB_DONE);
-    duty_lane_work(&lane, IMIP_ROLE, 50);
-    g_autofree char *log = imip_log_text(store->db, account);
-    assert_non_null(strstr(log, "bytes is over the limit"));
-    assert_non_null(strstr(log, "in REQUEST added"));
-    assert_non_null(strstr(log, "in CANCEL "));
-    assert_non_null(strstr(log, "refused: the letter is gone"));
-    assert_null(strstr(log, "waiting"));
-    model_check(store->db);
     duty_lane_clear(&lane);
 }
 
@@ -480,11 +449,11 @@ int main(void)
     message_library_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(letters_are_taken), cmocka_unit_test(floating_times),
-        cmocka_unit_test(many_at_once),      cmocka_unit_test(hostile_letters),
-        cmocka_unit_test(not_everything),    cmocka_unit_test(refusals),
-        cmocka_unit_test(fate_unknown),      cmocka_unit_test(relay_away),
-        cmocka_unit_test(too_many),          cmocka_unit_test(asked_for),
-        cmocka_unit_test(told_back),         cmocka_unit_test(of_a_leaver),
+        cmocka_unit_test(many_at_once),      cmocka_unit_test(not_everything),
+        cmocka_unit_test(refusals),          cmocka_unit_test(fate_unknown),
+        cmocka_unit_test(relay_away),        cmocka_unit_test(too_many),
+        cmocka_unit_test(asked_for),         cmocka_unit_test(told_back),
+        cmocka_unit_test(of_a_leaver),
     };
     return test_on_both_stores("imip_processing", tests, G_N_ELEMENTS(tests));
 }
