@@ -148,6 +148,8 @@ def test_refusal_is_shown_whole(rota_sqlite, pebbles):
     assert got["state"] == "none" and got["next_at"] > got["failed_at"] + 30000
     assert "none, failing" in rota_sqlite.run("cert", "list", settings=settings)
     assert "certificate mail: there is none yet, 1 orders failed: " in rota_sqlite.run("status", settings=settings)
+    found = [one["name"] for one in json.loads(rota_sqlite.run("audit", "--json", settings=settings))["findings"]]
+    assert {"certificate-missing", "stand-in-certificate"} <= set(found)
     asked = pebble.requests()
     node.stop()
     node = rota_sqlite.serve(settings, "again").ready()  # a restart does not shorten the wait
