@@ -163,7 +163,7 @@ static void print_table(const GPtrArray *list)
 static json_t *coming_json(const Coming *one)
 {
     return json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:I}", "at",
-                     (json_int_t)(one->at * 1000), "when", one->when, "zone", one->zone, "action",
+                     (json_int_t)one->at * 1000, "when", one->when, "zone", one->zone, "action",
                      one->action, "calendar", one->calendar, "uid", one->uid, "summary",
                      one->summary, "starts_at",
                      one->timeless ? json_null() : json_integer(one->starts * 1000), "alarm",
@@ -189,7 +189,7 @@ static int next(CommandContext *context, int argc, char **argv)
                  .list = g_ptr_array_new_with_free_func(coming_free)};
     g_autoptr(GPtrArray) list = look.list;
     bool good = look_at_all(&look, &error);
-    g_autoptr(GPtrArray) addresses = look.addresses;
+    g_clear_pointer(&look.addresses, g_ptr_array_unref);
     db_rollback(db);
     if (!good)
         return command_fail(error);
