@@ -21,6 +21,7 @@ import measure
 import plan
 import pushing
 import rolling
+import totals
 from world import NODES, Load, World
 
 
@@ -79,7 +80,15 @@ def pair(world, options, verdict):
     checks.check_all(world, load.ledger, retried, options.seed, verdict)
 
 
+def metrics(world, options, verdict):
+    """Totals by metrics.calculate, beside a recount by SQL, after mixed load and three deaths."""
+    def load():
+        return Load(world, options.seed, random.Random(options.seed), options.rate / 4, options.sessions)
+    totals.totals(world, options, load, verdict)
+
+
 PARTS = {"faults": faults, "takeover": takeover, "change": change, "failover": pair, "push": pushing.push}
+NAMED = {"metrics": metrics}  # it comes only if it is named: a round is a minute
 
 
 def run_certificates(options):
@@ -93,10 +102,11 @@ def run_certificates(options):
 def run_part(name, options):
     if name == "acme":
         return run_certificates(options)
-    print(f"-- {name}: {PARTS[name].__doc__}", flush=True)
+    part = {**PARTS, **NAMED}[name]
+    print(f"-- {name}: {part.__doc__}", flush=True)
     verdict, world = checks.Verdict(), World(options.keep)
     try:
-        PARTS[name](world, options, verdict)
+        part(world, options, verdict)
     except (RuntimeError, TimeoutError) as error:
         verdict.add("the run came to its end", False, f"{type(error).__name__}: {error}")
     finally:
@@ -111,7 +121,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, default=1.2, help="of faults; from 5 on all parts are long")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 16))
-    parser.add_argument("--part", choices=[*PARTS, "acme"], action="append",
+    parser.add_argument("--part", choices=[*PARTS, *NAMED, "acme"], action="append",
                         help="this one alone; may come again")
     parser.add_argument("--kinds", help="only faults whose name has one of these words")
     parser.add_argument("--nodes", default=list(NODES), help="faults at these nodes only",

@@ -221,8 +221,8 @@ def test_a_certificate_near_its_end_cannot_be_overlooked(six):
     problem = json.dumps({"type": "urn:ietf:params:acme:error:rateLimited", "detail": "too many, come on Friday"})
     six.rota.query("INSERT INTO certificate (name, version, chain, sealed_key, not_before, not_after, exchanged_at,"
                    " renew_at, info_at, step, order_url, order_key, order_detail, order_at, next_at, failures,"
-                   f" failed_at, problem, wish) VALUES ('mail', 1, '', '', {now - 80 * day}, {now + 3 * day}, 0, {now - 27 * day},"
-                   f" 0, '', '', '', '', 0, {now + day}, 7, {now}, '{problem}', '')")
+                   f" failed_at, problem, wish) VALUES ('mail', 1, '', '', {now - 80 * day}, {now + 3 * day}, 0,"
+                   f" {now - 27 * day}, 0, '', '', '', '', 0, {now + day}, 7, {now}, '{problem}', '')")
     browser = six.open()
     browser.see("#certificates-alarm", "certificate ends soon, or is over: mail (in 3.0 days)")
     assert "too many, come on Friday" in browser.text("#certificates-list")[0]
