@@ -266,8 +266,11 @@ char *serve_http_format(const ServeHttp *door)
 
 bool serve_http_stop(ServeHttp *door, int64_t grace_ms)
 {
+    /* One grace for both: the second has what the first has left. */
+    int64_t until_us = clock_monotonic_us(door->config.clock) + grace_ms * 1000;
     bool ended = http_server_stop(door->server, grace_ms);
-    if (door->challenges && !http_server_stop(door->challenges, grace_ms))
+    int64_t left_ms = MAX(until_us - clock_monotonic_us(door->config.clock), 0) / 1000;
+    if (door->challenges && !http_server_stop(door->challenges, left_ms))
         ended = false;
     if (ended)
         door_free(door);

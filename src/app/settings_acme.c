@@ -142,10 +142,16 @@ static void settle_export(const AcmeReading *acme)
     if (duty->deploy_hook[0] && !*duty->export_folder)
         refuse(acme, acme->place, "deploy-hook",
                "found one, but no export; write the folder that the files go to");
-    for (char **node = duty->export_nodes; *node; node++)
-        if (!g_ascii_string_to_unsigned(*node, 10, 1, NODE_ID_MAX, NULL, NULL))
+    for (char **node = duty->export_nodes; *node; node++) {
+        guint64 number;
+        if (!g_ascii_string_to_unsigned(*node, 10, 1, NODE_ID_MAX, &number, NULL)) {
             refuse(acme, acme->place, "export-nodes",
                    "found what is no node's number; write them as in [\"1\", \"3\"]");
+            continue;
+        }
+        g_free(*node); /* "01" is node 1 too: they are compared as text */
+        *node = g_strdup_printf("%" G_GUINT64_FORMAT, number);
+    }
 }
 
 void settings_read_acme(SettingsReading *reading, const TomlEntry *entry)

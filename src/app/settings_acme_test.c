@@ -96,7 +96,8 @@ static void names_are_as_the_ca_has_them(void **state)
     g_autoptr(GPtrArray) problems = settings_problems_new();
     g_autoptr(Settings) settings =
         load(NODE ACME "domains = [\"WWW.example.org\", \"*.example.org\", \"www.example.org\"]\n"
-                       "challenge = \"dns-01\"\nhost = \"ns.example.org\"\nexport = \"certs\"\n"
+                       "challenge = \"dns-01\"\nhost = \"ns.example.org\"\nexport = "
+                       "\"certs\"\nexport-nodes = [\"01\", \"3\"]\n"
                        "default = true\n[acme.other]\ndomains = [\"a.example.com\"]\n",
              problems);
     g_autofree char *told = settings_problems_format(problems);
@@ -105,6 +106,8 @@ static void names_are_as_the_ca_has_them(void **state)
     assert_int_equal(settings->duty.certificate_count, 2);
     g_autofree char *names = g_strjoinv(" ", duty->domains);
     assert_string_equal(names, "*.example.org www.example.org");
+    assert_string_equal(duty->export_nodes[0], "1");
+    assert_string_equal(duty->export_nodes[1], "3");
     assert_true(g_path_is_absolute(duty->export_folder) || strstr(duty->export_folder, "etc"));
     assert_true(duty->is_default && !duty[1].is_default);
     assert_int_equal(settings->duty.seal.count, 1);

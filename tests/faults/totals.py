@@ -65,8 +65,9 @@ def deaths(world, seconds):
     return done
 
 
-KEPT = ("SELECT series, label, CAST(sum(total) AS BIGINT) FROM metric_sample WHERE step = 60000 AND at = {at} AND"
-        " series IN ('accounts', 'messages', 'bytes', 'domain_accounts', 'domain_messages', 'domain_bytes') GROUP BY 1, 2")
+KEPT = ("SELECT series, label, CAST(sum(total) AS BIGINT) AS value FROM metric_sample WHERE step = 60000 AND"
+        " at = {at} AND series IN ('accounts', 'messages', 'bytes', 'domain_accounts', 'domain_messages',"
+        " 'domain_bytes') GROUP BY 1, 2")
 COUNTED = ("WITH own AS (SELECT a.id, split_part(a.address, '@', 2) AS domain, (SELECT count(*) FROM email e WHERE"
            " e.account = a.id) AS messages, (SELECT coalesce(sum(size), 0) FROM email e WHERE e.account = a.id) +"
            " (SELECT coalesce(sum(size), 0) FROM calendar_object c WHERE c.account = a.id) AS bytes FROM account a"
@@ -75,11 +76,11 @@ COUNTED = ("WITH own AS (SELECT a.id, split_part(a.address, '@', 2) AS domain, (
            " UNION ALL SELECT 'domain_bytes', domain, bytes FROM own"
            " UNION ALL SELECT 'accounts', '', 1 FROM own UNION ALL SELECT 'messages', '', messages FROM own"
            " UNION ALL SELECT 'bytes', '', bytes FROM own)"
-           " SELECT series, label, CAST(sum(value) AS BIGINT) FROM pieces GROUP BY 1, 2")
+           " SELECT series, label, CAST(sum(value) AS BIGINT) AS value FROM pieces GROUP BY 1, 2")
 
 
 def told(store, text):
-    return {(series, label): int(value) for series, label, value in store.rows(text)}
+    return {(row["series"], row["label"]): row["value"] for row in store.rows(text)}
 
 
 def totals(world, options, make_load, verdict):
