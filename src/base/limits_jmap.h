@@ -13,6 +13,8 @@
 #define JMAP_SET_MAX 500
 /* of a SearchSnippet/get: each is read and parsed */
 #define JMAP_SNIPPETS_MAX 100
+/* updates in one commit: some tens of milliseconds of the store's write lock */
+#define JMAP_SET_BATCH 50
 /* ids in one answer of a query or of changes */
 #define JMAP_QUERY_MAX   1000
 #define JMAP_CHANGES_MAX 1000

@@ -14,7 +14,6 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "model/account.h"
-#include "model/change.h"
 #include "model/email.h"
 
 #include "front/jmap_draft.h"
@@ -164,9 +163,6 @@ static json_t *apply_mailboxes(const JmapCall *call, int64_t id, const Patch *pa
 static json_t *apply(const JmapCall *call, int64_t id, const Patch *patch)
 {
     g_autoptr(GError) error = NULL;
-    if (!db_begin(call->db, DB_WRITE, &error))
-        return jmap_error_of(error);
-    g_auto(DbScope) scope = db_scope(call->db);
     if (!account_lock_row(call->db, call->account, &error))
         return jmap_error_of(error);
     g_autoptr(Email) email = email_get(call->db, call->account, id, &error);
@@ -175,13 +171,7 @@ static json_t *apply(const JmapCall *call, int64_t id, const Patch *patch)
     if (!apply_keywords(call, email, patch, &error)) /* each is one: then they are too many */
         return error_kind(error) == ERROR_REJECT ? jmap_error("tooManyKeywords", error->message)
                                                  : jmap_error_of(error);
-    json_t *wrong = apply_mailboxes(call, id, patch);
-    if (wrong)
-        return wrong;
-    if (db_commit(call->db, &error) != DB_DONE)
-        return jmap_error_of(error);
-    change_wake();
-    return NULL;
+    return apply_mailboxes(call, id, patch);
 }
 
 static json_t *update(JmapCall *call, const char *text, json_t *changes)
@@ -205,14 +195,7 @@ static json_t *destroy(JmapCall *call, const char *text, json_t *arguments)
     int64_t id = jmap_id_parse(text, 'M');
     if (!id)
         return jmap_error("notFound", NULL);
-    if (!db_begin(call->db, DB_WRITE, &error))
-        return jmap_error_of(error);
-    g_auto(DbScope) scope = db_scope(call->db);
-    if (!email_destroy(call->db, call->account, id, &error) ||
-        db_commit(call->db, &error) != DB_DONE)
-        return jmap_error_of(error);
-    change_wake();
-    return NULL;
+    return email_destroy(call->db, call->account, id, &error) ? NULL : jmap_error_of(error);
 }
 
 static json_t *create(JmapCall *call, const char *creation, json_t *object, json_t **ret_wrong)
@@ -228,8 +211,11 @@ static json_t *create(JmapCall *call, const char *creation, json_t *object, json
 static json_t *run_set(JmapCall *call, json_t *arguments, json_t **ret_error)
 {
     static const char *const names[] = {"ifInState", "create", "update", "destroy", NULL};
-    static const JmapSetKind kind = {
-        .arguments = names, .create = create, .update = update, .destroy = destroy};
+    static const JmapSetKind kind = {.arguments = names,
+                                     .create = create,
+                                     .update = update,
+                                     .destroy = destroy,
+                                     .together = true};
     return jmap_set_run(call, arguments, &kind, ret_error);
 }
 

@@ -1,21 +1,23 @@
 /* jmap_set: what all /set methods do alike (RFC 8620 §5.3).
  *
  * How it fits: the method of a type gives a way to create, to update and to destroy one object;
- * here are the arguments, the order, the limits, creation ids and the response. An object is a
- * transaction, so that one that is refused costs no other. First all that is created, then updated,
- * then destroyed; of two that are created, the one that the other refers to comes first, and of two
- * that are destroyed, the child.
+ * here are the arguments, the order, the limits, creation ids and the response. An object that is
+ * refused costs no other. First all that is created, then updated, then destroyed; of two that are
+ * created, the one that the other refers to comes first, and of two that are destroyed, the child.
  *
  * Failures: single objects are in notCreated, notUpdated and notDestroyed with their error; a store
  * that goes away in the middle is serverUnavailable for those that are left. A commit whose outcome
  * is not known is an error of its object (serverPartialFail), and the client sees by changes what
- * became of it. Known weak point: many objects of one call are many commits.
+ * became of it. Emails are updated and destroyed many to a commit; one that is refused is left
+ * out of it. Known weak point: of the other types, and of what is created, each object is a commit.
  */
 #include "front/jmap_write.h"
 
 #include <string.h>
 
+#include "base/error.h"
 #include "base/limits_jmap.h"
+#include "model/change.h"
 
 typedef struct {
     JmapCall *call;
@@ -99,12 +101,87 @@ static void create_all(Set *set)
     }
 }
 
+/* ---------------------------------------------------------------- many to a commit */
+
+/* An update, or where there is no patch a destruction. */
+typedef struct {
+    const char *key, *id;
+    json_t *patch; /* borrowed */
+    json_t *wrong; /* the outcome; NULL: done */
+} Step;
+
+static json_t *take_step(Set *set, const Step *step)
+{
+    return step->patch ? set->kind->update(set->call, step->id, step->patch)
+                       : set->kind->destroy(set->call, step->id, set->arguments);
+}
+
+/* How many were done, in one commit: all, or none, and then the step *ret_at is refused where there
+ * is no *error. With ERROR_UNKNOWN it is not known whether all were. */
+static bool run_batch(Set *set, Step *steps, guint count, guint *ret_at, GError **error)
+{
+    if (!db_begin(set->call->db, DB_WRITE, error))
+        return false;
+    g_auto(DbScope) scope = db_scope(set->call->db);
+    for (*ret_at = 0; *ret_at < count; ++*ret_at) {
+        Step *step = &steps[*ret_at];
+        step->wrong = take_step(set, step);
+        if (step->wrong)
+            return false;
+    }
+    if (db_commit(set->call->db, error) != DB_DONE)
+        return false;
+    change_wake();
+    return true;
+}
+
+/* What is refused ends a batch: those before it are done without it, those after it by themselves.
+ * So a step is taken three times at most. */
+static void run_or_fail(Set *set, Step *steps, guint count)
+{
+    while (count > 0) {
+        g_autoptr(GError) error = NULL;
+        guint at = 0;
+        if (run_batch(set, steps, count, &at, &error))
+            return;
+        if (error && count > 1 && error_kind(error) != ERROR_UNKNOWN) {
+            run_or_fail(set, steps, 1);
+            at = 0;
+        } else if (error) {
+            for (guint i = 0; i < count; i++)
+                steps[i].wrong = jmap_error_of(error);
+            return;
+        } else {
+            run_or_fail(set, steps, at);
+        }
+        steps += at + 1;
+        count -= at + 1;
+    }
+}
+
+static void run_steps(Set *set, GArray *steps)
+{
+    for (guint i = 0; i < steps->len; i += JMAP_SET_BATCH)
+        run_or_fail(set, &g_array_index(steps, Step, i), MIN(steps->len - i, JMAP_SET_BATCH));
+    for (guint i = 0; i < steps->len; i++) {
+        const Step *step = &g_array_index(steps, Step, i);
+        if (step->wrong)
+            json_object_set_new(step->patch ? set->not_updated : set->not_destroyed, step->key,
+                                step->wrong);
+        else if (step->patch)
+            json_object_set_new(set->updated, step->key, json_null());
+        else
+            json_array_append_new(set->destroyed, json_string(step->key));
+    }
+}
+
 /* ---------------------------------------------------------------- update and destroy */
 
 static void update_all(Set *set)
 {
     const char *key;
     json_t *patch;
+    g_autoptr(GArray) steps = g_array_new(FALSE, FALSE, sizeof(Step));
     json_object_foreach(set->update, key, patch)
     {
         const char *id = jmap_id_of(set->call, key);
@@ -115,11 +192,31 @@ static void update_all(Set *set)
             wrong = jmap_error("willDestroy", NULL);
         else if (!json_is_object(patch))
             wrong = jmap_error("invalidPatch", "a patch is an object");
-        else
+        else if (set->kind->together) {
+            const Step step = {key, id, patch, NULL};
+            g_array_append_val(steps, step);
+            continue;
+        } else
             wrong = set->kind->update(set->call, id, patch);
         json_object_set_new(wrong ? set->not_updated : set->updated, key,
                             wrong ? wrong : json_null());
     }
+    run_steps(set, steps);
+}
+
+static void destroy_together(Set *set)
+{
+    size_t i;
+    json_t *one;
+    g_autoptr(GArray) steps = g_array_new(FALSE, FALSE, sizeof(Step));
+    json_array_foreach(set->destroy, i, one)
+    {
+        const char *key = json_string_value(one);
+        const Step step = {key, jmap_id_of(set->call, key), NULL, NULL};
+        if (step.id && g_hash_table_remove(set->doomed, step.id)) /* once is enough */
+            g_array_append_val(steps, step);
+    }
+    run_steps(set, steps);
 }
 
 /* An error that may be none once others are gone. */
@@ -181,7 +278,10 @@ json_t *jmap_set_run(JmapCall *call, json_t *arguments, const JmapSetKind *kind,
     create_all(&set);
     doom_all(&set);
     update_all(&set);
-    destroy_all(&set);
+    if (kind->together)
+        destroy_together(&set);
+    else
+        destroy_all(&set);
     if (!jmap_state_now(call, &after, NULL))
         after = before; /* what was done is done; the client asks for changes anyway */
     return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "accountId",

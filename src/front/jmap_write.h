@@ -29,6 +29,10 @@ typedef struct {
     json_t *(*create)(JmapCall *call, const char *creation, json_t *object, json_t **ret_wrong);
     json_t *(*update)(JmapCall *call, const char *id, json_t *patch);
     json_t *(*destroy)(JmapCall *call, const char *id, json_t *arguments);
+    /* Updates and destructions are called in an open transaction, many to one, and neither begin
+     * nor commit; one that is refused is taken back, and may be asked again. False: each opens its
+     * own. */
+    bool together;
 } JmapSetKind;
 json_t *jmap_set_run(JmapCall *call, json_t *arguments, const JmapSetKind *kind,
                      json_t **ret_error);

@@ -276,3 +276,20 @@ def test_queries_of_mailboxes(rota):
                         ({"sort": [{"property": "role"}]}, "unsupportedSort"), ({"anchor": "B99"}, "anchorNotFound"),
                         ({"limit": -1}, "invalidArguments"), ({"accountId": linus.account}, "accountNotFound")):
         assert me.error("Mailbox/query", **words) == want, words
+
+
+def test_many_to_a_commit(rota):
+    """One that is refused takes none of its batch with it, and leaves nothing of what it has written itself."""
+    _, me, _, box, other, ids = ready(rota)
+    order = ["first", "big", "reply", "last", "old"]
+    got = me.call("Email/set", update={
+        ids["first"]: {"keywords/one": True}, "M999": {"keywords/one": True},
+        ids["big"]: {"keywords/one": True, "mailboxIds": {"B99": True}}, ids["reply"]: {"mailboxIds": {other: True}},
+        ids["last"]: {"mailboxIds": {}}, ids["old"]: {"keywords": {"one": True}}}, destroy=["M998", "x"])
+    assert set(got["updated"]) == {ids["first"], ids["reply"], ids["old"]}
+    assert set(got["notUpdated"]) == {"M999", ids["big"], ids["last"]} and set(got["notDestroyed"]) == {"M998", "x"}
+    emails = me.call("Email/get", ids=[ids[name] for name in order], properties=["keywords", "mailboxIds"])["list"]
+    assert ["one" in one["keywords"] for one in emails] == [True, False, False, False, True]
+    assert [list(one["mailboxIds"]) for one in emails] == [[box], [box], [other], [box], [other]]
+    got = me.call("Email/set", destroy=[ids["first"], "M997", ids["big"], ids["big"]])
+    assert got["destroyed"] == [ids["first"], ids["big"]] and list(got["notDestroyed"]) == ["M997"]
