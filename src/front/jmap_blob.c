@@ -145,7 +145,7 @@ static json_t *copy_one(const JmapCall *call, const char *id)
     if (!error)
         return NULL;
     if (error_kind(error) == ERROR_GONE)
-        return jmap_error("blobNotFound", NULL);
+        return jmap_error("notFound", NULL); /* RFC 8620 §6.3 */
     json_t *json;
     jmap_fail_error(&json, error);
     return json;
