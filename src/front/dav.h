@@ -136,5 +136,9 @@ void dav_delete_letter(Dav *dav);
  * write transaction, before the object is put or removed. False without an error: the answer is
  * made. `after` NULL: it goes. */
 bool dav_schedule_change(Dav *dav, const CalendarDraft *after, GError **error);
+/* Before that: a version that may be older than answers that came (If-Schedule-Tag-Match) gets
+ * them. *draft is another one then, and *ret_merged. */
+bool dav_schedule_merge(Dav *dav, const CalendarMatch *match, CalendarDraft **draft,
+                        bool *ret_merged, GError **error);
 
 #endif

@@ -14,12 +14,16 @@
 
 #include "front/dav.h"
 
-static void add_tags(HttpCall *call, const char *etag, int64_t schedule_tag)
+static void add_etag(HttpCall *call, const char *etag)
 {
     g_autofree char *quoted = g_strdup_printf("\"%s\"", etag);
-    g_autofree char *schedule = g_strdup_printf("\"%" G_GINT64_FORMAT "\"", schedule_tag);
     http_answer_add_header(call->answer, "ETag", quoted);
-    http_answer_add_header(call->answer, "Schedule-Tag", schedule);
+}
+
+static void add_schedule_tag(HttpCall *call, int64_t tag)
+{
+    g_autofree char *quoted = g_strdup_printf("\"%" G_GINT64_FORMAT "\"", tag);
+    http_answer_add_header(call->answer, "Schedule-Tag", quoted);
 }
 
 void dav_run_get(HttpCall *call)
@@ -46,7 +50,8 @@ void dav_run_get(HttpCall *call)
     }
     g_auto(DavMatch) known = {0};
     dav_read_match(call, &known);
-    add_tags(call, object->etag, object->schedule_tag);
+    add_etag(call, object->etag);
+    add_schedule_tag(call, object->schedule_tag);
     if (known.if_none && (g_strv_contains((const char *const *)known.if_none, object->etag) ||
                           g_strv_contains((const char *const *)known.if_none, "*"))) {
         call->answer->status = 304;
@@ -135,7 +140,10 @@ void dav_run_put(HttpCall *call)
     g_auto(DavMatch) match = {0};
     CalendarPut put = {.name = dav.object_name, .match = dav_read_match(call, &match)};
     CalendarEnd end;
-    if (!db_begin(call->db, DB_WRITE, &error) || !dav_schedule_change(&dav, draft, &error) ||
+    bool merged;
+    if (!db_begin(call->db, DB_WRITE, &error) ||
+        !dav_schedule_merge(&dav, &put.match, &draft, &merged, &error) ||
+        !dav_schedule_change(&dav, draft, &error) ||
         !calendar_object_put(call->db, dav.calendar, &put, draft, &end, &error)) {
         if (error)
             dav_fail(&dav, error);
@@ -147,7 +155,9 @@ void dav_run_put(HttpCall *call)
         return;
     dav_wake();
     call->answer->status = end == CALENDAR_CREATED ? 201 : 204;
-    add_tags(call, draft->etag, put.ret_schedule_tag);
+    add_schedule_tag(call, put.ret_schedule_tag);
+    if (!merged) /* else a client that takes the etag for its own bytes' would be wrong */
+        add_etag(call, draft->etag);
 }
 
 static void delete_calendar(Dav *dav)

@@ -179,3 +179,49 @@ bool dav_schedule_change(Dav *dav, const CalendarDraft *after, GError **error)
     return is_silent(&change) ||
            imip_change(db, dav->calendar, dav->object_name, stays ? after->data : NULL, error);
 }
+
+static ItipObject *parse_lines(GBytes *bytes)
+{
+    gsize size;
+    const char *data = g_bytes_get_data(bytes, &size);
+    return itip_object_parse(data, size, &icalendar_stored, NULL);
+}
+
+bool dav_schedule_merge(Dav *dav, const CalendarMatch *match, CalendarDraft **draft,
+                        bool *ret_merged, GError **error)
+{
+    g_autoptr(GError) why = NULL;
+    Db *db = dav->call->db;
+    int64_t account = dav->call->account;
+    *ret_merged = false;
+    if (!dav->settings->scheduling || !match->schedule_tag || !*organizer_of((*draft)->object))
+        return true;
+    if (!account_lock_row(db, account, error))
+        return false;
+    g_autoptr(CalendarObject) had =
+        calendar_object_find(db, account, dav->calendar->id, dav->object_name, &why);
+    if (!had && error_kind(why) != ERROR_GONE)
+        g_propagate_error(error, g_steal_pointer(&why));
+    g_autoptr(GPtrArray) own = had ? imip_addresses(db, account, error) : NULL;
+    if (!own)
+        return !*error; /* nothing is there: the tag does not hold */
+    g_autoptr(ItipObject) stored = parse_lines(had->data);
+    g_autoptr(ItipObject) next = parse_lines((*draft)->data);
+    ItipOwn mine = {(const char *const *)own->pdata, own->len};
+    g_autoptr(GBytes) merged = stored && next ? itip_keep_answers(stored, next, &mine) : NULL;
+    if (!merged)
+        return true;
+    const Zone *zone = dav_zone(dav);
+    CalendarDraftAsk ask = {.limits = icalendar_stored,
+                            .expansions = dav->settings->expansions,
+                            .zone = zone,
+                            .now = clock_wall_ms(dav->call->house->clock)};
+    CalendarDraft *made = calendar_draft_new(merged, &ask, error);
+    zone_unref(zone);
+    if (!made)
+        return false;
+    calendar_draft_free(*draft);
+    *draft = made;
+    *ret_merged = true;
+    return true;
+}

@@ -140,6 +140,26 @@ def test_conditions(dav):
     assert dav.dav("PUT", HOME + "default/three.ics", two_organizers().replace(ADA, "eve@example.net"))[0] == 201
 
 
+def test_an_answer_that_came_meanwhile_stays(dav):
+    path = HOME + "default/m.ics"
+    old = event("m", more=people(ADA, CLEO, BOB))
+    tag = dav.dav("PUT", path, old)[1]["Schedule-Tag"]
+    reply = calendar(meeting("m", ADA, [CLEO], start="20260301T090000Z", end="20260301T100000Z").replace(
+        "RSVP=TRUE", "PARTSTAT=ACCEPTED"), method="REPLY")
+    client = LmtpClient(dav.rota.folder / "lmtp-node")
+    client.send(CLEO, [ADA], crlf(mail(CLEO, ADA, reply, "REPLY", 1).as_bytes()))
+    until(lambda: b"PARTSTAT=ACCEPTED" in dav.dav("GET", path)[2], "the answer")
+    assert dav.dav("GET", path)[1]["Schedule-Tag"] == tag
+    status, headers, _ = dav.dav("PUT", path, old.replace("Tea", "Cake"), If_Schedule_Tag_Match=tag)
+    assert status == 204 and "ETag" not in headers
+    body = dav.dav("GET", path)[2].decode().replace("\r\n ", "")
+    assert "SUMMARY:Cake" in body and re.search(f"ATTENDEE;PARTSTAT=ACCEPTED\\S*:mailto:{CLEO}", body)
+    assert dav.dav("PUT", path, old, If_Schedule_Tag_Match=tag)[0] == 412
+    moved = old.replace("T090000Z", "T110000Z")
+    status, answer, _ = dav.dav("PUT", path, moved, If_Schedule_Tag_Match=headers["Schedule-Tag"])
+    assert status == 204 and answer["ETag"] and dav.dav("GET", path)[2] == moved.encode()  # all are asked anew
+
+
 def two_organizers():
     return event("two", more="RRULE:FREQ=DAILY;COUNT=9\r\n" + people(ADA, CLEO)).replace(
         "END:VCALENDAR", "BEGIN:VEVENT\r\nUID:two\r\nDTSTAMP:20260101T000000Z\r\nRECURRENCE-ID:20260302T090000Z\r\n"
