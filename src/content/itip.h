@@ -129,7 +129,8 @@ GPtrArray *itip_changes(const ItipChange *change);
  * he is not in it. The object is used up. */
 GBytes *itip_note_status(ItipObject *stored, const char *address, const char *status);
 /* A new version by the organizer with the answers that the stored one has, where the times are the
- * same (RFC 6638 section 3.2.10); NULL: it has them, or is no meeting of ours. `next` is used up. */
+ * same (RFC 6638 section 3.2.10); NULL: it has them, or is no meeting of ours. `next` is used up.
+ */
 GBytes *itip_keep_answers(const ItipObject *stored, ItipObject *next, const ItipOwn *own);
 
 /* A message that no change of a calendar means: a person wishes it, or a message that came does. */

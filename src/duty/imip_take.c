@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 #include "base/limits_imip.h"
+#include "content/default_alarm.h"
 #include "content/itip.h"
 #include "content/message.h"
 #include "model/account.h"
@@ -180,6 +181,13 @@ bool imip_store(Run *run, ImipStore *store, char **ret_why, GError **error)
     *ret_why = NULL;
     if (!calendar)
         return false;
+    /* What is new in the calendar rings as the person likes it. */
+    g_autoptr(GBytes) alarmed =
+        store->had || (!*calendar->alarms && !*calendar->day_alarms)
+            ? NULL
+            : default_alarm_add(store->bytes, calendar->alarms, calendar->day_alarms);
+    if (alarmed)
+        g_clear_pointer(&facts, icalendar_free);
     const Zone *zone = calendar_zone(calendar, settings->time_zone);
     CalendarDraftAsk ask = {.limits = {.bytes_max = settings->calendar_max_size,
                                        .attendees_max = (unsigned)settings->calendar_max_attendees},
@@ -187,7 +195,8 @@ bool imip_store(Run *run, ImipStore *store, char **ret_why, GError **error)
                             .zone = zone,
                             .now = clock_wall_ms(run->clock),
                             .facts = &facts};
-    g_autoptr(CalendarDraft) draft = calendar_draft_new(store->bytes, &ask, error);
+    g_autoptr(CalendarDraft) draft =
+        calendar_draft_new(alarmed ? alarmed : store->bytes, &ask, error);
     zone_unref(zone);
     if (!draft)
         return false;

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/limits_dav.h"
+#include "content/default_alarm.h"
 
 #include "front/dav.h"
 #include "front/dav_xml.h"
@@ -46,6 +47,14 @@ static unsigned read_kinds(const xmlNode *property)
     return kinds;
 }
 
+static bool set_alarms(char **field, const char *value)
+{
+    bool right = default_alarm_is_valid(value);
+    if (right)
+        take(field, g_strdup(value));
+    return right;
+}
+
 /* False: this property cannot be set. `text` NULL: it is removed. */
 static bool set_property(Calendar *calendar, const xmlNode *property, const char *text, bool is_new)
 {
@@ -58,9 +67,9 @@ static bool set_property(Calendar *calendar, const xmlNode *property, const char
     else if (dav_xml_is(property, NS_CALDAV, "calendar-description"))
         take(&calendar->description, g_strdup(value));
     else if (dav_xml_is(property, NS_CALDAV, "default-alarm-vevent-datetime"))
-        take(&calendar->alarms, g_strdup(value));
+        return set_alarms(&calendar->alarms, value);
     else if (dav_xml_is(property, NS_CALDAV, "default-alarm-vevent-date"))
-        take(&calendar->day_alarms, g_strdup(value));
+        return set_alarms(&calendar->day_alarms, value);
     else if (dav_xml_is(property, NS_CALDAV, "schedule-calendar-transp"))
         calendar->transparent = dav_xml_child(property, NS_CALDAV, "transparent") != NULL;
     else if (dav_xml_is(property, NS_CALDAV, "calendar-timezone")) {

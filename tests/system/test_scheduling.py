@@ -157,7 +157,23 @@ def test_an_answer_that_came_meanwhile_stays(dav):
     assert dav.dav("PUT", path, old, If_Schedule_Tag_Match=tag)[0] == 412
     moved = old.replace("T090000Z", "T110000Z")
     status, answer, _ = dav.dav("PUT", path, moved, If_Schedule_Tag_Match=headers["Schedule-Tag"])
-    assert status == 204 and answer["ETag"] and dav.dav("GET", path)[2] == moved.encode()  # all are asked anew
+    assert status == 204 and answer["ETag"] and b"PARTSTAT" not in dav.dav("GET", path)[2]  # all are asked anew
+
+
+def test_an_invitation_gets_the_default_alarm(dav):
+    alarm = "BEGIN:VALARM&#13;\nACTION:EMAIL&#13;\nTRIGGER:-PT20M&#13;\nEND:VALARM"
+    patch = (f"<D:propertyupdate {NAMES}><D:set><D:prop><C:default-alarm-vevent-datetime>{{}}"
+             "</C:default-alarm-vevent-datetime></D:prop></D:set></D:propertyupdate>")
+    assert b"403 Forbidden" in dav.dav("PROPPATCH", HOME + "default/", patch.format("BEGIN:VEVENT\nEND:VEVENT"))[2]
+    assert b"200 OK" in dav.dav("PROPPATCH", HOME + "default/", patch.format(alarm))[2]
+    client = LmtpClient(dav.rota.folder / "lmtp-node")
+    invited = calendar(meeting("party", CLEO, [ADA]), method="REQUEST")
+    client.send(CLEO, [ADA], crlf(mail(CLEO, ADA, invited, "REQUEST", 1).as_bytes()))
+    until(lambda: dav.rota.query("SELECT alert_at FROM calendar_object WHERE alert_at > 0"), "the invitation's alarm")
+    [[name]] = dav.rota.query("SELECT name FROM calendar_object")
+    assert b"TRIGGER:-PT20M\r\n" in dav.dav("GET", HOME + "default/" + name)[2]
+    assert dav.dav("PUT", HOME + "default/mine.ics", event("mine"))[0] == 201
+    assert dav.dav("GET", HOME + "default/mine.ics")[2] == event("mine").encode()
 
 
 def two_organizers():
