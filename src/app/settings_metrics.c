@@ -3,6 +3,7 @@
  * How it fits: settings.c reads the values and calls this at the end. Failures: problems of the
  * settings. Known weak point: whether an endpoint is one is seen when something is sent.
  */
+#include <gio/gio.h>
 #include <string.h>
 
 #include "duty/metrics_snapshot.h"
@@ -25,6 +26,25 @@ static void check_who(SettingsReading *reading, const char *of, const MetricsTar
     else if (*target->username && *target->token)
         settings_add_problem(reading, false, place,
                              "metrics.%s: found a username and a token; write one of them", of);
+}
+
+/* Whoever listens on the way would have the password. */
+static void warn_of_plain_text(SettingsReading *reading, int kind, const MetricsTarget *target)
+{
+    g_autoptr(GUri) url =
+        *target->endpoint ? g_uri_parse(target->endpoint, G_URI_FLAGS_ENCODED, NULL) : NULL;
+    if (!url || strcmp(g_uri_get_scheme(url), "http") != 0 ||
+        (!*target->username && !*target->token))
+        return;
+    const char *host = g_uri_get_host(url);
+    g_autoptr(GInetAddress) address = g_inet_address_new_from_string(host);
+    if (strcmp(host, "localhost") == 0 || (address && g_inet_address_get_is_loopback(address)))
+        return;
+    g_autofree char *at = g_strdup_printf("metrics.%s.endpoint", metrics_target_names[kind]);
+    settings_add_problem(reading, true, settings_place_of(reading, at),
+                         "%s: the password or token goes to \"%.80s\" without TLS; write an "
+                         "https:// URL",
+                         at, host);
 }
 
 /* Names that our own series have, or that whose they are is said with. */
@@ -68,6 +88,7 @@ void settings_settle_metrics(SettingsReading *reading)
     for (int i = 0; i < METRICS_TARGETS; i++) {
         check_who(reading, metrics_target_names[i], &metrics->push.targets[i]);
         check_labels(reading, i, metrics->push.targets[i].labels);
+        warn_of_plain_text(reading, i, &metrics->push.targets[i]);
         make_absolute(reading, &metrics->push.targets[i].ca_file);
     }
     reading->settings->duty.metrics_push = &metrics->push;

@@ -24,7 +24,7 @@ static void is_refused(void **state)
         {"remote-write.endpoint = \"127.0.0.1:9090\"", "found \"127.0.0.1:9090\"; write a URL"},
         {"remote-write.endpoint = \"ftp://a/\"", "found \"ftp://a/\"; write a URL"},
         {"remote-write.endpoint = \"http:///x\"", "found \"http:///x\"; write a URL"},
-        {"remote-write.endpoint = \"http://ada:secret@a/\"", "without a name, a password"},
+        {"remote-write.endpoint = \"http://ada:secret@a/\"", "found \"…@…\"; write a URL"},
         {"remote-write.endpoint = \"http://a/#b\"", "; write a URL as in"},
         {"open-telemetry.endpoint = 1", "metrics.open-telemetry.endpoint: found"},
         {"open-telemetry.interval = \"hourly\"", "metrics.open-telemetry.interval: "},
@@ -87,12 +87,38 @@ static void values_arrive(void **state)
     assert_string_equal(push->schedule, "every 1m");
 }
 
+static void a_password_in_plain_text_is_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *url;
+        bool told;
+    } rows[] = {
+        {"http://127.0.0.1:9090/", false}, {"http://[::1]/", false},
+        {"http://localhost/", false},      {"https://a.example.org/", false},
+        {"http://192.0.2.1/", true},       {"http://a/", true},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *text = g_strdup_printf("[cluster]\nnode-id = 1\n[metrics.remote-write]\n"
+                                                "endpoint = \"%s\"\ntoken = \"secret\"\n",
+                                                rows[i].url);
+        g_autoptr(GPtrArray) problems = settings_problems_new();
+        g_autoptr(Settings) settings = load(text, problems);
+        g_autofree char *told = settings_problems_format(problems);
+        assert_non_null(settings);
+        assert_null(strstr(told, "secret"));
+        if ((strstr(told, "without TLS") != NULL) != rows[i].told)
+            fail_msg("%s: %s", rows[i].url, told);
+    }
+}
+
 int main(void)
 {
     g_unsetenv("ROTA_NODE_ID");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(is_refused),
         cmocka_unit_test(values_arrive),
+        cmocka_unit_test(a_password_in_plain_text_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -403,7 +403,7 @@ static bool check_url(const char *text, char **ret_problem)
         return refuse(ret_problem,
                       "found \"%.*s\"; write a URL as in \"https://metrics.example.org/path\", "
                       "without a name, a password or a fragment in it",
-                      SHOWN_BYTES_MAX, text);
+                      SHOWN_BYTES_MAX, strchr(text, '@') ? "…@…" : text);
     return true;
 }
 
