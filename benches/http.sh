@@ -108,7 +108,8 @@ for _ in $(seq "$BENCH_ROUNDS"); do
     say http-metrics-rota "$(rate "http://127.0.0.1:$port/metrics")" requests/s
     [ -n "$BENCH_SMOKE" ] || say http-exporter "$(rate "http://127.0.0.1:$exporter_port/metrics")" requests/s
     say http-status-rota "$(rate "http://127.0.0.1:$port/api/status" -H "$basic")" requests/s
-    say http-alone "$(part_of_core)" %
+    alone=$(part_of_core)
+    say http-alone "$alone" %
     code=$(curl -s -m 1 -o "$work/events" -w '%{http_code}' -u $login "http://127.0.0.1:$port/api/events" || true)
     if [ "$code" = 200 ]; then
         for _ in $(seq 20); do
@@ -116,7 +117,9 @@ for _ in $(seq "$BENCH_ROUNDS"); do
             pages+=($!)
         done
         sleep 1
-        say http-watched "$(part_of_core)" %
+        watched_by=$(part_of_core)
+        say http-watched "$watched_by" %
+        say http-watching "$(awk -v a="$alone" -v w="$watched_by" 'BEGIN {d = w - a; print d > 0 ? d : 0}')" %
         kill "${pages[@]}"
         wait "${pages[@]}" 2>/dev/null || true
         pages=()

@@ -100,6 +100,29 @@ def cell(browser, role, node):
                       f"tr[data-role='{role}'] td[data-node='{node}']")
 
 
+def works_on_page(browser, role):
+    """The nodes in whose column the role is at work."""
+    return browser.js("return [...document.querySelectorAll(`tr[data-role='${arguments[0]}'] td`)]"
+                      ".filter(td => td.querySelector('.chip:not(.off):not(.nobody)')).map(td => td.dataset.node)",
+                      role)
+
+
+def same_story(six, browser):
+    """Who works on which role, and who is dead: the page, and `rota status` in a terminal."""
+    def same():
+        said = six.command("status")
+        rows = [line.split() for line in said.splitlines()]
+        for role in ("purge.accounts", "metrics.calculate", "fts-indexing", "calendar-alerts", "imip-processing"):
+            row = next(row for row in rows if row and row[0] == role)
+            page = works_on_page(browser, role)
+            if (",".join(page) or "NOBODY") not in row:
+                return False
+        gone = {row[0] for row in rows if "has run out" in " ".join(row)}
+        shown = set(browser.js("return [...document.querySelectorAll('th.node.gone')].map(th => th.dataset.node)"))
+        return gone <= shown
+    until(same, "one story on the page and on a terminal")
+
+
 def test_the_first_look(six):
     """All is there soon, in few bytes, by nothing but the API, and every node says the same."""
     begin = time.monotonic()
@@ -413,7 +436,13 @@ def test_a_dead_node_and_an_uncovered_shard_cannot_be_overlooked(six):
     six.doors[3].node.kill()
     until(lambda: cell(browser, "fts-indexing", 3)[1], "the grey column")
     grey = time.monotonic() - began
-    until(lambda: "3" not in {s["works"] for s in six.ask("/api/status")["shards"]}, "the cover")
+    # The work of its shards is the others' on the page too, in the same time.
+    until(lambda: [works_on_page(browser, role) for role in ("fts-indexing", "metrics.calculate")] == [["2"], ["4"]],
+          "the cover on the page")
+    moved = time.monotonic() - began
+    print(f"the cover has moved on the page {moved:.2f} s after kill -9")
+    assert moved < LEASE + 3
+    same_story(six, browser)
     assert any(w in browser.text("th[data-node='3']")[0] for w in ("lease has run out", "not running"))
     assert "off" in cell(browser, "fts-indexing", 3)[0] and "lag" in cell(browser, "fts-indexing", 2)[0]
     print(f"node 3's column is grey {grey:.2f} s after kill -9 (lease {LEASE} s)")
@@ -423,6 +452,7 @@ def test_a_dead_node_and_an_uncovered_shard_cannot_be_overlooked(six):
     browser.see("#alarm", "UNCOVERED")
     alarm = six.ask("/api/status")["alarm"]
     assert browser.text("#alarm") == [alarm] and alarm in six.command("status")
+    same_story(six, browser)
     assert browser.driver.title.startswith("(!)")
     assert "NOBODY" in browser.text("tr[data-role='calendar-alerts'] th")[0]
     assert browser.js("return document.querySelector('#alarm').getBoundingClientRect().top") < 200
