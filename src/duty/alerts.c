@@ -14,7 +14,6 @@
 #include "base/limits_push.h"
 #include "base/must.h"
 #include "content/civil.h"
-#include "model/account.h"
 #include "model/invitation.h"
 
 #define LOOK_LATER_MS INT64_C(86400000) /* at a series that was cut */
@@ -37,12 +36,12 @@ void alerts_free(gpointer data)
 static bool read_rest(Run *run, Alerts *alerts, GError **error)
 {
     const DutySettings *settings = run->settings;
+    g_autoptr(Calendar) calendar = calendar_new("");
+    g_clear_pointer(&calendar->zone, g_free);
     alerts->object = calendar_object_get(run->db, alerts->account, alerts->id, error);
-    alerts->address = alerts->object ? account_address(run->db, alerts->account, error) : NULL;
-    g_autoptr(Calendar) calendar =
-        alerts->address ? calendar_get(run->db, alerts->account, alerts->object->calendar, error)
-                        : NULL;
-    if (!calendar)
+    if (!alerts->object ||
+        !calendar_alert_person(run->db, alerts->account, alerts->object->calendar, &alerts->address,
+                               &calendar->zone, error))
         return false;
     alerts->zone = calendar_zone(calendar, settings->time_zone);
     alerts->parsed = calendar_object_parse(alerts->object);

@@ -135,15 +135,15 @@ static void gather_mails(Work *work)
 /* The accounts of the objects whose ends are written; one that is being removed gets nothing. */
 static bool keep_accounts(Work *work, GError **error)
 {
-    const Alerts *last = NULL;
-    for (unsigned i = 0; i < work->objects->len; i++) {
-        Alerts *one = work->objects->pdata[i];
-        if (last && last->account == one->account)
-            one->stays = last->stays;
-        else if (!account_keep(work->run->db, one->account, &one->stays, error))
-            return false;
-        last = one;
-    }
+    unsigned count = work->objects->len;
+    g_autofree int64_t *accounts = g_new(int64_t, MAX(count, 1));
+    g_autofree bool *stay = g_new0(bool, MAX(count, 1));
+    for (unsigned i = 0; i < count; i++)
+        accounts[i] = ((const Alerts *)work->objects->pdata[i])->account;
+    if (!account_keep_many(work->run->db, accounts, count, stay, error))
+        return false;
+    for (unsigned i = 0; i < count; i++)
+        ((Alerts *)work->objects->pdata[i])->stays = stay[i];
     return true;
 }
 

@@ -473,3 +473,25 @@ bool account_keep(Db *db, int64_t account, bool *ret_stays, GError **error)
     *ret_stays = got > 0 && deleted_at >= 0;
     return got >= 0;
 }
+
+bool account_keep_many(Db *db, const int64_t *accounts, unsigned count, bool *ret_stay,
+                       GError **error)
+{
+    static const DbSql sql = {"SELECT id FROM account WHERE id IN (SELECT value FROM "
+                              "json_each($1)) AND deleted_at >= 0 ORDER BY id",
+                              "SELECT id FROM account WHERE id = ANY(CAST($1 AS BIGINT[])) AND "
+                              "deleted_at >= 0 ORDER BY id FOR KEY SHARE"};
+    bool braces = db_kind(db) == DB_POSTGRESQL;
+    g_autoptr(GString) list = g_string_new(braces ? "{" : "[");
+    for (unsigned i = 0; i < count; i++) {
+        g_string_append_printf(list, "%s%" G_GINT64_FORMAT, i > 0 ? "," : "", accounts[i]);
+        ret_stay[i] = false;
+    }
+    g_string_append_c(list, braces ? '}' : ']');
+    g_autoptr(DbRows) rows = db_query(db, &sql, DB_ARGS(db_text(list->str)), error);
+    int step = -1;
+    while (rows && (step = db_rows_next(rows, error)) > 0)
+        for (unsigned i = 0; i < count; i++)
+            ret_stay[i] |= accounts[i] == db_rows_int(rows, 0);
+    return step == 0;
+}

@@ -91,6 +91,9 @@ bool account_lock_row(Db *db, int64_t account, GError **error);
  * false where that has begun, or is done: then nothing may be written for it. Does not wait for
  * others that write for the account. (tx) */
 bool account_keep(Db *db, int64_t account, bool *ret_stays, GError **error);
+/* The same of several, in one statement; `accounts` may name one twice. (tx) */
+bool account_keep_many(Db *db, const int64_t *accounts, unsigned count, bool *ret_stay,
+                       GError **error);
 
 /* Tasks for an account's work: the bucket of its id, and the id in decimal as a key. `key` has room
  * for 21 bytes. */

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/error.h"
 #include "base/limits_calendar.h"
 #include "base/text.h"
 #include "model/change.h"
@@ -24,6 +25,23 @@ GArray *calendar_alert_coming(Db *db, int64_t account, unsigned limit, GError **
         g_array_append_val(ids, id);
     }
     return step < 0 ? NULL : g_steal_pointer(&ids);
+}
+
+bool calendar_alert_person(Db *db, int64_t account, int64_t calendar, char **ret_address,
+                           char **ret_zone, GError **error)
+{
+    static const DbSql sql = {
+        "SELECT a.address, c.zone FROM account a JOIN calendar c ON c.account "
+        "= a.id WHERE a.id = $1 AND c.account = $1 AND c.id = $2 AND "
+        "a.deleted_at = 0",
+        NULL};
+    g_autoptr(DbRows) rows = db_query(db, &sql, DB_ARGS(db_int(account), db_int(calendar)), error);
+    int step = rows ? db_rows_next(rows, error) : -1;
+    if (step <= 0)
+        return step == 0 && fail(error, ERROR_GONE, "there is no such calendar");
+    *ret_address = g_strdup(db_rows_text(rows, 0));
+    *ret_zone = g_strdup(db_rows_text(rows, 1));
+    return true;
 }
 
 bool calendar_alert_note(Db *db, const CalendarAlert *alerts, unsigned count, bool *ret_noted,

@@ -25,6 +25,11 @@ typedef struct {
  */
 GArray *calendar_alert_coming(Db *db, int64_t account, unsigned limit, GError **error);
 
+/* Of a living person: the address, and the zone of a calendar ("": it has none). ERROR_GONE. The
+ * texts are the caller's. */
+bool calendar_alert_person(Db *db, int64_t account, int64_t calendar, char **ret_address,
+                           char **ret_zone, GError **error);
+
 /* They are under way; ret_noted[i] is false where that one has its end already. */
 bool calendar_alert_note(Db *db, const CalendarAlert *alerts, unsigned count, bool *ret_noted,
                          GError **error);
