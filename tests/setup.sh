@@ -92,6 +92,24 @@ setup_axe()
     rm -f "var/packages/axe-core-$AXE_VERSION.tgz"
 }
 
+# setup_jam   a JMAP client of others (jmap-jam of npm, one file without dependencies): var/packages/jam.mjs, for the
+#             tests alone.
+JAM_VERSION=0.13.1
+setup_jam()
+{
+    [ ! -e var/packages/jam.mjs ] || return 0
+    command -v npm >/dev/null || setup_packages npm
+    mkdir -p var/packages
+    if ! (cd var/packages && npm pack --silent "jmap-jam@$JAM_VERSION" &&
+        tar -xzOf "jmap-jam-$JAM_VERSION.tgz" package/dist/index.js >jam.mjs.new && mv jam.mjs.new jam.mjs
+    ) >var/packages/jam.log 2>&1; then
+        tail -n 20 var/packages/jam.log >&2
+        echo "jmap-jam could not be had: npm pack jmap-jam@$JAM_VERSION" >&2
+        return 1
+    fi
+    rm -f "var/packages/jmap-jam-$JAM_VERSION.tgz"
+}
+
 # setup_build FOLDER [MESON OPTION...]: a build folder that fits the options; made anew if it cannot be used.
 setup_build()
 {
