@@ -451,6 +451,13 @@ static const Step clerk[] = {
      REQUEST(UID("x") BY_CLERK BOB AT(1) NINE), ITIP_ADDED, "SENT-BY"},
 };
 
+static const Step alarms[] = {
+    {"alarms of others stay outside", A,
+     REQUEST(UID("z") ORG BOB AT(1) NINE "BEGIN:VALARM\r\nACTION:DISPLAY\r\nTRIGGER:-PT9M\r\n"
+                                         "DESCRIPTION:x\r\nEND:VALARM\r\n"),
+     ITIP_ADDED, "!VALARM"},
+};
+
 static const Step detail[] = {
     {"invited by an address with a detail", A,
      REQUEST(UID("x") ORG "ATTENDEE;PARTSTAT=ACCEPTED:mailto:bob+team@example.com\r\n" AT(1) NINE),
@@ -477,6 +484,7 @@ static const Scene scenes[] = {
     {"answers to a to-do", A, OBJECT(TASK_OF(TASK SEQ(0) AT(1))), todo_answers,
      G_N_ELEMENTS(todo_answers)},
     {"strangers", B, NULL, strangers, G_N_ELEMENTS(strangers)},
+    {"alarms", B, NULL, alarms, G_N_ELEMENTS(alarms)},
     {"a detail", B, NULL, detail, G_N_ELEMENTS(detail)},
     {"a clerk", B, NULL, clerk, G_N_ELEMENTS(clerk)},
 };

@@ -87,16 +87,17 @@ def unpack(folder):
 
 class Postfix:
     """Takes mail on `port` and hands what is for example.org to the LMTP server on `lmtp_port`, what is for
-    example.com to the mail server on `other_port`."""
+    example.com to the mail server on `other_port`. `refusals`: {address: what it says to RCPT}."""
 
-    def __init__(self, lmtp_port, other_port=None):
+    def __init__(self, lmtp_port, other_port=None, refusals=None):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="rota-postfix-"))
         self.folder.chmod(0o755)
         self.port = free_port()
         tree = unpack(self.folder / "tree")
         names = {"folder": self.folder, "tree": tree, "port": self.port, "lmtp_port": lmtp_port}
         other = f"transport_maps = inline:{{example.com=smtp:[127.0.0.1]:{other_port}}}\n" if other_port else ""
-        (self.folder / "main.cf").write_text(MAIN.format(**names) + other)
+        self.main = MAIN.format(**names) + other
+        self.configure(refusals or {})
         (self.folder / "master.cf").write_text(MASTER.format(**names))
         self.environment = {**os.environ, "MAIL_CONFIG": str(self.folder), "LD_LIBRARY_PATH": f"{tree}/usr/lib/postfix"}
         self.environment.pop("LD_PRELOAD", None)
@@ -106,7 +107,17 @@ class Postfix:
             (self.folder / name).mkdir()
             if name not in ("queue", "queue/pid"):
                 os.chown(self.folder / name, owner.pw_uid, -1)
-        with open(self.folder / "master.log", "wb") as log:
+        self.start()
+
+    def configure(self, refusals):
+        """For sessions that begin from now on."""
+        table = ", ".join(f"{{{address} = {words}}}" for address, words in refusals.items())
+        said = f"smtpd_recipient_restrictions = check_recipient_access inline:{{{table}}}\n" if refusals else ""
+        (self.folder / "main.cf").write_text(self.main + said)
+
+    def start(self):
+        tree = self.folder / "tree"
+        with open(self.folder / "master.log", "ab") as log:
             self.master = subprocess.Popen([tree / "usr/lib/postfix/sbin/master", "-d", "-c", self.folder],
                                            env=self.environment, stdout=log, stderr=log)
         until(self.answers, "Postfix")
@@ -131,7 +142,10 @@ class Postfix:
         return sum(1 for part in ("active", "deferred", "incoming", "maildrop")
                    for path in (self.folder / "queue" / part).rglob("*") if path.is_file())
 
-    def close(self):
+    def stop(self):
         self.master.terminate()
         self.master.wait(timeout=PATIENCE)
+
+    def close(self):
+        self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)

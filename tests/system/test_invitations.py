@@ -195,12 +195,70 @@ def test_an_exchange_with_another_system(rota, guests):
         text, method = calendar_of(guests.of(BOB)[2])
         assert method == "REPLY" and f"PARTSTAT=ACCEPTED:mailto:{ADA}" in text and BOB in text
 
+        send = ["imip", "send", "-a", ADA, "--uid", "plan"]
+        rota.run(*send, "publish", "--to", "club@example.com", settings=ada.settings)
+        until(lambda: guests.of("club@example.com"), "what is published")
+        text, method = calendar_of(guests.of("club@example.com")[0])
+        assert method == "PUBLISH" and "ATTENDEE" not in text
+        rota.run(*send, "declinecounter", "--to", "eve@example.net", settings=ada.settings, status=2)  # not invited
+
         ada.dav("DELETE", "default/plan.ics")
         until(lambda: len(guests.of(BOB)) == 4 and len(guests.of(cleo)) == 3, "the end of the plan")
         assert calendar_of(guests.of(cleo)[2])[1] == "CANCEL"
         ids = [message["Message-ID"] for _, _, message in guests.mails]
-        assert len(ids) == len(set(ids)) == 7
+        assert len(ids) == len(set(ids)) == 8
         assert {entry["outcome"] for entry in log(rota) if entry["way"] == "out"} == {"sent"}
+        ada.node.stop()
+        assert "whole" in rota.run("store", "check", "--deep")
+    finally:
+        ada.postfix.close()
+
+
+def test_what_the_relay_says_and_when_it_is_away(rota_sqlite, guests):
+    """A Postfix that refuses for good, for now, is away, and comes back: each guest who can be reached gets one."""
+    rota = rota_sqlite
+    if os.geteuid() != 0:
+        assert not os.environ.get("CI"), "in CI the tests run as root"
+        return
+    later, never = "later@example.com", "never@example.com"
+    people = [f"guest{number}@example.com" for number in range(8)] + [later, never]
+    ada = Calendar(rota, guests)
+    states = "SELECT recipient, state, uncertain FROM imip_out ORDER BY recipient"
+    try:
+        # An smtpd that knows the old configuration lives on while it has clients: a new master.
+        ada.postfix.stop()
+        ada.postfix.configure({later: "450 4.2.0 come again", never: "550 5.1.1 no such person"})
+        ada.dav("PROPFIND", "", status=[207])
+        ada.dav("PUT", "default/plan.ics", calendar(event("plan", ADA, people)))
+        until(lambda: rota.query("SELECT count(*) FROM imip_out WHERE attempts > 0") != [["0"]], "the first try")
+        assert guests.mails == []
+
+        def due():
+            rota.query("UPDATE imip_out SET due_at = 0 WHERE state = 0")  # not what is under way
+            rota.query("UPDATE task SET due_at = 0 WHERE role = 'imip-processing'")
+
+        ada.postfix.start()
+        until(ada.postfix.answers, "Postfix again")
+
+        def settled(left):
+            due()
+            return [row[0] for row in rota.query(states) if int(row[1]) < 2] == left
+        until(lambda: settled([later]), "all but the one who is asked to come again")
+        until(lambda: len(guests.mails) == 8, "what Postfix took")
+        assert [row[0] for row in rota.query(states) if row[1] == "3"] == [never]
+        text = ada.dav("GET", "default/plan.ics")
+        assert f"SCHEDULE-STATUS=5.1:mailto:{never}" in text and text.count("SCHEDULE-STATUS=5.1") == 1
+
+        ada.postfix.stop()
+        ada.postfix.configure({})
+        ada.postfix.start()
+        until(ada.postfix.answers, "Postfix without refusals")
+        until(lambda: settled([]), "the last one")
+        until(lambda: len(guests.mails) == 9, "the last one's mail")
+        assert sorted(to for _, to, _ in guests.mails) == sorted(set(people) - {never})
+        assert {row[2] for row in rota.query(states)} == {"0"}
+        told = {entry["recipient"]: (entry["outcome"], entry["why"]) for entry in log(rota) if entry["way"] == "out"}
+        assert told[never][0] == "failed" and "no such person" in told[never][1] and told[later][0] == "sent"
         ada.node.stop()
         assert "whole" in rota.run("store", "check", "--deep")
     finally:
