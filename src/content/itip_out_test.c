@@ -229,8 +229,10 @@ static void check_wish(const Wished *c)
                      c->want + 1);
         return;
     }
-    if (!message)
+    if (!message) {
         fail_msg("%s: %s", c->what, error->message);
+        return;
+    }
     g_ptr_array_add(messages, message);
     g_autofree char *got = tell(messages), *text = unfolded(message->calendar);
     if (strcmp(got, c->want) != 0 || strcmp(message->from, c->own) != 0)
