@@ -15,6 +15,7 @@
 #include "base/limits_jmap.h"
 #include "model/change.h"
 
+#include "front/jmap_header.h"
 #include "front/jmap_push.h"
 #include "front/jmap_write.h"
 
@@ -211,7 +212,11 @@ bool jmap_get_arguments(json_t *arguments, const char *const *known, json_t **re
     }
     json_array_foreach(properties, i, one)
     {
-        if (g_strv_contains(known, json_string_value(one)))
+        const char *name = json_string_value(one);
+        JmapHeader header;
+        bool field = g_str_has_prefix(name, "header:") && g_strv_contains(known, "header:*") &&
+                     jmap_header_parse(name, &header);
+        if (field || (g_strv_contains(known, name) && strcmp(name, "header:*") != 0))
             continue;
         g_autofree char *text =
             g_strdup_printf("there is no property \"%.60s\"", json_string_value(one));

@@ -80,7 +80,8 @@ json_t *jmap_date(int64_t ms);
 bool jmap_date_parse(const char *text, int64_t *ret_ms);
 /* Is this property asked for? `properties` NULL: all are. */
 bool jmap_wants(json_t *properties, const char *name);
-/* `ids` and `properties` of a /get; each id is there once then. False: the error is made. */
+/* `ids` and `properties` of a /get; "header:*" in the known ones is all that jmap_header_parse
+ * knows; each id is there once then. False: the error is made. */
 bool jmap_get_arguments(json_t *arguments, const char *const *known, json_t **ret_error);
 /* Takes the bytes of its text from *left; false: it has more. */
 bool jmap_fits(json_t *value, size_t *left);

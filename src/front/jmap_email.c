@@ -4,7 +4,7 @@
  * the body are asked for, the bytes are read and parsed, outside any transaction.
  *
  * Failures: the store's. A message whose bytes are damaged is shown without what is in them. Known
- * weak point: the forms header:* of single fields are not there; they are refused as unknown.
+ * weak point: single header fields of parts are not given, of the whole mail alone.
  */
 #include "front/jmap.h"
 
@@ -18,6 +18,7 @@
 #include "model/email_query.h"
 
 #include "front/jmap_body.h"
+#include "front/jmap_header.h"
 #include "front/jmap_write.h"
 
 static const char *const properties[] = {"id",
@@ -45,6 +46,8 @@ static const char *const properties[] = {"id",
                                          "textBody",
                                          "htmlBody",
                                          "attachments",
+                                         "headers",
+                                         "header:*",
                                          NULL};
 /* What is not in the row. */
 static const char *const of_header[] = {"inReplyTo", "references", "sender", "from",
@@ -55,7 +58,7 @@ static const char *const of_body[] = {"bodyValues", "bodyStructure", "textBody",
 typedef struct {
     json_t *wanted;
     JmapBodyAsk body;
-    bool header_wanted, body_wanted;
+    bool header_wanted, body_wanted, fields_wanted;
 } Ask;
 
 static json_t *keywords_json(const char *keywords)
@@ -126,6 +129,8 @@ static bool add_bytes(const JmapCall *call, const Email *email, const Ask *ask, 
     g_snprintf(blob, sizeof blob, "M%" G_GINT64_FORMAT, email->id);
     if (ask->body_wanted)
         add_body(data, size, blob, ask, json);
+    if (ask->fields_wanted)
+        jmap_header_add(json, data, size, ask->wanted);
     return true;
 }
 
@@ -134,7 +139,8 @@ static json_t *email_json(const JmapCall *call, const EmailShown *shown, const A
 {
     json_t *json = row_json(shown);
     bool header = ask->header_wanted && !add_envelope(json, shown->envelope);
-    if ((header || ask->body_wanted) && !add_bytes(call, shown->email, ask, header, json, error)) {
+    if ((header || ask->body_wanted || ask->fields_wanted) &&
+        !add_bytes(call, shown->email, ask, header, json, error)) {
         json_decref(json);
         return NULL;
     }
@@ -171,6 +177,7 @@ static bool read_ask(json_t *arguments, Ask *ret, json_t **ret_error)
                      .value_bytes_max = (size_t)bytes,
                  }};
     ret->header_wanted = wants_one(ret->wanted, of_header, G_N_ELEMENTS(of_header));
+    ret->fields_wanted = jmap_header_wanted(ret->wanted);
     ret->body_wanted = wants_one(ret->wanted, of_body, G_N_ELEMENTS(of_body));
     return true;
 }
@@ -282,6 +289,8 @@ static json_t *parsed_json(GBytes *bytes, const char *blob, const Ask *ask)
     json_object_update_new(json, envelope_json(message));
     if (ask->body_wanted)
         add_body(data, size, blob, ask, json);
+    if (ask->fields_wanted)
+        jmap_header_add(json, data, size, ask->wanted);
     for (const char *const *name = properties; *name; name++)
         if (!jmap_wants(ask->wanted, *name))
             json_object_del(json, *name);

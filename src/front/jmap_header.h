@@ -30,4 +30,9 @@ bool jmap_header_parse(const char *property, JmapHeader *ret);
  * False: it is not of that form. */
 bool jmap_header_write(const JmapHeader *header, json_t *value, GArray *fields);
 
+/* jmap_header_read.c: are single header fields asked for ("headers", "header:…")? */
+bool jmap_header_wanted(json_t *properties);
+/* Adds those that are, out of the bytes of a mail. */
+void jmap_header_add(json_t *json, const void *bytes, size_t size, json_t *properties);
+
 #endif

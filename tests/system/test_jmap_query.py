@@ -293,3 +293,29 @@ def test_many_to_a_commit(rota):
     assert [list(one["mailboxIds"]) for one in emails] == [[box], [box], [other], [box], [other]]
     got = me.call("Email/set", destroy=[ids["first"], "M997", ids["big"], ids["big"]])
     assert got["destroyed"] == [ids["first"], ids["big"]] and list(got["notDestroyed"]) == ["M997"]
+
+
+def test_single_header_fields(rota_sqlite):
+    _, me, _ = begin(rota_sqlite)
+    text = ("From: Ada <ada@example.net>\r\nX-Colour: red\r\nX-Colour:  =?utf-8?q?gr=C3=BCn?=\r\n and more\r\n"
+            "List-Post: <mailto:list@example.net>, <https://example.net/list>\r\nX-Ids: <a@b> <c@d>\r\n"
+            "Date: Wed, 25 Nov 2026 09:00:00 +0100\r\nX-When: Wed, 25 Nov 2026 09:00:00 +0100\r\n\r\nx\r\n")
+    made = me.call("Email/import", emails={"n": {"blobId": me.upload(text.encode()),
+                                                 "mailboxIds": {boxes(me)["archive"]["id"]: True}}})
+    one = made["created"]["n"]["id"]
+    ada = {"name": "Ada", "email": "ada@example.net"}
+    want = {
+        "header:X-Colour": "  =?utf-8?q?gr=C3=BCn?=\r\n and more", "header:x-colour:asText": "grün and more",
+        "header:X-Colour:all": [" red", "  =?utf-8?q?gr=C3=BCn?=\r\n and more"],
+        "header:X-Colour:asText:all": ["red", "grün and more"], "header:X-None": None, "header:X-None:all": [],
+        "header:From:asAddresses": [ada], "header:From:asGroupedAddresses": [{"name": None, "addresses": [ada]}],
+        "header:X-Ids:asMessageIds": ["a@b", "c@d"], "header:X-When:asDate": "2026-11-25T08:00:00Z",
+        "header:List-Post:asURLs": ["mailto:list@example.net", "https://example.net/list"]}
+    got, = me.call("Email/get", ids=[one], properties=[*want, "headers"])["list"]
+    assert {name: got[name] for name in want} == want
+    assert [(field["name"], field["value"]) for field in got["headers"]][:2] == [
+        ("From", " Ada <ada@example.net>"), ("X-Colour", " red")]
+    got = me.call("Email/parse", blobIds=[me.upload(text.encode())], properties=list(want))
+    assert list(got["parsed"].values()) == [want]
+    for name in ("header:", "header:From:asDate", "header:X:asNothing", "header:X:all:asText", "header:X Y"):
+        assert me.error("Email/get", ids=[one], properties=[name]) == "invalidArguments", name
