@@ -172,6 +172,10 @@ IcalendarSplit icalendar_split(const char *bytes, size_t size)
 {
     IcalendarSplit split = {.objects =
                                 g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref)};
+    if (size && memchr(bytes, 0, size)) { /* lines are text: whole, it is refused with the reason */
+        g_ptr_array_add(split.objects, g_bytes_new(bytes, size));
+        return split;
+    }
     g_autoptr(ItipPart) root = itip_part_parse(bytes, size);
     if (!root)
         return split;
