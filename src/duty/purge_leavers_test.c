@@ -135,10 +135,27 @@ static int64_t fill_account(Db *db, const char *address, unsigned messages)
 
 /* Tables that have no rows of accounts, or that the engine keeps for itself. */
 static const char *const OTHER_TABLES[] = {
-    "cluster",           "member",           "uncovered",           "takeover",    "migration",
-    "certificate",       "acme_account",     "certificate_epoch",   "round",       "sequence",
-    "load_sample",       "metric_sample",    "metric_mark",         "push_origin", "push_key",
-    "search_index_data", "search_index_idx", "search_index_config", NULL,
+    "cluster",
+    "member",
+    "uncovered",
+    "takeover",
+    "migration",
+    "certificate",
+    "acme_account",
+    "certificate_epoch",
+    "round",
+    "sequence",
+    "load_sample",
+    "metric_sample",
+    "metric_mark",
+    "push_origin",
+    "push_key",
+    "metric_outbox",
+    "metric_target",
+    "search_index_data",
+    "search_index_idx",
+    "search_index_config",
+    NULL,
 };
 
 static void run_both(TestStore *store)
