@@ -41,8 +41,10 @@ static unsigned height(const GPtrArray *all, int64_t id, unsigned depth)
     unsigned most = 0;
     for (guint i = 0; i < all->len && depth < MAILBOX_DEPTH_MAX; i++) {
         const Mailbox *box = all->pdata[i];
-        if (box->parent == id)
-            most = MAX(most, height(all, box->id, depth + 1));
+        if (box->parent == id) {
+            unsigned below = height(all, box->id, depth + 1); /* once: MAX would ask twice */
+            most = MAX(most, below);
+        }
     }
     return most + 1;
 }

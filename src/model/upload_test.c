@@ -8,11 +8,11 @@
 #include "base/limits_jmap.h"
 #include "model/upload.h"
 
-static void run(Db *db, const char *text)
-{
-    const DbSql *sql = g_memdup2(&(DbSql){text, NULL}, sizeof(DbSql)); /* found by its address */
-    IN_TX(db, db_exec(db, sql, DB_NO_ARGS, why) >= 0);
-}
+#define RUN(db, text)                                                                              \
+    do {                                                                                           \
+        static const DbSql sql = {text, NULL};                                                     \
+        IN_TX(db, db_exec(db, &sql, DB_NO_ARGS, why) >= 0);                                        \
+    } while (0)
 
 static Digest add(Db *db, int64_t account, const char *text)
 {
@@ -45,7 +45,7 @@ static void only_its_account_has_it_while_it_lives(void **state)
     g_autofree char *hers = get(db, ada, &digest), *his = get(db, bob, &digest);
     assert_string_equal(hers, "more than her quota");
     assert_null(his);
-    run(db, "UPDATE upload SET expires_at = rota_now() - 1");
+    RUN(db, "UPDATE upload SET expires_at = rota_now() - 1");
     g_autofree char *late = get(db, ada, &digest);
     assert_null(late);
     add(db, ada, "more than her quota"); /* it lives again */
@@ -61,9 +61,9 @@ static void the_oldest_make_room(void **state)
     Db *db = ((TestStore *)*state)->db;
     int64_t ada = model_account(db, "ada@example.org", 0);
     Digest first = add(db, ada, "first"), second = add(db, ada, "second");
-    run(db, "UPDATE upload SET size = 400 * 1024 * 1024, expires_at = expires_at - 1000 WHERE "
+    RUN(db, "UPDATE upload SET size = 400 * 1024 * 1024, expires_at = expires_at - 1000 WHERE "
             "size = 5");
-    run(db, "UPDATE upload SET size = 100 * 1024 * 1024 - 5 WHERE size = 6");
+    RUN(db, "UPDATE upload SET size = 100 * 1024 * 1024 - 5 WHERE size = 6");
     Digest third = add(db, ada, "third");
     g_autofree char *one = get(db, ada, &first), *two = get(db, ada, &second);
     assert_non_null(one);
