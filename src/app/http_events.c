@@ -27,7 +27,7 @@
 #include "app/http_server_private.h"
 
 #define AGAIN_MS    1000
-#define BLOCK_BYTES 4096
+#define BLOCK_BYTES 1024 /* of each open stream; an event of JMAP has some hundred */
 #define WHY(reason) (1u << (reason))
 
 typedef struct {
