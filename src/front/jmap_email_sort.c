@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#include "content/subject.h"
 #include "model/email.h"
 
 enum { BY_RECEIVED, BY_SENT, BY_SIZE, BY_SUBJECT, BY_FROM, BY_KEYWORD, BY_ALL_IN_THREAD, BY_SOME };
@@ -58,57 +59,6 @@ static char *fold(const char *text)
 {
     g_autofree char *folded = g_utf8_casefold(text, -1);
     return g_utf8_normalize(folded, -1, G_NORMALIZE_ALL_COMPOSE);
-}
-
-/* "[list] " and the like at the beginning, unless nothing comes after it. */
-static const char *skip_blob(const char *at)
-{
-    const char *end = *at == '[' ? strpbrk(at + 1, "[]") : NULL;
-    if (!end || *end != ']')
-        return at;
-    end++;
-    end += strspn(end, " \t");
-    return *end ? end : at;
-}
-
-/* "re:", "fwd [x] :"; the same place where there is none. */
-static const char *skip_leader(const char *at)
-{
-    static const char *const words[] = {"re", "fwd", "fw"};
-    for (size_t i = 0; i < G_N_ELEMENTS(words); i++) {
-        size_t size = strlen(words[i]);
-        if (g_ascii_strncasecmp(at, words[i], size) != 0)
-            continue;
-        const char *end = at + size + strspn(at + size, " \t");
-        if (*end == '[') {
-            const char *close = strpbrk(end + 1, "[]");
-            end = close && *close == ']' ? close + 1 + strspn(close + 1, " \t") : end;
-        }
-        if (*end == ':')
-            return end + 1 + strspn(end + 1, " \t");
-    }
-    return at;
-}
-
-/* The caller's. */
-static char *base_subject(const char *subject)
-{
-    char *text = g_strdup(subject), *end = text + strlen(text);
-    const char *at = text + strspn(text, " \t"), *before;
-    do {
-        before = at;
-        while (end > at && g_ascii_isspace(end[-1]))
-            *--end = '\0';
-        while (end - at >= 5 && g_ascii_strcasecmp(end - 5, "(fwd)") == 0)
-            *(end -= 5) = '\0';
-        at = skip_blob(skip_leader(at));
-        if (end > at && end[-1] == ']' && g_ascii_strncasecmp(at, "[fwd:", 5) == 0) {
-            *--end = '\0';
-            at += 5 + strspn(at + 5, " \t");
-        }
-    } while (at != before);
-    memmove(text, at, (size_t)(end - at) + 1);
-    return text;
 }
 
 /* A name, or the address where there is none, of "Ada <ada@example.org>, …". */
@@ -188,7 +138,7 @@ void jmap_email_sort(const JmapEmailQuery *query, GArray *briefs)
         by[g_array_index(query->sorts, JmapSort, i).property] = true;
     for (guint i = 0; i < briefs->len; i++) {
         Row row = {.brief = g_array_index(briefs, EmailBrief, i)};
-        g_autofree char *subject = by[BY_SUBJECT] ? base_subject(row.brief.subject) : NULL;
+        g_autofree char *subject = by[BY_SUBJECT] ? subject_base(row.brief.subject) : NULL;
         g_autofree char *from = by[BY_FROM] ? first_of(row.brief.sender) : NULL;
         row.subject = subject ? fold(subject) : NULL;
         row.from = from ? fold(from) : NULL;

@@ -1,8 +1,8 @@
 /* deliver_batch: reads what a batch of deliveries needs and writes its rows.
  *
  * How it fits: half of model/deliver: this one knows the tables, deliver.c the order of things. The
- * thread of a message is found here: the earliest of the messages it names, in the store first and
- * then in this very batch.
+ * thread of a message is found here: that of the earliest message that it names and shares its base
+ * subject with, in the store first and then in this very batch.
  *
  * Failures: the store's, handed up; the caller rolls back.
  */
@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "content/envelope.h"
+#include "content/subject.h"
 #include "db/set.h"
 #include "model/change.h"
 #include "model/mailbox.h"
@@ -212,42 +213,78 @@ static char *thread_key(int64_t account, const char *id)
     return g_strdup_printf("%" G_GINT64_FORMAT " %.*s", account, (int)id_size(id), id);
 }
 
-static bool thread_of(Batch *batch, unsigned i, GHashTable *threads, int64_t *ret_thread,
-                      GError **error)
+/* What this batch's own messages have begun or joined. */
+typedef struct {
+    int64_t thread;
+    char *subject; /* its base */
+} Joined;
+
+static void joined_free(void *data)
+{
+    Joined *joined = data;
+    g_free(joined->subject);
+    g_free(joined);
+}
+
+/* The earliest thread in the store of a message of these names that is about the same; 0: none. */
+static bool find_thread(Batch *batch, const DbValue *args, unsigned count, const char *subject,
+                        int64_t *ret_thread, GError **error)
 {
     /* Without statistics the planners take the primary key's first column and read the whole
      * account for each message: on SQLite the index is named, on PostgreSQL no other one fits
      * (schema 0009). */
-#define ONE(hint, account) "SELECT MIN(thread) AS thread FROM email " hint "WHERE " account " = $1"
+#define ONE(hint, account) "SELECT thread, subject FROM email " hint "WHERE " account " = $1"
+#define FIRST              " ORDER BY thread LIMIT 50"
     static const DbSql sql = {
         ONE("INDEXED BY email_message_id ",
-            "account") " AND message_id IN ($2, $3, $4, $5, $6, $7, $8, $9)",
-        "SELECT MIN(found.thread) FROM unnest(ARRAY[$2, $3, $4, $5, $6, $7, $8, $9]) AS name(id)"
-        " CROSS JOIN LATERAL (" ONE("", "account + 0") " AND message_id = name.id) found",
+            "account") " AND message_id IN ($2, $3, $4, $5, $6, $7, $8, $9)" FIRST,
+        "SELECT thread, subject FROM unnest(ARRAY[$2, $3, $4, $5, $6, $7, $8, $9]) AS name(id)"
+        " CROSS JOIN LATERAL (" ONE("", "account + 0") " AND message_id = name.id) found" FIRST,
     };
     static const DbSql sql_one = {
-        ONE("INDEXED BY email_message_id ", "account") " AND message_id = $2",
-        ONE("", "account + 0") " AND message_id = $2",
+        ONE("INDEXED BY email_message_id ", "account") " AND message_id = $2" FIRST,
+        ONE("", "account + 0") " AND message_id = $2" FIRST,
     };
+#undef FIRST
 #undef ONE
+    bool one = count == 1;
+    g_autoptr(DbRows) rows =
+        db_query(batch->db, one ? &sql_one : &sql, args, one ? 2 : 1 + THREAD_NAMES, error);
+    int step = rows ? 0 : -1;
+    while (rows && (step = db_rows_next(rows, error)) == 1 && !*ret_thread) {
+        g_autofree char *about = subject_base(db_rows_text(rows, 1));
+        if (strcmp(about, subject) == 0)
+            *ret_thread = db_rows_int(rows, 0);
+    }
+    return step >= 0;
+}
+
+/* RFC 8621 §3: a message joins a thread where both name one message id and are about the same. */
+static bool thread_of(Batch *batch, unsigned i, GHashTable *threads, int64_t *ret_thread,
+                      GError **error)
+{
     const char *names[THREAD_NAMES];
+    const Message *message = batch->deliveries[i].letter->message;
     int64_t account = batch->deliveries[i].account, thread = 0;
-    unsigned count = thread_names(batch->deliveries[i].letter->message, names);
+    unsigned count = thread_names(message, names);
+    g_autofree char *subject = subject_base(message->subject);
     DbValue args[1 + THREAD_NAMES] = {db_int(account)};
     for (unsigned k = 0; k < THREAD_NAMES; k++)
         args[1 + k] = k < count ? id_value(names[k]) : db_null();
-    if (count && db_query_int(batch->db, count == 1 ? &sql_one : &sql, args,
-                              count == 1 ? 2 : 1 + THREAD_NAMES, &thread, error) < 0)
+    if (count && !find_thread(batch, args, count, subject, &thread, error))
         return false;
     for (unsigned k = 0; k < count && !thread; k++) {
         g_autofree char *key = thread_key(account, names[k]);
-        thread = GPOINTER_TO_SIZE(g_hash_table_lookup(threads, key));
+        const Joined *joined = g_hash_table_lookup(threads, key);
+        if (joined && strcmp(joined->subject, subject) == 0)
+            thread = joined->thread;
     }
     *ret_thread = thread ? thread : batch->results[i].email;
-    const char *own = batch->deliveries[i].letter->message->message_id;
-    if (*own)
-        g_hash_table_replace(threads, thread_key(account, own),
-                             GSIZE_TO_POINTER((gsize)*ret_thread));
+    if (*message->message_id) {
+        Joined *own = g_new(Joined, 1);
+        *own = (Joined){.thread = *ret_thread, .subject = g_steal_pointer(&subject)};
+        g_hash_table_replace(threads, thread_key(account, message->message_id), own);
+    }
     return true;
 }
 
@@ -273,7 +310,8 @@ static bool insert_emails(Batch *batch, GError **error)
         NULL};
     g_autofree DbValue *args = g_new(DbValue, (size_t)EMAIL_WIDTH * batch->count);
     g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(GHashTable) threads = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_autoptr(GHashTable) threads =
+        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, joined_free);
     unsigned rows = 0;
     for (unsigned i = 0; i < batch->count; i++) {
         const Delivery *d = &batch->deliveries[i];

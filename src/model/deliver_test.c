@@ -194,18 +194,21 @@ static void folders_are_made_when_asked(void **state)
 static void replies_join_the_thread(void **state)
 {
     static const struct {
-        const char *id, *refs;
+        const char *id, *refs, *subject;
         int64_t want;
     } rows[] = {
-        {"a@x", NULL, 1},
-        {"b@x", "<a@x>", 1},
-        {"c@x", "<no@x> <b@x>", 1},
-        {"d@x", "<no@x>", 4},
-        {"e@x", "<d@x>", 4},
-        {"a@x", NULL, 1},
-        {"", NULL, 7},
-        {"", NULL, 8},
-        {"f@x", "<e@x> <1@x> <2@x> <3@x> <4@x> <5@x> <6@x> <7@x> <8@x>", 4},
+        {"a@x", NULL, "x", 1},
+        {"b@x", "<a@x>", "Re: x", 1},
+        {"c@x", "<no@x> <b@x>", "[list] Re: x", 1},
+        {"d@x", "<no@x>", "x", 4},
+        {"e@x", "<d@x>", "x", 4},
+        {"a@x", NULL, "x", 1},
+        {"", NULL, "x", 7},
+        {"", NULL, "x", 8},
+        {"f@x", "<e@x> <1@x> <2@x> <3@x> <4@x> <5@x> <6@x> <7@x> <8@x>", "Fwd: x", 4},
+        {"g@x", "<a@x> <b@x>", "another matter", 10}, /* RFC 8621 §3: not by ids alone */
+        {"h@x", "<g@x>", "Re: another matter", 10},
+        {"i@x", "<a@x> <g@x>", "x", 1},
     };
     Db *db = ((TestStore *)*state)->db;
     GError *error = NULL;
@@ -217,10 +220,10 @@ static void replies_join_the_thread(void **state)
         char keys[G_N_ELEMENTS(rows)][8];
         for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
             g_snprintf(keys[i], sizeof keys[i], "%u", i);
-            deliveries[i] =
-                (Delivery){.letter = model_letter(rows[i].id, rows[i].refs, "x", "y\r\n"),
-                           .account = account,
-                           .key = keys[i]};
+            deliveries[i] = (Delivery){
+                .letter = model_letter(rows[i].id, rows[i].refs, rows[i].subject, "y\r\n"),
+                .account = account,
+                .key = keys[i]};
         }
         for (unsigned i = 0; i < G_N_ELEMENTS(rows); i += together ? G_N_ELEMENTS(rows) : 1)
             assert_true(deliver_many(db, deliveries + i, together ? G_N_ELEMENTS(rows) : 1,
