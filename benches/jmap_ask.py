@@ -16,6 +16,7 @@ import base64
 import http.client
 import json
 import pathlib
+import re
 import resource
 import smtplib
 import socket
@@ -46,9 +47,9 @@ class Client:
         self.headers = {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode(),
                         "Content-Type": "application/json"}
         session = json.loads(self.ask("GET", "/.well-known/jmap"))
-        self.url = session["apiUrl"]
+        self.url = re.sub("^http://[^/]+", "", session["apiUrl"])
         self.account = session["primaryAccounts"]["urn:ietf:params:jmap:mail"]
-        self.events = session.get("eventSourceUrl", "")
+        self.events = re.sub("^http://[^/]+", "", session.get("eventSourceUrl", ""))
 
     def ask(self, method, path, body=None):
         for _ in range(3):

@@ -16,6 +16,7 @@ typedef struct {
     char *peer;
     int64_t until_us;
     bool busy, hung_up;
+    bool secure;
 } Entry;
 
 struct HttpBook {
@@ -92,6 +93,24 @@ HttpBookEntry http_book_add(HttpBook *book, int fd, const char *peer, int64_t un
     }
     g_mutex_unlock(&book->lock);
     return result;
+}
+
+void http_book_secure(HttpBook *book, int fd)
+{
+    g_mutex_lock(&book->lock);
+    Entry *entry = g_hash_table_lookup(book->entries, GINT_TO_POINTER(fd));
+    if (entry)
+        entry->secure = true;
+    g_mutex_unlock(&book->lock);
+}
+
+bool http_book_is_secure(HttpBook *book, int fd)
+{
+    g_mutex_lock(&book->lock);
+    const Entry *entry = g_hash_table_lookup(book->entries, GINT_TO_POINTER(fd));
+    bool secure = entry && entry->secure;
+    g_mutex_unlock(&book->lock);
+    return secure;
 }
 
 void http_book_remove(HttpBook *book, int fd)

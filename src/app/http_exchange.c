@@ -192,6 +192,7 @@ static enum MHD_Result open_exchange(HttpExchange *exchange, const char *method)
         .header = read_header,
         .data = exchange,
         .peer = exchange->peer,
+        .secure = http_book_is_secure(exchange->server->book, exchange->fd),
     };
     HttpServer *server = exchange->server;
     http_book_set(server->book, exchange->fd, http_step_end(server), true);

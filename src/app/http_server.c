@@ -88,13 +88,16 @@ static void tell_turned_away(HttpServer *server, HttpBookEntry entry, const char
 }
 
 /* `fd` as the library shall have it: with plain bytes. */
-static void take_client(HttpServer *server, int fd, const struct sockaddr *address, socklen_t size)
+static void take_client(HttpServer *server, int fd, bool secure, const struct sockaddr *address,
+                        socklen_t size)
 {
     g_autofree char *peer = http_format_peer(address);
     /* A proxy has the clients of many addresses. */
     bool proxy = http_proxies_believe(server->config.house->proxies, peer);
     HttpBookEntry entry = http_book_add(server->book, fd, proxy ? "" : peer, http_step_end(server));
     if (entry == HTTP_BOOK_TAKEN) {
+        if (secure)
+            http_book_secure(server->book, fd);
         /* By the descriptor: it spreads, and needs no counter. Closes it if it fails. */
         MHD_add_connection(server->daemons[fd % HTTP_EVENT_THREADS], fd, address, size);
         return;
@@ -115,7 +118,7 @@ static void accept_from(HttpServer *server, int listener, bool secure)
         if (secure)
             fd = tls_relay_take(server->config.relay, fd);
         if (fd >= 0)
-            take_client(server, fd, (struct sockaddr *)&address, size);
+            take_client(server, fd, secure, (struct sockaddr *)&address, size);
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
         log_event(LOG_LEVEL_ERROR, "http.accept-failed", "could not accept a client: %s",
                   g_strerror(errno));

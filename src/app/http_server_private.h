@@ -21,6 +21,9 @@ void http_book_free(HttpBook *book);
 typedef enum { HTTP_BOOK_TAKEN, HTTP_BOOK_FULL, HTTP_BOOK_ADDRESS_FULL } HttpBookEntry;
 /* Before its descriptor is handed on; `peer` as in HttpRequest, copied. */
 HttpBookEntry http_book_add(HttpBook *book, int fd, const char *peer, int64_t until_us);
+/* Its bytes come by TLS; nobody asks before it is in the library's hands. */
+void http_book_secure(HttpBook *book, int fd);
+bool http_book_is_secure(HttpBook *book, int fd);
 /* Before it is closed. Unknown ones are fine. */
 void http_book_remove(HttpBook *book, int fd);
 /* A step begins: it may take until then; `busy`: a request is in hand. */

@@ -272,6 +272,8 @@ HttpCall *http_call_new(const HttpHouse *house, HttpRequest *request, HttpAnswer
     call->peer = http_forwarded_peer(house->proxies, request->peer,
                                      request->header("X-Forwarded-For", request->data),
                                      request->header("Forwarded", request->data));
+    request->secure = http_forwarded_secure(house->proxies, request->peer, request->secure,
+                                            request->header("X-Forwarded-Proto", request->data));
     request->peer = call->peer;
     if (!body_fits(call) || (http_call_asks_first(call) && !http_auth_is_tried(call)))
         return NULL;

@@ -33,6 +33,7 @@ typedef struct {
     void *data;
     /* "192.0.2.1"; "": through a unix socket. From http_call_new on, whoever asked the proxy. */
     const char *peer;
+    bool secure; /* by TLS */
     const void *body;
     size_t body_size;
 } HttpRequest;
@@ -135,8 +136,7 @@ size_t http_call_body_max(const HttpCall *call);
 bool http_call_asks_first(const HttpCall *call);
 /* Who asks may, and the body's type is taken. False: the answer is made. */
 bool http_call_admit(HttpCall *call, Db *db);
-/* Admits first, unless that was done. */
-void http_call_run(HttpCall *call, Db *db);
+void http_call_run(HttpCall *call, Db *db); /* admits first, unless that was done */
 void http_call_free(HttpCall *call);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(HttpCall, http_call_free)
 

@@ -1,7 +1,8 @@
 /* http_forwarded: who asks, where a proxy stands between.
  *
  * How it fits: front/http.c puts the answer in the place of the connection's peer, so that failures
- * count for whoever fails, and the log names him. Failures: none but "that is no address". Known
+ * count for whoever fails, and the log names him; and tells the session of JMAP by which name and
+ * scheme it was asked. Failures: none but "that is no address". Known
  * weak point: none.
  */
 #include "front/http_forwarded.h"
@@ -14,6 +15,8 @@
 /* An IPv4 address is one of IPv6 here, as "::ffff:192.0.2.1". */
 #define ADDRESS_BYTES 16
 #define V4_BITS       96
+
+#define HOST_BYTES_MAX 261 /* a name of DNS, a port */
 
 typedef struct {
     unsigned char address[ADDRESS_BYTES];
@@ -161,4 +164,22 @@ char *http_forwarded_peer(const HttpProxies *proxies, const char *peer, const ch
         now = before;
     }
     return g_steal_pointer(&now);
+}
+
+bool http_forwarded_secure(const HttpProxies *proxies, const char *peer, bool secure,
+                           const char *x_forwarded_proto)
+{
+    if (!x_forwarded_proto || !http_proxies_believe(proxies, peer))
+        return secure;
+    const char *comma = strrchr(x_forwarded_proto, ',');
+    g_autofree char *last = g_strdup(comma ? comma + 1 : x_forwarded_proto);
+    return g_ascii_strcasecmp(g_strstrip(last), "https") == 0;
+}
+
+char *http_origin(const char *host, bool secure)
+{
+    static const char fit[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]";
+    if (!host || !*host || strlen(host) > HOST_BYTES_MAX || host[strspn(host, fit)])
+        return g_strdup("");
+    return g_strdup_printf("%s://%s", secure ? "https" : "http", host);
 }

@@ -25,5 +25,12 @@ bool http_proxies_believe(const HttpProxies *proxies, const char *peer);
  * where both are there. What is no address ends the chain. */
 char *http_forwarded_peer(const HttpProxies *proxies, const char *peer, const char *x_forwarded_for,
                           const char *forwarded);
+/* Whether who asks does so by TLS: `secure` is how `peer` does, X-Forwarded-Proto (NULL: not there)
+ * counts where that is a proxy of ours. */
+bool http_forwarded_secure(const HttpProxies *proxies, const char *peer, bool secure,
+                           const char *x_forwarded_proto);
+/* "https://mail.example.org:8443" of a Host field's value, the caller's; "" where that is missing
+ * or has what no host's name has. */
+char *http_origin(const char *host, bool secure);
 
 #endif

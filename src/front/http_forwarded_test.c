@@ -48,6 +48,52 @@ static void finds_who_asks(void **state)
     assert_string_equal(nobody, "127.0.0.1");
 }
 
+static void knows_the_scheme(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *peer, *proto;
+        bool secure, want;
+    } rows[] = {
+        {"127.0.0.1", NULL, false, false},      {"127.0.0.1", NULL, true, true},
+        {"127.0.0.1", "https", false, true},    {"127.0.0.1", "HTTPS", false, true},
+        {"127.0.0.1", "http", true, false},     {"127.0.0.1", "http, https ", false, true},
+        {"203.0.113.9", "https", false, false}, /* no proxy of ours */
+        {"203.0.113.9", "http", true, true},
+    };
+    g_autoptr(HttpProxies) proxies = http_proxies_parse(proxies_list, NULL);
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
+        if (http_forwarded_secure(proxies, rows[i].peer, rows[i].secure, rows[i].proto) !=
+            rows[i].want)
+            fail_msg("row %zu", i);
+}
+
+static void knows_the_origin(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *host;
+        bool secure;
+        const char *want;
+    } rows[] = {
+        {"mail.example.org", true, "https://mail.example.org"},
+        {"mail.example.org:8443", true, "https://mail.example.org:8443"},
+        {"127.0.0.1:11080", false, "http://127.0.0.1:11080"},
+        {"[2001:db8::1]:80", false, "http://[2001:db8::1]:80"},
+        {NULL, true, ""},
+        {"", true, ""},
+        {"a/b", true, ""},
+        {"a\"b", true, ""},
+        {"ada@example.org", true, ""},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *got = http_origin(rows[i].host, rows[i].secure);
+        assert_string_equal(got, rows[i].want);
+    }
+    g_autofree char *name = g_strnfill(300, 'a'), *got = http_origin(name, true);
+    assert_string_equal(got, "");
+}
+
 static void reads_lists(void **state)
 {
     (void)state;
@@ -71,6 +117,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_who_asks),
+        cmocka_unit_test(knows_the_scheme),
+        cmocka_unit_test(knows_the_origin),
         cmocka_unit_test(reads_lists),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

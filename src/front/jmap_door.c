@@ -16,6 +16,7 @@
 #include "base/limits_jmap.h"
 #include "model/change.h"
 
+#include "front/http_forwarded.h"
 #include "front/http_stream.h"
 #include "front/jmap_email_filter.h"
 #include "front/jmap_push.h"
@@ -48,6 +49,13 @@ static json_t *account_json(const char *name)
                      0, "accountCapabilities", JMAP_MAIL, mail, JMAP_QUOTA);
 }
 
+/* Absolute where the request says by which name it was sent (RFC 8620 §2): not every client
+ * resolves an address against the session's. */
+static json_t *url(const char *origin, const char *path)
+{
+    return json_sprintf("%s%s", origin, path);
+}
+
 static void run_session(HttpCall *call)
 {
     g_autoptr(GError) error = NULL;
@@ -60,16 +68,19 @@ static void run_session(HttpCall *call)
     }
     char id[32];
     g_snprintf(id, sizeof id, "a%" G_GINT64_FORMAT, call->account);
+    const HttpRequest *request = call->request;
+    g_autofree char *origin = http_origin(request->header("Host", request->data), request->secure);
     http_answer_json(
         call->answer, 200,
         json_pack(
-            "{s:{s:o, s:{}, s:{}, s:o}, s:{s:o}, s:{s:s, s:s}, s:s, s:s, s:s, s:s, s:s, s:s}",
+            "{s:{s:o, s:{}, s:{}, s:o}, s:{s:o}, s:{s:s, s:s}, s:s, s:o, s:o, s:o, s:o, s:s}",
             "capabilities", JMAP_CORE, core_json(), JMAP_MAIL, JMAP_QUOTA, JMAP_PUSH_CAPABILITY,
             push, "accounts", id, account_json(call->person), "primaryAccounts", JMAP_MAIL, id,
-            JMAP_QUOTA, id, "username", call->person, "apiUrl", "/jmap/api", "downloadUrl",
-            "/jmap/download/{accountId}/{blobId}/{name}?accept={type}", "uploadUrl",
-            "/jmap/upload/{accountId}", "eventSourceUrl",
-            "/jmap/eventsource?types={types}&closeafter={closeafter}&ping={ping}", "state", "0"));
+            JMAP_QUOTA, id, "username", call->person, "apiUrl", url(origin, "/jmap/api"),
+            "downloadUrl", url(origin, "/jmap/download/{accountId}/{blobId}/{name}?accept={type}"),
+            "uploadUrl", url(origin, "/jmap/upload/{accountId}"), "eventSourceUrl",
+            url(origin, "/jmap/eventsource?types={types}&closeafter={closeafter}&ping={ping}"),
+            "state", "0"));
 }
 
 /* ---------------------------------------------------------------- requests */

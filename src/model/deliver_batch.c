@@ -216,7 +216,7 @@ static char *thread_key(int64_t account, const char *id)
 /* What this batch's own messages have begun or joined. */
 typedef struct {
     int64_t thread;
-    char *subject; /* its base */
+    char *subject; /* about_of */
 } Joined;
 
 static void joined_free(void *data)
@@ -224,6 +224,13 @@ static void joined_free(void *data)
     Joined *joined = data;
     g_free(joined->subject);
     g_free(joined);
+}
+
+/* What a message is about, to be compared; the caller's. */
+static char *about_of(const char *subject)
+{
+    g_autofree char *base = subject_base(subject);
+    return g_utf8_casefold(base, -1);
 }
 
 /* The earliest thread in the store of a message of these names that is about the same; 0: none. */
@@ -252,7 +259,7 @@ static bool find_thread(Batch *batch, const DbValue *args, unsigned count, const
         db_query(batch->db, one ? &sql_one : &sql, args, one ? 2 : 1 + THREAD_NAMES, error);
     int step = rows ? 0 : -1;
     while (rows && (step = db_rows_next(rows, error)) == 1 && !*ret_thread) {
-        g_autofree char *about = subject_base(db_rows_text(rows, 1));
+        g_autofree char *about = about_of(db_rows_text(rows, 1));
         if (strcmp(about, subject) == 0)
             *ret_thread = db_rows_int(rows, 0);
     }
@@ -267,7 +274,7 @@ static bool thread_of(Batch *batch, unsigned i, GHashTable *threads, int64_t *re
     const Message *message = batch->deliveries[i].letter->message;
     int64_t account = batch->deliveries[i].account, thread = 0;
     unsigned count = thread_names(message, names);
-    g_autofree char *subject = subject_base(message->subject);
+    g_autofree char *subject = about_of(message->subject);
     DbValue args[1 + THREAD_NAMES] = {db_int(account)};
     for (unsigned k = 0; k < THREAD_NAMES; k++)
         args[1 + k] = k < count ? id_value(names[k]) : db_null();

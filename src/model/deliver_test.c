@@ -199,7 +199,7 @@ static void replies_join_the_thread(void **state)
     } rows[] = {
         {"a@x", NULL, "x", 1},
         {"b@x", "<a@x>", "Re: x", 1},
-        {"c@x", "<no@x> <b@x>", "[list] Re: x", 1},
+        {"c@x", "<no@x> <b@x>", "[list] RE: X", 1},
         {"d@x", "<no@x>", "x", 4},
         {"e@x", "<d@x>", "x", 4},
         {"a@x", NULL, "x", 1},

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 
 
 class Jmap:
@@ -12,7 +13,9 @@ class Jmap:
     def __init__(self, door, who):
         self.door = door
         self.headers = {"Authorization": "Basic " + base64.b64encode(who.encode()).decode()}
-        self.session = self.get("/.well-known/jmap")
+        # The door is known: its addresses are needed without it.
+        self.session = {name: re.sub("^http://[^/]+", "", value) if name.endswith("Url") else value
+                        for name, value in self.get("/.well-known/jmap").items()}
         self.account = self.session["primaryAccounts"]["urn:ietf:params:jmap:mail"]
 
     def get(self, path, status=200):

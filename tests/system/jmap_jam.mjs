@@ -2,9 +2,6 @@
 const [library, origin, bearerToken] = process.argv.slice(2);
 const {JamClient} = await import(library);
 const client = new JamClient({sessionUrl: `${origin}/.well-known/jmap`, bearerToken});
-// The session's URLs are relative to it; this library does not resolve them.
-client.session = client.session.then(session => ({...session, ...Object.fromEntries(
-    ["apiUrl", "downloadUrl", "uploadUrl", "eventSourceUrl"].map(name => [name, origin + session[name]]))}));
 const accountId = await client.getPrimaryAccount();
 const {api} = client;
 const saw = {};
