@@ -119,7 +119,8 @@ for _ in $(seq "$BENCH_ROUNDS"); do
         sleep 1
         watched_by=$(part_of_core)
         say http-watched "$watched_by" %
-        say http-watching "$(awk -v a="$alone" -v w="$watched_by" 'BEGIN {d = w - a; print d > 0 ? d : 0}')" %
+        say http-watching \
+            "$(awk -v a="$alone" -v w="$watched_by" 'BEGIN {d = w - a; printf "%.2f", (d > 0 ? d : 0)}')" %
         kill "${pages[@]}"
         wait "${pages[@]}" 2>/dev/null || true
         pages=()
