@@ -336,7 +336,8 @@ class Pooler:
         (self.folder / "ini").write_text(
             f"[databases]\nrota = host=127.0.0.1 port={server.port} dbname=rota user=rota_owner\n"
             f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {self.port}\nauth_type = any\n"
-            f"auth_file = {self.folder}/users\npool_mode = {mode}\nunix_socket_dir =\nlogfile = {self.folder}/log\n"
+            f"auth_file = {self.folder}/users\npool_mode = {mode}\ndefault_pool_size = 60\nunix_socket_dir =\n"
+            f"logfile = {self.folder}/log\n"
             f"pidfile = {self.folder}/pid\nignore_startup_parameters = extra_float_digits\n")
         if os.getuid() == 0:
             for path in (self.folder, *self.folder.iterdir()):
