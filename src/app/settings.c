@@ -16,6 +16,7 @@
 #include "base/limits.h"
 #include "base/must.h"
 #include "base/nearest.h"
+#include "duty/metrics_snapshot.h"
 #include "remote/smtp.h"
 
 #include "app/settings_table.h"
@@ -573,20 +574,27 @@ const char *settings_schedule(const Settings *settings, const Role *role)
     return role->schedule;
 }
 
+/* A role with nothing to do by these settings would only wake the store. */
+static bool has_rounds(const Settings *settings, const Role *role)
+{
+    bool wanted = role->handler != &metrics_push_handler ||
+                  metrics_push_is_wanted(settings->duty.metrics_push);
+    return wanted && role->handler && role->schedule;
+}
+
 GArray *settings_rounds(const Settings *settings)
 {
     GArray *rounds = g_array_new(FALSE, TRUE, sizeof(Round));
     for (size_t i = 0; i < settings->roles.count; i++) {
         const Role *role = &settings->roles.roles[i];
-        if (!role->handler || !role->schedule)
-            continue;
         Round round = {
             .role = role,
             .unit = role->unit == ROLE_BY_STORE ? "data" : "",
             .schedule = settings_schedule(settings, role),
             .time_zone = settings->time_zone,
         };
-        g_array_append_val(rounds, round);
+        if (has_rounds(settings, role))
+            g_array_append_val(rounds, round);
     }
     return rounds;
 }
