@@ -146,7 +146,8 @@ def streams(port, password, count, pid):
         answer = crowd[n].recv(4096)
         assert answer.startswith(b"HTTP/1.1 200"), f"stream {n} is refused: {answer[:500]}"
     time.sleep(1)
-    print("bytes", (memory(pid) - before) / count)
+    # Of a few streams it may be less than what the process gives back meanwhile.
+    print("bytes", max(0, (memory(pid) - before) / count))
     waits = []
     for n in range(0, count, max(count // 50, 1)):
         begin = time.monotonic()

@@ -103,7 +103,9 @@ BAD_XML = [
 
 
 def test_bad_input(dav):
-    assert dav.dav("PROPFIND", HOME, "<a>" + " " * (2 * 1024 * 1024))[0] == 413
+    # Told by the head alone: who sends on may find the connection closed before it has read the answer.
+    large = {"Content-Type": "application/xml", "Content-Length": str(2 * 1024 * 1024)}
+    assert dav.dav("PROPFIND", HOME, **large)[0] == 413
     for body in BAD_XML:
         assert dav.dav("PROPFIND", HOME, body, Depth="1")[0] == 400, body[:60]
     dav.dav("PROPFIND", HOME, Depth="1")
