@@ -114,6 +114,7 @@ def ask(port, user, password, seconds):
     def was_set(rows):
         assert len(rows[0][1]["updated"]) == len(ids), rows
     print("set", rate(seconds, client, [client.prepare(setting(ids, on)) for on in (True, False)], was_set))
+    client.calls(setting(ids, False))  # as the last request may have been: what is set already is no change
     state = client.calls(setting(ids, True))[0]["oldState"]
 
     def changed(rows):
