@@ -22,17 +22,6 @@ command -v wrk >/dev/null || setup_packages wrk >&2
 mkdir -p "$work"
 chmod 755 "$BENCH_WORK" "$work"
 
-# answers: until somebody answers at the port.
-answers()
-{
-    for _ in $(seq 200); do
-        ! curl -s -o "$work/first" "http://127.0.0.1:$port/" || return 0
-        sleep 0.1
-    done
-    echo "nobody listens on $port" >&2
-    return 1
-}
-
 start_rota()
 {
     local rota=("$BENCH_BUILD/rota" -c "$work/rota/rota.toml")
@@ -115,7 +104,7 @@ C
     /usr/lib/cyrus/bin/master -C "$folder/imapd.conf" -M "$folder/cyrus.conf" -p "$folder/run/pid" \
         >"$folder/log" 2>&1 &
     serving=$! base=/dav/calendars/user/ada/bench/ who=ada
-    answers
+    reachable "http://127.0.0.1:$port/"
     # The first login by IMAP makes the person.
     python3 -c 'import imaplib, sys; imaplib.IMAP4("127.0.0.1", int(sys.argv[1])).login("ada", "right")' "$imap"
 }
@@ -139,7 +128,7 @@ for peer in "${peers[@]}"; do
     port=$(free_port)
     "start_$peer"
     started+=("$serving")
-    answers
+    reachable "http://127.0.0.1:$port/"
     ports[$peer]=$port bases[$peer]=$base logins[$peer]=$(printf %s "$who:right" | base64)
     python3 benches/caldav_fill.py "$port" "$base" "$events" "${logins[$peer]}" \
         "$([ "$peer" = radicale ] && echo file || echo fill)"

@@ -20,17 +20,6 @@ trap jmap_end EXIT
 
 ask() { python3 benches/jmap_ask.py "$@"; }
 
-# reachable URL
-reachable()
-{
-    for _ in $(seq 200); do
-        ! curl -s -o "$work/reached" "$1" || return 0
-        sleep 0.1
-    done
-    echo "nobody answers at $1" >&2
-    return 1
-}
-
 # start_rota: with LMTP at $work/rota/lmtp.
 start_rota()
 {

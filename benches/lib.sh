@@ -25,6 +25,17 @@ say() { printf '%s\t%s\t%s\n' "$1" "$2" "$3"; }
 # setting NAME TEXT: how a program was run; shown under the table.
 setting() { printf '%s\t%s\tsetting\n' "$1" "$2"; }
 
+# reachable URL: waits until somebody answers there; false after 20 s.
+reachable()
+{
+    for _ in $(seq 200); do
+        ! curl -s -o /dev/null "$1" || return 0
+        sleep 0.1
+    done
+    echo "nobody answers at $1" >&2
+    return 1
+}
+
 free_port() { python3 -c 'import socket; print(socket.create_server(("127.0.0.1", 0)).getsockname()[1])'; }
 
 # The one program that a part has started and ends again.

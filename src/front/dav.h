@@ -104,8 +104,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(DavMatch, dav_match_clear)
 CalendarMatch dav_read_match(const HttpCall *call, DavMatch *owned);
 /* A field of the request; NULL: there is none. */
 const char *dav_field(const HttpCall *call, const char *name);
-/* Answers an end that is not as the client wished; true: it is. `put` may be NULL. */
-bool dav_check_end(Dav *dav, CalendarEnd end, const CalendarPut *put);
+/* Answers a put, and commits it where it went as the client wished; true: it is there. */
+bool dav_end_put(Dav *dav, CalendarEnd end, CalendarPut *put);
 /* After a commit: wakes whoever waits for changes of calendars. */
 void dav_wake(void);
 

@@ -105,12 +105,7 @@ static void run(HttpCall *call, bool moves)
             dav_fail(&dav, error);
         return;
     }
-    bool right = dav_check_end(&dav, end, &put);
-    g_free(put.ret_taken);
-    if (!right || !dav_commit(&dav))
-        return;
-    dav_wake();
-    call->answer->status = end == CALENDAR_CREATED ? 201 : 204;
+    dav_end_put(&dav, end, &put);
 }
 
 void dav_run_move(HttpCall *call)

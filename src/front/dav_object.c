@@ -60,7 +60,8 @@ void dav_run_get(HttpCall *call)
     http_answer_bytes(call->answer, "text/calendar; charset=utf-8", g_bytes_ref(object->data));
 }
 
-bool dav_check_end(Dav *dav, CalendarEnd end, const CalendarPut *put)
+/* Answers an end that is not as the client wished; true: it is. `put` may be NULL. */
+static bool check_end(Dav *dav, CalendarEnd end, const CalendarPut *put)
 {
     switch (end) {
     case CALENDAR_CREATED:
@@ -92,6 +93,17 @@ void dav_wake(void)
 {
     calendar_wake();
     imip_wake();
+}
+
+bool dav_end_put(Dav *dav, CalendarEnd end, CalendarPut *put)
+{
+    bool right = check_end(dav, end, put);
+    g_clear_pointer(&put->ret_taken, g_free);
+    if (!right || !dav_commit(dav))
+        return false;
+    dav_wake();
+    dav->call->answer->status = end == CALENDAR_CREATED ? 201 : 204;
+    return true;
 }
 
 /* The body as a draft; NULL: the answer is made, and the reason is in the log. */
@@ -149,12 +161,8 @@ void dav_run_put(HttpCall *call)
             dav_fail(&dav, error);
         return;
     }
-    bool right = dav_check_end(&dav, end, &put);
-    g_free(put.ret_taken);
-    if (!right || !dav_commit(&dav))
+    if (!dav_end_put(&dav, end, &put))
         return;
-    dav_wake();
-    call->answer->status = end == CALENDAR_CREATED ? 201 : 204;
     add_schedule_tag(call, put.ret_schedule_tag);
     if (!merged) /* else a client that takes the etag for its own bytes' would be wrong */
         add_etag(call, draft->etag);
@@ -201,7 +209,7 @@ void dav_run_delete(HttpCall *call)
             dav_fail(&dav, error);
         return;
     }
-    if (!dav_check_end(&dav, end, NULL) || !dav_commit(&dav))
+    if (!check_end(&dav, end, NULL) || !dav_commit(&dav))
         return;
     dav_wake();
     call->answer->status = 204;
