@@ -107,7 +107,10 @@ before)
     stop_node
     ;;
 first)
-    follow getting-started.md >/tmp/page.out 2>&1 || { tail -n 20 /tmp/page.out >&2; fail "the page failed"; }
+    # Not before "||": there a shell goes on after a command that failed.
+    trap 'tail -n 20 /tmp/page.out >&2; echo "guest: the page failed" >&2' EXIT
+    follow getting-started.md >/tmp/page.out 2>&1
+    trap - EXIT
     grep -q "The harbour" /tmp/page.out || fail "the page's search has not shown the mail"
     rota account list | grep -q bob@example.org || fail "the account of the version before is gone"
     postfix stop >/dev/null 2>&1
